@@ -1,0 +1,1 @@
+"""Composition root: names the rest of the product by dotted string; nobody imports it."""

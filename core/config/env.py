@@ -1,0 +1,313 @@
+"""The environment of one Roadstead process, read once and checked.
+
+Every setting is a variable named ``ROADSTEAD_*``; a secret may also come from a
+file named by the same variable with ``_FILE`` behind it. This is the only module
+of the product that looks at ``os.environ``. A variable that is unknown, or whose
+value cannot be used, becomes one sentence that says what to do; all of them are
+reported together, so nobody repairs a configuration one start at a time.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from core.config.reader import ConfigurationError, Network, Reader, Setting, stored_secret
+from core.config.sockets import Sockets, sockets_of
+
+__all__ = ["ConfigurationError", "Environment", "child_environment", "current", "load", "override"]
+
+PREFIX = "ROADSTEAD_"
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the server listens and keeps its files."""
+
+    data_dir: Path
+    host: str
+    port: int
+    external_url: str | None
+    """Address clients use, without a trailing slash; None: taken from each request."""
+    workers: int
+    """Number of web processes."""
+    registry_threads: int
+    """Threads per web process for registry database look-ups."""
+    management_threads: int
+    """Threads per web process for the management API and the web pages."""
+    trusted_proxies: tuple[Network, ...]
+    """Peers whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    secret_key: str
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """How PostgreSQL is reached."""
+
+    url: str
+    embedded: bool
+    """True when `roadstead serve` starts PostgreSQL itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """How Redis is reached."""
+
+    url: str
+    embedded: bool
+    """True when `roadstead serve` starts Redis itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the content of blobs is kept."""
+
+    directory: Path
+    minimum_free_bytes: int
+    """Writes are refused when the file system has less than this left."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Identity and tokens."""
+
+    administrator_password: str | None
+    """Password of the first administrator; None: a random one is made and shown once."""
+    token_lifetime_seconds: int
+    robot_name_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Bounds on what is kept and accepted."""
+
+    upload_lifetime_seconds: int
+    """An upload that nobody continued for this long is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingSettings:
+    """How the log is written."""
+
+    level: str
+    format: str
+    """"console" or "json"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Every setting of a process, checked."""
+
+    server: ServerSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    auth: AuthSettings
+    limits: LimitSettings
+    logging: LoggingSettings
+    sockets: Sockets
+    shown: tuple[Setting, ...]
+    """Name, printable value, origin and meaning of each variable, in order."""
+
+
+def load(environ: Mapping[str, str]) -> Environment:
+    """Read and check the settings in `environ`.
+
+    Raises ConfigurationError with one sentence per fault.
+    """
+    reader = Reader(environ, PREFIX)
+    server = _server(reader)
+    sockets = sockets_of(server.data_dir)
+    environment = Environment(
+        server=server,
+        database=_database(reader, sockets),
+        broker=_broker(reader, sockets),
+        storage=_storage(reader, server.data_dir),
+        auth=_auth(reader),
+        limits=_limits(reader),
+        logging=_logging(reader),
+        sockets=sockets,
+        shown=reader.shown(),
+    )
+    reader.refuse_unknown()
+    reader.raise_faults()
+    return environment
+
+
+def _server(reader: Reader) -> ServerSettings:
+    data_dir = reader.path(
+        "DATA_DIR",
+        default=Path("data"),
+        meaning="Directory that holds the content, the secret key and the embedded services.",
+    )
+    return ServerSettings(
+        data_dir=data_dir,
+        host=reader.text("HOST", default="127.0.0.1", meaning="Address to listen on."),
+        port=reader.integer(
+            "PORT", default=5000, minimum=1, maximum=65_535, meaning="Port to listen on."
+        ),
+        external_url=reader.web_address(
+            "EXTERNAL_URL",
+            meaning="Address that clients use, such as https://registry.example.org.",
+        ),
+        workers=reader.integer(
+            "WORKERS", default=2, minimum=1, maximum=256, meaning="Number of web processes."
+        ),
+        registry_threads=reader.integer(
+            "REGISTRY_THREADS",
+            default=8,
+            minimum=1,
+            maximum=256,
+            meaning="Threads per web process for registry look-ups.",
+        ),
+        management_threads=reader.integer(
+            "MANAGEMENT_THREADS",
+            default=4,
+            minimum=1,
+            maximum=256,
+            meaning="Threads per web process for the management API and the web pages.",
+        ),
+        trusted_proxies=reader.networks(
+            "TRUSTED_PROXIES",
+            meaning="Comma-separated networks whose X-Forwarded-* headers are believed.",
+        ),
+        secret_key=reader.secret(
+            "SECRET_KEY",
+            minimum_length=32,
+            meaning="Key that signs sessions; made once in the data directory when unset.",
+        )
+        or "",
+        debug=reader.boolean(
+            "DEBUG", default=False, meaning="Show details of failures to clients; never in use."
+        ),
+    )
+
+
+def _database(reader: Reader, sockets: Sockets) -> DatabaseSettings:
+    url = reader.url(
+        "DATABASE_URL",
+        schemes=("postgresql", "postgres"),
+        example="postgresql://user:password@host:5432/roadstead",
+        meaning="PostgreSQL to use; unset: one is started in the data directory.",
+    )
+    return DatabaseSettings(url=url or sockets.database_url, embedded=url is None)
+
+
+def _broker(reader: Reader, sockets: Sockets) -> BrokerSettings:
+    url = reader.url(
+        "REDIS_URL",
+        schemes=("redis", "rediss", "unix"),
+        example="redis://host:6379/0",
+        meaning="Redis to use; unset: one is started in the data directory.",
+    )
+    return BrokerSettings(url=url or sockets.redis_url, embedded=url is None)
+
+
+def _storage(reader: Reader, data_dir: Path) -> StorageSettings:
+    return StorageSettings(
+        directory=reader.path(
+            "STORAGE_DIR",
+            default=data_dir / "storage",
+            meaning="Directory of the content of blobs; by default inside the data directory.",
+        ),
+        minimum_free_bytes=reader.integer(
+            "MINIMUM_FREE_BYTES",
+            default=1 << 30,
+            minimum=0,
+            maximum=1 << 50,
+            meaning="Uploads are refused when the file system has fewer bytes left.",
+        ),
+    )
+
+
+def _auth(reader: Reader) -> AuthSettings:
+    return AuthSettings(
+        administrator_password=reader.secret(
+            "ADMIN_PASSWORD",
+            minimum_length=8,
+            meaning="Password of the first administrator; used on the first start only.",
+        ),
+        token_lifetime_seconds=reader.integer(
+            "TOKEN_LIFETIME_SECONDS",
+            default=900,
+            minimum=60,
+            maximum=DAY_SECONDS,
+            meaning="Seconds for which a registry token is valid.",
+        ),
+        robot_name_prefix=reader.matching(
+            "ROBOT_NAME_PREFIX",
+            default="robot-",
+            pattern=r"[A-Za-z0-9][A-Za-z0-9._$+-]{0,31}",
+            rule="begin with a letter or digit and hold at most 32 of letters, digits and . _ $ + -",
+            meaning="What the login name of every robot begins with.",
+        ),
+    )
+
+
+def _limits(reader: Reader) -> LimitSettings:
+    return LimitSettings(
+        upload_lifetime_seconds=reader.integer(
+            "UPLOAD_LIFETIME_SECONDS",
+            default=7 * DAY_SECONDS,
+            minimum=60,
+            maximum=365 * DAY_SECONDS,
+            meaning="Seconds after which an upload that nobody continued is removed.",
+        )
+    )
+
+
+def _logging(reader: Reader) -> LoggingSettings:
+    return LoggingSettings(
+        level=reader.choice(
+            "LOG_LEVEL",
+            default="info",
+            choices=("debug", "info", "warning", "error"),
+            meaning="Least important messages that are written.",
+        ),
+        format=reader.choice(
+            "LOG_FORMAT",
+            default="console",
+            choices=("console", "json"),
+            meaning="Lines for people or one JSON object per line.",
+        ),
+    )
+
+
+@cache
+def current() -> Environment:
+    """Return the settings of this process. Raises ConfigurationError."""
+    return load(os.environ)
+
+
+def override(**values: str | None) -> None:
+    """Set variables (named without the prefix) for this process and its children.
+
+    The command line uses it for its options; None leaves a variable as it is.
+    """
+    for name, value in values.items():
+        if value is not None:
+            os.environ[PREFIX + name.upper()] = value
+    current.cache_clear()
+
+
+def child_environment(**values: str) -> dict[str, str]:
+    """Return the environment for a child process, with `values` set over it."""
+    return {**os.environ, **values}
+
+
+def secret_key(environment: Environment) -> str:
+    """Return the signing key: the configured one, or the one kept in the data directory.
+
+    Raises ConfigurationError when the file cannot be read or made.
+    """
+    if environment.server.secret_key:
+        return environment.server.secret_key
+    return stored_secret(environment.server.data_dir / "secret_key")
+
+
+def use_django_settings() -> None:
+    """Name the settings module to Django; a name that is already set stays."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.config.settings")

@@ -1,0 +1,177 @@
+"""Django settings: a translation of the checked environment, and the seams.
+
+The seams are the only places where lower features learn of higher ones, always by
+dotted path: authenticators, gatekeepers, the grant source, event subscribers and
+the kinds of runs.
+"""
+
+import sys
+from importlib.util import find_spec
+
+from core.config import env
+from core.config.database import django_database
+from core.config.logging import configuration
+
+try:
+    ROADSTEAD = env.current()
+    SECRET_KEY = env.secret_key(ROADSTEAD)
+except env.ConfigurationError as error:
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(2) from None
+
+DEBUG = ROADSTEAD.server.debug
+# Behind a proxy the host name is the proxy's affair; on its own the server answers
+# by address and by any name that leads to it. Links are built from EXTERNAL_URL.
+ALLOWED_HOSTS = ["*"]
+USE_X_FORWARDED_HOST = False
+
+# --- Applications ---------------------------------------------------------------
+
+FEATURES = (
+    "core.users",
+    "core.authn",
+    "core.projects",
+    "core.members",
+    "core.blobs",
+    "core.artifacts",
+    "core.grants",
+    "core.robots",
+    "core.audit",
+    "jobservice.runs",
+    "jobservice.housekeeping",
+)
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "guardian",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    *[feature for feature in FEATURES if find_spec(feature)],
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "core.config.urls"
+WSGI_APPLICATION = "core.config.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+# --- Storage of rows ------------------------------------------------------------
+
+DATABASES = {"default": django_database(ROADSTEAD.database.url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis holds nothing that matters: an entry may vanish at any moment.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": ROADSTEAD.broker.url,
+        "KEY_PREFIX": "roadstead",
+    }
+}
+
+# --- People ---------------------------------------------------------------------
+
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.BCryptPasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 8},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+# Nobody gets a row for being anonymous: core.rbac has an actor for that.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_RAISE_403 = False
+
+SESSION_COOKIE_NAME = "roadstead_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = (ROADSTEAD.server.external_url or "").startswith("https://")
+CSRF_COOKIE_NAME = "roadstead_csrf"
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+CSRF_TRUSTED_ORIGINS = [ROADSTEAD.server.external_url] if ROADSTEAD.server.external_url else []
+
+# --- Seams ----------------------------------------------------------------------
+
+# Asked in order; the first that recognises the credentials decides.
+AUTHENTICATORS = (
+    "core.robots.authenticator.authenticate",
+    "core.authn.token_authenticator.authenticate",
+    "core.authn.password_authenticator.authenticate",
+)
+# Asked in order before content is written; the first that objects decides.
+GATEKEEPERS: tuple[str, ...] = ()
+RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
+# Functions that register their handlers with core.events when Django is ready.
+EVENT_SUBSCRIBERS: tuple[str, ...] = ()
+
+# --- Management API -------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.api.authentication.CredentialsAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.DeclaredPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.pagination.PageNumberPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "PAGE_SIZE": 10,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Roadstead",
+    "DESCRIPTION": "Management API of the Roadstead registry.",
+    "VERSION": "2.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v2\.0",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+# Larger bodies than this belong to /v2/, which Django never sees.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
+
+# --- The rest -------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = ROADSTEAD.server.data_dir / "static"
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING_CONFIG = None
+configuration(ROADSTEAD.logging)

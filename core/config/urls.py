@@ -1,0 +1,29 @@
+"""Routes of the Django side: each feature brings its own under the management API."""
+
+from importlib.util import find_spec
+
+from django.urls import URLPattern, URLResolver, include, path
+
+API_BASE = "api/v2.0/"
+
+FEATURE_URLS = (
+    "core.users.api.urls",
+    "core.authn.api.urls",
+    "core.projects.api.urls",
+    "core.members.api.urls",
+    "core.artifacts.api.urls",
+    "core.grants.api.urls",
+    "core.robots.api.urls",
+    "core.audit.api.urls",
+    "jobservice.runs.api.urls",
+)
+
+
+def _exists(module: str) -> bool:
+    parent = module.rpartition(".")[0]
+    return find_spec(parent) is not None and find_spec(module) is not None
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(API_BASE, include(module)) for module in FEATURE_URLS if _exists(module)
+]
