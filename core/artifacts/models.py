@@ -1,0 +1,173 @@
+"""Tables of repositories, manifests, tags and pulls."""
+
+from django.db import models
+
+from core.blobs.models import Blob
+from core.projects.models import Project
+
+
+class Repository(models.Model):
+    """A named collection of artifacts; ``name`` is the full ``project/path``."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="repositories"
+    )
+    name = models.CharField(max_length=255, unique=True, db_collation="C")
+    description = models.TextField(blank=True)
+    pull_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        permissions = (
+            ("pull", "May pull from this repository"),
+            ("push", "May push to this repository"),
+            ("delete", "May delete from this repository"),
+        )
+        indexes = (
+            models.Index("project", "name", name="artifacts_repository_project"),
+        )
+
+
+class RepositoryBlob(models.Model):
+    """A blob that a repository may serve.
+
+    Until ``leased_until`` the link stays even when no manifest of the repository names the
+    blob; a push takes the lease, so its manifest still finds the blob.
+    """
+
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="+"
+    )
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    leased_until = models.DateTimeField(db_index=True)
+    pushed_by = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "repository", "blob", name="artifacts_repositoryblob_unique"
+            ),
+        )
+
+
+class Manifest(models.Model):
+    """An immutable document, kept byte for byte as it was pushed.
+
+    ``total_bytes`` is the payload plus the distinct blobs it names (for an index: plus its
+    children). ``touched_at`` is when a pusher last relied on it while untagged.
+    """
+
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="manifests"
+    )
+    digest = models.BinaryField(max_length=65)
+    media_type = models.CharField(max_length=255)
+    artifact_type = models.CharField(max_length=255, null=True)
+    config_media_type = models.CharField(max_length=255, null=True)
+    size_bytes = models.IntegerField()
+    payload = models.BinaryField()
+    subject = models.BinaryField(max_length=65, null=True)
+    annotations = models.JSONField(default=dict)
+    total_bytes = models.BigIntegerField()
+    pushed_at = models.DateTimeField()
+    pushed_by = models.CharField(max_length=512)
+    last_pulled_at = models.DateTimeField(null=True)
+    touched_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "repository", "digest", name="artifacts_manifest_digest_unique"
+            ),
+        )
+        indexes = (
+            models.Index(
+                "repository",
+                "subject",
+                "id",
+                condition=models.Q(subject__isnull=False),
+                name="artifacts_manifest_subject",
+            ),
+        )
+
+
+class ManifestReference(models.Model):
+    """One descriptor of a manifest, in its order.
+
+    ``role`` is config, layer, child or foreign. ``blob`` is set for config and layer,
+    ``child`` for the children of an index, neither for foreign layers.
+    """
+
+    parent = models.ForeignKey(
+        Manifest, on_delete=models.CASCADE, related_name="references"
+    )
+    position = models.IntegerField()
+    role = models.CharField(max_length=8)
+    digest = models.BinaryField(max_length=65)
+    size_bytes = models.BigIntegerField()
+    media_type = models.CharField(max_length=255)
+    platform = models.JSONField(null=True)
+    annotations = models.JSONField(null=True)
+    blob = models.ForeignKey(
+        Blob, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    child = models.ForeignKey(
+        Manifest, on_delete=models.PROTECT, null=True, related_name="parents"
+    )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "parent", "position", name="artifacts_manifestreference_position_unique"
+            ),
+        )
+
+
+class Tag(models.Model):
+    """A name pointing at a manifest from ``started_at`` until ``ended_at``.
+
+    The row without an end is the live tag, at most one for each repository and name. Ended rows are the
+    tag's history: they keep the digest when the manifest itself is gone.
+    """
+
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="tags"
+    )
+    name = models.CharField(max_length=128, db_collation="C")
+    manifest = models.ForeignKey(
+        Manifest, on_delete=models.PROTECT, null=True, related_name="tags"
+    )
+    digest = models.BinaryField(max_length=65)
+    started_at = models.DateTimeField()
+    started_by = models.CharField(max_length=512)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=512, blank=True)
+    last_pulled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "repository",
+                "name",
+                condition=models.Q(ended_at=None),
+                name="artifacts_tag_live_unique",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=False)
+                | models.Q(manifest__isnull=False),
+                name="artifacts_tag_live_has_manifest",
+            ),
+        )
+        indexes = (
+            models.Index("repository", "name", "id", name="artifacts_tag_history"),
+        )
+
+
+class PullRecord(models.Model):
+    """One pull, waiting to be folded into counters. No foreign keys: inserts stay cheap."""
+
+    repository_id = models.BigIntegerField()
+    manifest_id = models.BigIntegerField()
+    tag_name = models.CharField(max_length=128, blank=True)
+    pulled_at = models.DateTimeField()

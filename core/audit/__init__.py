@@ -1,0 +1,5 @@
+"""Audit: who did what to what, from where, with which outcome; kept as plain values.
+
+Entries outlive the users and projects they name. Writes are recorded in the transaction of
+the change; pulls and token logins pass through a buffer that is flushed twice a second.
+"""

@@ -1,0 +1,147 @@
+"""Records too frequent for a transaction each: pulls and token logins.
+
+Every process keeps them in memory and one thread writes them twice a second in one
+transaction, so kill -9 loses at most half a second of them. When the database cannot take
+them they stay in memory; once ``MAXIMUM_WAITING`` wait, the request that brings the next one
+flushes itself and fails if that fails, rather than pull unrecorded.
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+from django.db import DatabaseError, DataError, connection, transaction
+
+from core.audit.services import write
+from core.audit.types import AuditRecord
+
+log = structlog.get_logger(__name__)
+
+FLUSH_INTERVAL_SECONDS = 0.5
+MAXIMUM_WAITING = 50_000
+
+Record = TypeVar("Record")
+
+
+@dataclass(slots=True)
+class Channel(Generic[Record]):
+    """One kind of buffered record and the function that stores a batch of them."""
+
+    store: Callable[[Sequence[Record]], None]
+    waiting: list[Record] = field(default_factory=list)
+
+
+class Buffer:
+    """Records of one process that wait for the next flush."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._flushing = threading.Lock()
+        self._channels: dict[str, Channel[Any]] = {}
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def channel(
+        self, name: str, store: Callable[[Sequence[Record]], None]
+    ) -> Channel[Record]:
+        """Register a kind of record once, at import, and return its channel."""
+        with self._guard:
+            return self._channels.setdefault(name, Channel(store))
+
+    def add(self, channel: Channel[Record], record: Record) -> None:
+        """Keep a record for the next flush. Raises ``DatabaseError`` only when full."""
+        with self._guard:
+            channel.waiting.append(record)
+            is_full = len(channel.waiting) > MAXIMUM_WAITING
+            if self._thread is None:
+                self._start()
+        if is_full:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that waits in one transaction; on failure keep it waiting."""
+        with self._flushing:
+            with self._guard:
+                taken = [
+                    (channel, channel.waiting) for channel in self._channels.values()
+                ]
+                for channel, _records in taken:
+                    channel.waiting = []
+            try:
+                _store_together(taken)
+            except DataError:
+                _store_one_by_one(taken)
+            except DatabaseError:
+                with self._guard:
+                    for channel, records in taken:
+                        channel.waiting = records + channel.waiting
+                raise
+
+    def close(self) -> None:
+        """Stop the thread and write what is left."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            self._thread = None
+        self._stop.clear()
+
+    def after_fork(self) -> None:
+        """Forget the parent's records and thread: the parent still has them."""
+        self._guard = threading.Lock()
+        self._flushing = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = None
+        for channel in self._channels.values():
+            channel.waiting = []
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._run, name="audit-buffer", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._stop.wait(FLUSH_INTERVAL_SECONDS)
+            try:
+                self.flush()
+            except DatabaseError:
+                log.exception("audit_flush_failed")
+                connection.close()
+        connection.close()
+
+
+def _store_together(taken: list[tuple[Channel[Any], list[Any]]]) -> None:
+    if not any(records for _channel, records in taken):
+        return
+    with transaction.atomic():
+        for channel, records in taken:
+            if records:
+                channel.store(records)
+
+
+def _store_one_by_one(taken: list[tuple[Channel[Any], list[Any]]]) -> None:
+    """Keep one record the database refuses from holding back all others."""
+    for channel, records in taken:
+        for record in records:
+            try:
+                with transaction.atomic():
+                    channel.store([record])
+            except DataError:
+                log.exception("buffered_record_refused", record=repr(record))
+
+
+BUFFER = Buffer()
+_AUDIT: Channel[AuditRecord] = BUFFER.channel("audit", write)
+atexit.register(BUFFER.close)
+os.register_at_fork(after_in_child=BUFFER.after_fork)
+
+
+def record_buffered(record: AuditRecord) -> None:
+    """Keep an audit record for the next flush, at most half a second away."""
+    BUFFER.add(_AUDIT, record)

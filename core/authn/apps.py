@@ -1,0 +1,10 @@
+"""Registers the feature with Django."""
+
+from django.apps import AppConfig
+
+
+class AuthnConfig(AppConfig):
+    """Application ``authn``."""
+
+    name = "core.authn"
+    label = "authn"

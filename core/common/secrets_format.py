@@ -1,0 +1,49 @@
+"""Format of the secrets this product issues: ``rsd_<kind>_<30 base62><6 base62 checksum>``.
+
+The checksum lets secret scanners and the login path discard mistyped or foreign strings
+without a database lookup. Secrets carry about 178 bits of entropy, so one round of SHA-256 is
+enough to store them.
+"""
+
+import hashlib
+import secrets
+import zlib
+from typing import Final, Literal
+
+SecretKind = Literal["pat", "rob", "ref"]
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ENTROPY_CHARACTERS: Final = 30
+_CHECKSUM_CHARACTERS: Final = 6
+
+
+def new_secret(kind: SecretKind) -> str:
+    """Return a fresh random secret of the given kind."""
+    entropy = "".join(secrets.choice(_ALPHABET) for _ in range(_ENTROPY_CHARACTERS))
+    body = f"rsd_{kind}_{entropy}"
+    return body + _checksum(body)
+
+
+def is_well_formed(secret: str, kind: SecretKind) -> bool:
+    """Tell whether the text has the shape of such a secret and its checksum holds."""
+    prefix = f"rsd_{kind}_"
+    if not secret.startswith(prefix) or not secret.isascii():
+        return False
+    if len(secret) != len(prefix) + _ENTROPY_CHARACTERS + _CHECKSUM_CHARACTERS:
+        return False
+    body, checksum = secret[:-_CHECKSUM_CHARACTERS], secret[-_CHECKSUM_CHARACTERS:]
+    return secrets.compare_digest(_checksum(body), checksum)
+
+
+def secret_hash(secret: str) -> bytes:
+    """Return the 32-byte SHA-256 under which a high-entropy secret is stored."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode())
+    characters = []
+    for _ in range(_CHECKSUM_CHARACTERS):
+        value, index = divmod(value, len(_ALPHABET))
+        characters.append(_ALPHABET[index])
+    return "".join(reversed(characters))

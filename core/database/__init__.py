@@ -1,0 +1,1 @@
+"""How the product reaches PostgreSQL: durable write blocks and raw statements."""

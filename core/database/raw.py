@@ -1,0 +1,55 @@
+"""Plain SQL on Django's connection of the current thread, for hot reads.
+
+Threads that serve registry requests never see Django's request signals, so a connection that
+the server closed (restart, failover) is noticed here: a read outside a transaction is sent
+once more on a fresh connection. Writes are never repeated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.utils import CursorWrapper
+
+Row = tuple[Any, ...]
+Result = TypeVar("Result")
+
+
+def fetch_one(sql: str, parameters: Sequence[object] = ()) -> Row | None:
+    """Return the first row, or None. Raises ``django.db.DatabaseError``."""
+
+    def read(cursor: CursorWrapper) -> Row | None:
+        cursor.execute(sql, parameters)
+        row: Row | None = cursor.fetchone()
+        return row
+
+    return _with_one_reconnect(read)
+
+
+def fetch_all(sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+    """Return all rows. Raises ``django.db.DatabaseError``."""
+
+    def read(cursor: CursorWrapper) -> list[Row]:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+    return _with_one_reconnect(read)
+
+
+def execute(sql: str, parameters: Sequence[object] = ()) -> int:
+    """Run a statement that changes rows and return how many it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return int(cursor.rowcount)
+
+
+def _with_one_reconnect(read: Callable[[CursorWrapper], Result]) -> Result:
+    try:
+        with connection.cursor() as cursor:
+            return read(cursor)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+    with connection.cursor() as cursor:
+        return read(cursor)

@@ -1,0 +1,1 @@
+"""Pure vocabulary of the OCI specifications: digests, references, media types, manifests."""

@@ -1,0 +1,5 @@
+"""Robots: non-human subjects of one project or of the system, for pipelines and clusters.
+
+A robot's permissions are fixed on the robot, not taken from roles. Its secret is shown once,
+stored hashed, and can be rotated with an overlap in which the old one still works.
+"""

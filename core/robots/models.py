@@ -1,0 +1,39 @@
+"""Table of robots."""
+
+from django.db import models
+
+from core.projects.models import Project
+
+
+class Robot(models.Model):
+    """A non-human subject of one project, or of the system when ``project`` is None.
+
+    ``permissions`` maps a project name (``"*"`` every project, ``"/"`` the system) to a list
+    of permission names. During a rotation ``previous_secret_hash`` works until
+    ``previous_valid_until``. ``duration_days`` is what its creator asked for; None never ends.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, null=True, related_name="robots"
+    )
+    name = models.CharField(max_length=255)
+    description = models.CharField(max_length=1024, blank=True)
+    permissions = models.JSONField(default=dict)
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+    secret_hint = models.CharField(max_length=4)
+    previous_secret_hash = models.BinaryField(max_length=32, null=True)
+    previous_valid_until = models.DateTimeField(null=True)
+    is_disabled = models.BooleanField(default=False)
+    duration_days = models.IntegerField(null=True)
+    expires_at = models.DateTimeField(null=True, db_index=True)
+    created_by = models.CharField(max_length=512)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "project", "name", nulls_distinct=False, name="robots_robot_name_unique"
+            ),
+        )

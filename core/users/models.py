@@ -1,0 +1,69 @@
+"""Tables of people and groups."""
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import Group as DjangoGroup
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds users by name without regard to case, as people type it."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user with that name. Raises ``User.DoesNotExist``."""
+        return self.get(username__iexact=username or "")
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. ``is_superuser`` marks a system administrator (Harbor: ``sysadmin_flag``)."""
+
+    username = models.CharField(max_length=255, unique=True)
+    email = models.CharField(max_length=255, blank=True)
+    real_name = models.CharField(max_length=255, blank=True)
+    comment = models.CharField(max_length=255, blank=True)
+    is_active = models.BooleanField(default=True)
+    password_changed_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                Lower("username"), name="users_user_username_unique"
+            ),
+        )
+
+
+class Group(DjangoGroup):
+    """A named set of users.
+
+    Extends Django's group so that object-level grants work on it. ``group_type`` follows
+    Harbor: 1 LDAP, 2 HTTP (also used for local groups), 3 OIDC.
+    """
+
+    group_type = models.SmallIntegerField(default=2)
+    directory_name = models.CharField(max_length=512, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+
+class Revocation(models.Model):
+    """From when on what was issued to a subject counts again.
+
+    Registry tokens of ``subject`` issued at or before ``revoked_at`` are refused.
+    ``credentials_revoked_at`` does the same for refresh tokens and sessions; it is None while
+    only rights were taken away, because a smaller role does not end a login.
+    """
+
+    subject = models.CharField(max_length=64, primary_key=True)
+    revoked_at = models.DateTimeField()
+    credentials_revoked_at = models.DateTimeField(null=True)

@@ -1,0 +1,1 @@
+"""Everything that needs a worker: runs, schedules and the work they do."""

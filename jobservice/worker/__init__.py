@@ -1,0 +1,1 @@
+"""The Celery application and the task base every run goes through."""
