@@ -1,0 +1,1 @@
+"""Fixtures for every test; the services themselves start in tests/support/services.py."""
