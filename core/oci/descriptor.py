@@ -143,7 +143,7 @@ def _parse_platform(value: object, where: str) -> dict[str, object] | None:
     for key in _PLATFORM_KEYS.values():
         if key in _PLATFORM_LISTS:
             _parse_texts(value.get(key), f"{where}.{key}")
-        elif not isinstance(value.get(key, ""), str):
+        elif value.get(key) is not None and not isinstance(value[key], str):
             raise ManifestInvalid(f"{where}.{key} must be a string.")
     return value
 
