@@ -40,7 +40,10 @@ class ServerSettings:
     trusted_proxies: tuple[Network, ...]
     """Peers whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     secret_key: str
+    """Empty: the one kept in the data directory; see `secret_key`."""
     debug: bool
+    failpoints: str
+    """Places where tests make the process die; see core.common.failpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class BrokerSettings:
     """How Redis is reached."""
 
     url: str
+    """Address in the form that Celery understands."""
+    client_url: str
+    """The same address in the form that redis.Redis.from_url understands."""
     embedded: bool
     """True when `roadstead serve` starts Redis itself."""
 
@@ -183,6 +189,9 @@ def _server(reader: Reader) -> ServerSettings:
         debug=reader.boolean(
             "DEBUG", default=False, meaning="Show details of failures to clients; never in use."
         ),
+        failpoints=reader.text(
+            "FAILPOINTS", default="", meaning="Places where tests make the process die."
+        ),
     )
 
 
@@ -203,7 +212,17 @@ def _broker(reader: Reader, sockets: Sockets) -> BrokerSettings:
         example="redis://host:6379/0",
         meaning="Redis to use; unset: one is started in the data directory.",
     )
-    return BrokerSettings(url=url or sockets.redis_url, embedded=url is None)
+    client_url = url or sockets.redis_url
+    return BrokerSettings(
+        url=_celery_url(client_url), client_url=client_url, embedded=url is None
+    )
+
+
+def _celery_url(client_url: str) -> str:
+    """Translate the address of a socket: Celery writes ``redis+socket`` and ``virtual_host``."""
+    if not client_url.startswith("unix:"):
+        return client_url
+    return "redis+socket:" + client_url.removeprefix("unix:").replace("?db=", "?virtual_host=")
 
 
 def _storage(reader: Reader, data_dir: Path) -> StorageSettings:

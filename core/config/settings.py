@@ -8,6 +8,7 @@ the kinds of runs.
 import sys
 from importlib.util import find_spec
 
+from core.common import failpoints
 from core.config import env
 from core.config.database import django_database
 from core.config.logging import configuration
@@ -15,7 +16,8 @@ from core.config.logging import configuration
 try:
     ROADSTEAD = env.current()
     SECRET_KEY = env.secret_key(ROADSTEAD)
-except env.ConfigurationError as error:
+    failpoints.arm(ROADSTEAD.server.failpoints)
+except (env.ConfigurationError, ValueError) as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(2) from None
 
@@ -38,7 +40,6 @@ FEATURES = (
     "core.robots",
     "core.audit",
     "jobservice.runs",
-    "jobservice.housekeeping",
 )
 
 INSTALLED_APPS = [
@@ -76,13 +77,15 @@ TEMPLATES = [
 # --- Storage of rows ------------------------------------------------------------
 
 DATABASES = {"default": django_database(ROADSTEAD.database.url)}
+# Content of blobs lies here, in the layout of the filesystem driver.
+STORAGE_ROOT = ROADSTEAD.storage.directory
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis holds nothing that matters: an entry may vanish at any moment.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": ROADSTEAD.broker.url,
+        "LOCATION": ROADSTEAD.broker.client_url,
         "KEY_PREFIX": "roadstead",
     }
 }
@@ -130,8 +133,15 @@ AUTHENTICATORS = (
 # Asked in order before content is written; the first that objects decides.
 GATEKEEPERS: tuple[str, ...] = ()
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
-# Functions that register their handlers with core.events when Django is ready.
+# Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = ()
+# Modules that define what a worker can carry out, and the schedules that come with it.
+RUN_TASKS = ("jobservice.runs.tasks", "jobservice.housekeeping.tasks")
+RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
+
+# Modules that define the work of runs, and tuples of schedules for the scheduler.
+RUN_TASKS = ("jobservice.runs.tasks", "jobservice.housekeeping.tasks")
+RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
 
 # --- Management API -------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+"""The one ASGI application: registry protocol, health, and Django beside them.
+
+``/v2`` and ``/service/token`` go to the registry application without passing
+Django; the rest goes to Django in a bounded pool of threads. Addresses and schemes
+that trusted proxies report are put in place here, for both.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from a2wsgi import WSGIMiddleware
+from django.utils.module_loading import import_string
+
+from core.config import health
+from core.config.env import current, use_django_settings
+from core.config.forwarding import client_and_scheme
+from core.config.wsgi import application as django_application
+
+use_django_settings()
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REGISTRY = "registry_api.app.application"
+REGISTRY_ROOTS = ("/v2", "/service/token")
+
+_log = structlog.get_logger(__name__)
+
+
+class Server:
+    """Sends each request to the part of the product that it is for."""
+
+    def __init__(self, registry: Application, *, with_django: bool) -> None:
+        self._registry = registry
+        self._with_django = with_django
+        self._environment = current()
+        self._django: WSGIMiddleware | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the start and end of the process."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Make the pool of threads after the fork, then let the registry start and stop."""
+        if self._with_django:
+            self._django = WSGIMiddleware(
+                django_application, workers=self._environment.server.management_threads
+            )
+        await self._registry(scope, receive, send)
+        if self._django is not None:
+            self._django.executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        peer = scope["client"][0] if scope.get("client") else None
+        trusted = self._environment.server.trusted_proxies
+        if trusted:
+            client, scheme = client_and_scheme(peer, scope["scheme"], scope["headers"], trusted)
+            port = scope["client"][1] if client == peer and scope.get("client") else 0
+            scope = {**scope, "scheme": scheme, "client": (client, port) if client else None}
+        if _belongs_to_registry(path):
+            await self._registry(scope, receive, send)
+        elif path == "/livez":
+            await _send_json(send, 200, {"status": "alive"})
+        elif path == "/readyz":
+            found = await health.faults()
+            status = {"status": "unavailable" if found else "ready", "faults": found}
+            await _send_json(send, 503 if found else 200, status)
+        elif self._django is not None:
+            await self._django(scope, receive, send)
+        else:
+            await _send_json(send, 404, {"errors": [{"code": "NOT_FOUND", "message": "not here"}]})
+
+
+def _belongs_to_registry(path: str) -> bool:
+    return path.startswith(("/v2/", "/service/token/")) or path in REGISTRY_ROOTS
+
+
+async def _send_json(send: Send, status: int, content: dict[str, Any]) -> None:
+    body = json.dumps(content).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+application = Server(import_string(REGISTRY), with_django=True)
+registry_only = Server(import_string(REGISTRY), with_django=False)

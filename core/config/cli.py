@@ -1,0 +1,156 @@
+"""The command `roadstead`. Commands of features are loaded only when they are called."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from core.common.errors import DomainError
+from core.config import env, parts
+from core.config.embedded_postgresql import PostgreSQLFailed
+from core.config.embedded_redis import RedisFailed
+from core.config.serve import ServeRefused, serve
+
+CONFIGURATION_FAULT = 2
+FAILED = 1
+
+app = typer.Typer(
+    name="roadstead",
+    help="Roadstead, a self-hosted registry platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+DataDir = Annotated[Path | None, typer.Option(help="Directory that everything is kept in.")]
+Reload = Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")]
+ListenOn = Annotated[int | None, typer.Option("--listen-on", hidden=True)]
+
+# Name of a command -> (its typer application, one line of help).
+FEATURE_COMMANDS = {
+    "user": ("core.users.commands:app", "People: create, list, set passwords."),
+    "project": ("core.projects.commands:app", "Projects: create, list, delete."),
+    "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
+}
+
+
+@app.callback()
+def common(data_dir: DataDir = None) -> None:
+    """Take the options that stand before the name of a command."""
+    env.override(data_dir=_text(data_dir))
+
+
+@app.command("serve")
+def serve_command(
+    host: Host = None, port: Port = None, data_dir: DataDir = None, reload: Reload = False
+) -> None:
+    """Run everything on this machine: database, Redis, web, worker and scheduler."""
+    env.override(host=host, port=_text(port), data_dir=_text(data_dir))
+    raise typer.Exit(serve(env.current(), reload=reload))
+
+
+@app.command()
+def web(
+    host: Host = None, port: Port = None, listen_on: ListenOn = None, reload: Reload = False
+) -> None:
+    """Run the web processes: registry protocol, management API and web pages."""
+    env.override(host=host, port=_text(port))
+    parts.run_web("core.config.asgi.application", env.current(), listen_on, reload=reload)
+
+
+@app.command()
+def registry(host: Host = None, port: Port = None) -> None:
+    """Run web processes that speak the registry protocol and nothing else."""
+    env.override(host=host, port=_text(port))
+    parts.run_web("core.config.asgi.registry_only", env.current(), None, reload=False)
+
+
+@app.command()
+def worker(
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Runs carried out at once.")] = 4,
+) -> None:
+    """Run a worker that carries out runs."""
+    parts.run_worker(env.current(), threads)
+
+
+@app.command()
+def scheduler() -> None:
+    """Run a scheduler that starts what is due. Any number of them may run."""
+    parts.run_scheduler(env.current())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date, and set up a new installation."""
+    parts.load_django(env.current())
+    first_start = import_module("core.config.first_start")
+    done = first_start.prepare()
+    typer.echo(f"Migrations applied: {done.migrations}.")
+    if done.new_password is not None:
+        typer.echo(f"Administrator: {first_start.ADMINISTRATOR}, password: {done.new_password}")
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """Print every setting with its value and where the value comes from; no secrets."""
+    shown = env.current().shown
+    name_width = max(len(setting.name) for setting in shown)
+    value_width = max(len(setting.value) for setting in shown)
+    for setting in shown:
+        line = f"{setting.name:<{name_width}}  {setting.value:<{value_width}}  {setting.origin}"
+        typer.echo(line.rstrip())
+
+
+def _add_feature_command(name: str, path: str, help_text: str) -> None:
+    @app.command(
+        name,
+        help=help_text,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def run(context: typer.Context) -> None:
+        parts.load_django(env.current())
+        module, _, attribute = path.partition(":")
+        command = get_command(getattr(import_module(module), attribute))
+        command(args=context.args or ["--help"], prog_name=f"roadstead {name}")
+
+
+for _name, (_path, _help) in FEATURE_COMMANDS.items():
+    _add_feature_command(_name, _path, _help)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def main() -> None:
+    """Run the command; known failures become one sentence on standard error."""
+    try:
+        app()
+    except env.ConfigurationError as error:
+        _refuse(str(error), CONFIGURATION_FAULT)
+    except (ServeRefused, PostgreSQLFailed, RedisFailed, DomainError) as error:
+        _refuse(str(error), FAILED)
+    except parts.database_errors() as error:
+        reason = str(error).strip().splitlines()[0]
+        _refuse(
+            f"The database cannot be reached ({reason}): start `roadstead serve` on the same data "
+            "directory, or set ROADSTEAD_DATABASE_URL.",
+            FAILED,
+        )
+
+
+def _refuse(sentence: str, code: int) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

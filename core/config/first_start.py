@@ -1,0 +1,77 @@
+"""Bringing the database up to date, and what a new installation needs.
+
+Several processes may do this at once, as replicas in a cluster do when they start:
+an advisory lock in PostgreSQL lets them through one after the other.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.module_loading import import_string
+
+from core.config.env import use_django_settings
+
+ADMINISTRATOR = "admin"
+# Any number will do, as long as nothing else in this database locks it.
+ADVISORY_LOCK = 7_461_726
+
+ENSURE_SIGNING_KEY = "core.authn.services.ensure_signing_key"
+ENSURE_ADMINISTRATOR = "core.users.services.ensure_administrator"
+ENSURE_LIBRARY_PROJECT = "core.projects.services.ensure_library_project"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was done; the password is set only when an administrator was made just now."""
+
+    migrations: int
+    new_password: str | None
+
+
+def prepare() -> Prepared:
+    """Apply migrations that are missing, then make what a new installation lacks.
+
+    Raises django.db.OperationalError when the database cannot be reached.
+    """
+    with _one_at_a_time():
+        pending = len(pending_migrations())
+        if pending:
+            call_command("migrate", interactive=False, verbosity=0)
+        import_string(ENSURE_SIGNING_KEY)()
+        password: str | None = import_string(ENSURE_ADMINISTRATOR)(
+            settings.ROADSTEAD.auth.administrator_password
+        )
+        import_string(ENSURE_LIBRARY_PROJECT)()
+    return Prepared(migrations=pending, new_password=password)
+
+
+def pending_migrations() -> list[str]:
+    """Return the names of the migrations that the database lacks."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+
+
+if __name__ == "__main__":
+    # The one line on standard output is the new password, for the process that asked.
+    use_django_settings()
+    django.setup()
+    sys.stdout.write(prepare().new_password or "")

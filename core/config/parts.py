@@ -1,0 +1,76 @@
+"""What each process of the product does, and how it loads what it needs.
+
+Imports stand inside the functions here: a command that only shows the configuration,
+or only watches other processes, must not carry Django, Celery and gunicorn in memory.
+"""
+
+import signal
+import sys
+import threading
+
+from core.config.env import Environment, use_django_settings
+from core.config.logging import configuration
+
+
+def load_django(environment: Environment) -> None:
+    """Set Django up for this process."""
+    import django
+
+    configuration(environment.logging)
+    use_django_settings()
+    django.setup()
+
+
+def run_web(
+    application: str, environment: Environment, listen_on: int | None, *, reload: bool
+) -> None:
+    """Serve an ASGI application until told to stop.
+
+    `listen_on` is the number of a bound socket that the parent process opened.
+    """
+    from core.config.web_server import WebServer
+
+    load_django(environment)
+    server = environment.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    bind = f"{host}:{server.port}" if listen_on is None else f"fd://{listen_on}"
+    WebServer(application, environment, bind=bind, reload=reload).run()
+
+
+def run_worker(environment: Environment, threads: int) -> None:
+    """Carry out runs until told to stop; those in progress are finished first."""
+    load_django(environment)
+    from jobservice.worker.app import app
+
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={threads}",
+            f"--loglevel={environment.logging.level}",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--quiet",
+        ]
+    )
+
+
+def run_scheduler(environment: Environment) -> None:
+    """Start what is due until told to stop."""
+    load_django(environment)
+    from jobservice.runs.scheduler import run_until
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    run_until(stop)
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that mean "no database", if Django was loaded at all."""
+    if "django.db" not in sys.modules:
+        return ()
+    from django.db import OperationalError
+
+    return (OperationalError,)

@@ -1,0 +1,83 @@
+"""Gunicorn with its ASGI worker, run from Python with Roadstead's settings."""
+
+import gc
+import logging
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from core.config.env import Environment
+
+# A client may pause this long within a request body; a stuck event loop is
+# replaced after the same time. There is no limit on how long a request takes.
+IDLE_BODY_SECONDS = 300
+# Longer than the 60 seconds for which common proxies keep an idle connection.
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 25
+REQUEST_LINE_BYTES = 8190
+# A registry token that names many repositories is larger than the usual 8 KiB.
+HEADER_BYTES = 65_536
+
+
+class PlainLogger(Logger):
+    """Gunicorn's messages go where all others go; requests are logged by the applications."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers and levels to core.config.logging."""
+        self.error_log = logging.getLogger("gunicorn.error")
+        self.error_log.setLevel(logging.WARNING)
+        self.access_log = logging.getLogger("gunicorn.access")
+        self.access_log.disabled = True
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type hints
+    """One listening socket and the processes behind it."""
+
+    def __init__(
+        self, application: str, environment: Environment, *, bind: str, reload: bool = False
+    ) -> None:
+        """Prepare to serve the ASGI application at the dotted path `application`."""
+        self._application = application
+        self._environment = environment
+        self._bind = bind
+        self._reload = reload
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's settings; its own files and variables are not looked at."""
+        settings = {
+            "bind": self._bind,
+            "workers": self._environment.server.workers,
+            "worker_class": "asgi",
+            "preload_app": not self._reload,
+            "reload": self._reload,
+            "proc_name": "roadstead-web",
+            "timeout": IDLE_BODY_SECONDS,
+            "graceful_timeout": GRACE_SECONDS,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "limit_request_line": REQUEST_LINE_BYTES,
+            "limit_request_field_size": HEADER_BYTES,
+            "backlog": 2048,
+            "asgi_lifespan": "on",
+            "control_socket_disable": True,
+            # Believing proxies is decided in core.config.forwarding.
+            "forwarded_allow_ips": "",
+            "logger_class": PlainLogger,
+            "pre_fork": _share_memory,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the ASGI application."""
+        from gunicorn.util import import_app
+
+        module, _, name = self._application.rpartition(".")
+        return import_app(f"{module}:{name}")
+
+
+def _share_memory(_arbiter: object, _worker: object) -> None:
+    """Keep the collector from touching, and so copying, what all workers share."""
+    gc.collect()
+    gc.freeze()
