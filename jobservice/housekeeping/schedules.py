@@ -1,0 +1,22 @@
+"""How often housekeeping happens."""
+
+from datetime import timedelta
+
+from jobservice.runs.types import DeclaredSchedule
+
+SCHEDULES = (
+    DeclaredSchedule(
+        "housekeeping.pull_records", "housekeeping.pull_records", timedelta(seconds=30)
+    ),
+    DeclaredSchedule(
+        "housekeeping.expired_uploads",
+        "housekeeping.expired_uploads",
+        timedelta(minutes=5),
+    ),
+    DeclaredSchedule(
+        "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)
+    ),
+    DeclaredSchedule(
+        "housekeeping.finished_runs", "housekeeping.finished_runs", timedelta(hours=6)
+    ),
+)

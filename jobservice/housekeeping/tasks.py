@@ -1,0 +1,50 @@
+"""Periodic work without policies: each kind calls one service in batches."""
+
+from datetime import timedelta
+from typing import Any
+
+from core.artifacts import pulls
+from core.authn import services as authn
+from core.blobs import services as blobs
+from core.common.clock import now as clock_now
+from jobservice.runs import services as runs
+from jobservice.worker.kinds import RunContext, run_kind
+
+BATCH = 100
+STRAY_AGE = timedelta(hours=48)
+KEEP_FINISHED_RUNS = timedelta(days=7)
+
+
+@run_kind("housekeeping.expired_uploads")
+def remove_expired_uploads(context: RunContext) -> dict[str, Any]:
+    """Remove uploads nobody continued, with their bytes, and stray bytes no row names."""
+    removed = 0
+    while batch := blobs.sweep_uploads(clock_now(), limit=BATCH):
+        removed += batch
+        context.report(removed, message=f"{removed} uploads removed")
+    strays = blobs.sweep_strays(clock_now(), older_than=STRAY_AGE)
+    return {"uploads_removed": removed, "strays_removed": strays}
+
+
+@run_kind("housekeeping.expired_tokens")
+def remove_expired_tokens(context: RunContext) -> dict[str, Any]:
+    """Remove tokens, refresh tokens and login failures that are past their use."""
+    return dict(authn.delete_expired(clock_now()))
+
+
+@run_kind("housekeeping.pull_records")
+def fold_pull_records(context: RunContext) -> dict[str, Any]:
+    """Fold pull records into pull counts and last-pulled times."""
+    folded = 0
+    while batch := pulls.fold_pull_records(clock_now()):
+        folded += batch
+        context.report(folded, message=f"{folded} pulls counted")
+    return {"pulls_counted": folded}
+
+
+@run_kind("housekeeping.finished_runs")
+def remove_finished_runs(context: RunContext) -> dict[str, Any]:
+    """Remove runs that ended a week ago."""
+    return {
+        "runs_removed": runs.delete_finished(before=clock_now() - KEEP_FINISHED_RUNS)
+    }

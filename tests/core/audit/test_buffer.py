@@ -1,0 +1,117 @@
+"""Buffered audit records: flushed in half a second, kept on failure, dropped never silently."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import pytest
+from django.db import DatabaseError, DataError
+
+from core.audit import buffer
+from core.audit.models import AuditEntry
+from core.audit.types import AuditRecord
+from core.common.origin import Origin
+from core.rbac.types import Actor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _stop_the_thread() -> Iterator[None]:
+    """Leave neither a record nor the flushing thread's connection to the next test."""
+    yield
+    buffer.BUFFER.close()
+
+
+def make_record(label: str = "library/app:1") -> AuditRecord:
+    """Build a pull of an anonymous client."""
+    actor = Actor.anonymous(Origin("192.0.2.7", "docker/29", "request-1"))
+    return AuditRecord("artifact.manifest.pulled", actor, "artifact", label)
+
+
+def test_records_are_stored_within_a_second() -> None:
+    buffer.record_buffered(make_record())
+    deadline = time.monotonic() + 5
+    while not AuditEntry.objects.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.address) == ("artifact.manifest.pulled", "192.0.2.7")
+    assert (entry.actor_kind, entry.user_agent) == ("anonymous", "docker/29")
+
+
+def test_concurrent_records_are_all_stored_once() -> None:
+    def add_many(thread: int) -> None:
+        for number in range(50):
+            buffer.record_buffered(make_record(f"library/app:{thread}-{number}"))
+
+    threads = [threading.Thread(target=add_many, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    buffer.BUFFER.flush()
+    labels = list(AuditEntry.objects.values_list("target_label", flat=True))
+    assert len(labels) == len(set(labels)) == 400
+
+
+def test_records_wait_when_the_database_cannot_take_them() -> None:
+    stored: list[str] = []
+    failures = [DatabaseError("away")]
+
+    def store(records: Sequence[str]) -> None:
+        if failures:
+            raise failures.pop()
+        stored.extend(records)
+
+    own = buffer.Buffer()
+    channel = own.channel("test", store)
+    channel.waiting.extend(["first", "second"])
+    with pytest.raises(DatabaseError):
+        own.flush()
+    channel.waiting.append("third")
+    own.flush()
+    assert stored == ["first", "second", "third"]
+
+
+def test_one_refused_record_does_not_hold_back_the_others() -> None:
+    stored: list[str] = []
+
+    def store(records: Sequence[str]) -> None:
+        if "bad" in records:
+            raise DataError("refused")
+        stored.extend(records)
+
+    own = buffer.Buffer()
+    own.channel("test", store).waiting.extend(["first", "bad", "second"])
+    own.flush()
+    assert stored == ["first", "second"]
+
+
+def test_a_full_buffer_refuses_rather_than_forgets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buffer, "MAXIMUM_WAITING", 1)
+
+    def store(records: Sequence[str]) -> None:
+        raise DatabaseError("away")
+
+    own = buffer.Buffer()
+    channel = own.channel("test", store)
+    with suppress(DatabaseError):
+        own.add(channel, "first")
+    with pytest.raises(DatabaseError):
+        own.add(channel, "second")
+    assert sorted(channel.waiting) == ["first", "second"]
+    channel.waiting.clear()
+    own.close()
+
+
+def test_hostile_text_is_stored_without_nul_and_cut() -> None:
+    actor = Actor.anonymous(Origin(None, "x\x00" * 2000, "r" * 300))
+    buffer.record_buffered(AuditRecord("user.login", actor, "user", "na\x00me"))
+    buffer.BUFFER.flush()
+    entry = AuditEntry.objects.get()
+    assert entry.user_agent == "x" * 512
+    assert len(entry.request_id) == 64
+    assert entry.target_label == "name"

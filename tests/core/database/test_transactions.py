@@ -1,0 +1,54 @@
+"""Durable writes and reads over a lost connection."""
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from core.database import raw
+from core.database.transactions import durable_write
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@durable_write
+def write_something() -> int:
+    """Run one statement in a durable block."""
+    raw.execute("SELECT 1")
+    return 5
+
+
+def test_durable_write_returns_the_result() -> None:
+    assert write_something() == 5
+
+
+def test_durable_write_refuses_to_nest() -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        write_something()
+
+
+def _lose_connection() -> None:
+    """Let the server end this thread's connection, as a restart would."""
+    own = raw.fetch_one("SELECT pg_backend_pid()")
+    assert own is not None
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", own)
+    other.close()
+
+
+def test_read_survives_a_lost_connection() -> None:
+    _lose_connection()
+    assert raw.fetch_all("SELECT 1") == [(1,)]
+
+
+def test_read_in_a_transaction_is_not_repeated() -> None:
+    with pytest.raises(OperationalError), transaction.atomic():
+        raw.fetch_one("SELECT 1")
+        _lose_connection()
+        raw.fetch_one("SELECT 1")
+
+
+def test_write_is_not_repeated() -> None:
+    _lose_connection()
+    with pytest.raises(OperationalError):
+        raw.execute("SELECT 1")
+    connection.close()
