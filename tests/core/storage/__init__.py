@@ -1,0 +1,1 @@
+"""Tests of the blob drivers; ``suite`` holds what every driver must pass."""
