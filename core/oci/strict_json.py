@@ -7,6 +7,7 @@ that differ from a known one only in case (Go matches those), NaN, lone surrogat
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
@@ -66,12 +67,8 @@ def refuse_case_variants(
 def _object_without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                break
-            seen.add(key)
-        raise ManifestInvalid(f"The manifest repeats the member {excerpt(key)} in one object.")
+        repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ManifestInvalid(f"The manifest repeats the member {excerpt(repeated)} in one object.")
     return members
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from core.common.errors import DomainError, ErrorKind
 
+pytestmark = pytest.mark.pure
+
 
 class KettleBusy(DomainError):
     """An error as features define them."""
@@ -41,7 +43,7 @@ def test_falsy_detail_and_delay_are_kept() -> None:
 
 def test_detail_is_named_never_positional() -> None:
     with pytest.raises(TypeError):
-        KettleBusy("Tea is being made.", {"cups": 2})  # type: ignore[misc]
+        KettleBusy("Tea is being made.", {"cups": 2})  # type: ignore[call-arg]
 
 
 def test_plain_domain_error_has_defaults_a_renderer_can_use() -> None:

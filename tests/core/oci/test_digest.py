@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from core.oci.digest import SUPPORTED, Digest
 from core.oci.errors import DigestInvalid
 
+pytestmark = pytest.mark.pure
+
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 HEX = "0123456789abcdef" * 4
 

@@ -5,6 +5,8 @@ import pytest
 from core.common.errors import DomainError, ErrorKind
 from core.oci import errors
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("error", "code", "kind"),

@@ -8,6 +8,8 @@ from core.common.errors import ErrorKind
 from core.oci.errors import RangeNotSatisfiable
 from core.oci.http_range import MAX_HEADER_CHARACTERS, MAX_RANGES, ByteRange, parse_range
 
+pytestmark = pytest.mark.pure
+
 SIZE = 2048
 
 

@@ -7,6 +7,8 @@ import pytest
 from core.oci import media_types
 from core.oci.media_types import ArtifactKind, artifact_kind
 
+pytestmark = pytest.mark.pure
+
 
 def test_sets_do_not_overlap() -> None:
     sets = [

@@ -14,6 +14,8 @@ from core.oci.reference import (
     parse_tag,
 )
 
+pytestmark = pytest.mark.pure
+
 DIGEST = "sha256:" + "a" * 64
 
 

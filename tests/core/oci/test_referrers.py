@@ -15,6 +15,8 @@ from core.oci.referrers import (
     referrers_tag,
 )
 
+pytestmark = pytest.mark.pure
+
 SIGNATURE = "application/vnd.example.signature.v1"
 CONFIG = "application/vnd.example.config.v1+json"
 
