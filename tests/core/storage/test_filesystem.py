@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,13 +148,12 @@ class TestFailures:
         rename = os.rename
 
         def exchange_first(source: Path, target: Path) -> None:
-            upload.rename(upload.with_name("removed"))
+            rename(upload, upload.with_name("removed"))
             upload.write_bytes(b"evil")
             monkeypatch.setattr(os, "rename", rename)
             rename(source, target)
 
         monkeypatch.setattr(os, "rename", exchange_first)
-        monkeypatch.setattr(Path, "rename", lambda path, target: rename(path, target))
         with pytest.raises(UploadMissing):
             driver.commit(key, state, size)
         assert driver.stat(key) is None
