@@ -182,7 +182,9 @@ def test_digest_algorithms_may_be_mixed() -> None:
 
 @pytest.mark.parametrize("kind", [image, index])
 def test_unknown_members_are_left_alone(kind: Callable[..., dict[str, object]]) -> None:
-    assert parse(kind(**{"org.example": {"deep": [1.5, None, True]}}))
+    manifest = parse(kind(**{"org.example": {"deep": [1.5, None, True]}}))
+
+    assert manifest == parse(kind())
 
 
 @pytest.mark.parametrize(
