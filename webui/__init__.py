@@ -1,0 +1,1 @@
+"""The server-rendered web pages: views and templates over queries and services."""
