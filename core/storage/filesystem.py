@@ -219,7 +219,7 @@ class FilesystemDriver:
 
     def _rename(self, descriptor: int, upload: Path, blob: Path) -> None:
         """Give the file its final name, durably, or leave no blob behind."""
-        os.rename(upload, blob)
+        upload.rename(blob)
         try:
             failpoints.reach("storage.commit.renamed")
             if not is_same_file(descriptor, blob):

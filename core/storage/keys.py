@@ -31,7 +31,7 @@ def parse_key(key: str) -> tuple[str, str]:
 
     Only these two parts are ever joined to a path, so no key leads out of the storage root.
     """
-    match = _KEY.fullmatch(key) if isinstance(key, str) else None
+    match = _KEY.fullmatch(key)
     if match is None:
         raise StorageKeyInvalid(f"{key!r} is not a storage key.")
     return match["folder"], match["name"]

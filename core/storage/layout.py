@@ -88,7 +88,7 @@ def _probe_rename(source: Path, target: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.pwrite(descriptor, b"probe", 0)
         os.fdatasync(descriptor)
-        os.rename(source, target)
+        source.rename(target)
         sync_directory(target.parent)
     finally:
         os.close(descriptor)

@@ -33,7 +33,7 @@ def visits_that_fail(name: str, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "specification, failed",
+    ("specification", "failed"),
     [
         ("", []),
         ("upload.other=eio", []),

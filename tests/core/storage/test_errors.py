@@ -9,7 +9,7 @@ from core.storage.errors import StorageFailed, StorageFull, translated
 
 
 @pytest.mark.parametrize(
-    "number, expected, kind",
+    ("number", "expected", "kind"),
     [
         (errno.ENOSPC, StorageFull, ErrorKind.STORAGE_FULL),
         (errno.EDQUOT, StorageFull, ErrorKind.STORAGE_FULL),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.common import failpoints
+from core.common.errors import ErrorKind
 from core.storage import writeback
 from core.storage.errors import (
     StorageFailed,
@@ -19,9 +20,8 @@ from core.storage.errors import (
     UploadMissing,
 )
 from core.storage.filesystem import FilesystemDriver
-
-from .recorder import SyscallRecorder
-from .suite import DriverSuite, append, content, new_key, put
+from tests.core.storage.recorder import SyscallRecorder
+from tests.core.storage.suite import DriverSuite, append, content, new_key, put
 
 PROJECT = Path(__file__).parents[3]
 
@@ -200,8 +200,10 @@ class TestFailures:
         key = new_key()
         state, size = append(driver, key, driver.start(key), 0, b"data")
         writer = driver.open_writer(key, state, size)
-        with pytest.raises(UploadBusy):
+        with pytest.raises(UploadBusy) as caught:
             driver.commit(key, state, size)
+        assert caught.value.kind is ErrorKind.BUSY
+        assert caught.value.retry_after_seconds == 1
         writer.close()
         driver.commit(key, state, size)
         assert content(driver, key) == b"data"
@@ -282,6 +284,7 @@ CRASHING_CHILD = """
 import json, sys
 from pathlib import Path
 from core.common import failpoints
+from core.common.errors import ErrorKind
 from core.storage.filesystem import FilesystemDriver
 root, key, spec = sys.argv[1:]
 driver = FilesystemDriver(Path(root))

@@ -13,9 +13,8 @@ import pytest
 from core.storage import layout
 from core.storage.errors import StorageFailed, StorageMisconfigured
 from core.storage.filesystem import FilesystemDriver
-
-from .recorder import SyscallRecorder
-from .suite import content, new_key, put
+from tests.core.storage.recorder import SyscallRecorder
+from tests.core.storage.suite import content, new_key, put
 
 PROJECT = Path(__file__).parents[3]
 
@@ -137,19 +136,17 @@ def test_read_only_directory(unprivileged: Path) -> None:
         folder.chmod(0o700)
 
 
+STARTING_CHILD = """
+import sys
+from pathlib import Path
+from core.storage.filesystem import FilesystemDriver
+FilesystemDriver(Path(sys.argv[1]))
+"""
+
+
 def test_layout_survives_two_starts_at_once(root: Path) -> None:
     children = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import sys; from pathlib import Path;"
-                "from core.storage.filesystem import FilesystemDriver;"
-                "FilesystemDriver(Path(sys.argv[1]))",
-                str(root),
-            ],
-            cwd=PROJECT,
-        )
+        subprocess.Popen([sys.executable, "-c", STARTING_CHILD, str(root)], cwd=PROJECT)
         for _ in range(3)
     ]
     assert [child.wait() for child in children] == [0, 0, 0]
