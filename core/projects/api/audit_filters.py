@@ -1,0 +1,64 @@
+"""How audit entries are filtered and ordered."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from core.api.errors import BadRequest
+from core.api.listing import Column, ColumnKind, Listing
+from core.api.query_language import AnyOf, Exact, Fuzzy, Pattern
+
+_OPERATIONS = {
+    "created": "create",
+    "updated": "update",
+    "changed": "update",
+    "deleted": "delete",
+    "removed": "delete",
+    "revoked": "delete",
+    "added": "create",
+    "granted": "create",
+    "pulled": "pull",
+    "pushed": "create",
+    "rotated": "update",
+}
+"""The past verb that ends an audit action to the operation that Harbor's clients know."""
+
+
+def operation_of(action: str) -> str:
+    """Return the operation of an action; an unlisted verb stands for itself."""
+    verb = action.rpartition(".")[2]
+    return _OPERATIONS.get(verb, verb)
+
+
+def _by_operation(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    match pattern:
+        case Exact(value):
+            wanted: tuple[str, ...] = (value,)
+        case AnyOf(values):
+            wanted = values
+        case Fuzzy(value):
+            return entries.filter(action__icontains=value)
+        case _:
+            raise BadRequest("q: operation takes a value or a {list}.")
+    condition = Q()
+    for operation in wanted:
+        verbs = [verb for verb, name in _OPERATIONS.items() if name == operation]
+        for verb in verbs or [operation]:
+            condition |= Q(action__endswith=f".{verb}")
+    return entries.filter(condition)
+
+
+AUDIT_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "username": Column("actor_label"),
+        "resource": Column("target_label"),
+        "resource_type": Column("target_kind"),
+        "op_time": Column("recorded_at", ColumnKind.TIME),
+        "action": Column("action"),
+        "address": Column("address", is_sortable=False),
+        "project_id": Column("project_id", ColumnKind.INTEGER),
+    },
+    default_order=("-recorded_at",),
+    special={"operation": _by_operation},
+)

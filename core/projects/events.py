@@ -1,0 +1,13 @@
+"""What the feature announces."""
+
+from dataclasses import dataclass
+
+from core.events.types import Event
+
+
+@dataclass(frozen=True)
+class ProjectDeleted(Event):
+    """A project and everything that belonged to it are gone; its name is free again."""
+
+    project_id: int
+    project_name: str

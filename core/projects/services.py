@@ -1,0 +1,133 @@
+"""Creating, changing and deleting projects."""
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
+
+from core.audit import services as audit
+from core.common.clock import now as current_time
+from core.database.transactions import durable_write
+from core.events.services import publish
+from core.projects import queries, rules
+from core.projects.errors import ProjectNameTaken, ProjectNotEmpty, ProjectUnknown
+from core.projects.events import ProjectDeleted
+from core.projects.models import Project
+from core.rbac.types import Actor, ActorKind
+
+
+@durable_write
+def create_project(name: str, *, is_public: bool = False, actor: Actor) -> Project:
+    """Create an empty project without members.
+
+    Raises ``ProjectNameInvalid`` and ``ProjectNameTaken``.
+    """
+    return create_project_locked(name, is_public=is_public, actor=actor)
+
+
+def create_project_locked(name: str, *, is_public: bool, actor: Actor) -> Project:
+    """Create a project inside the caller's transaction. Raises as ``create_project``.
+
+    The unique constraint decides between callers that race for one name.
+    """
+    rules.ensure_valid_name(name)
+    created_at = current_time()
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(
+                name=name,
+                is_public=is_public,
+                owner_id=actor.id if actor.kind is ActorKind.USER else None,
+                owner_name=actor.label,
+                created_at=created_at,
+                updated_at=created_at,
+            )
+    except IntegrityError as error:
+        raise ProjectNameTaken(f"A project named {name} exists already.") from error
+    _record("projects.project.created", actor, project, {"public": is_public})
+    return project
+
+
+@durable_write
+def update_project(project: Project, *, is_public: bool, actor: Actor) -> Project:
+    """Make the project public or private. Raises ``ProjectUnknown``.
+
+    No registry token is withdrawn: every pull reads anew whether the project is public.
+    """
+    project = lock_project(project)
+    if project.is_public != is_public:
+        project.is_public = is_public
+        project.updated_at = current_time()
+        project.save(update_fields=["is_public", "updated_at"])
+        _record("projects.project.updated", actor, project, {"public": is_public})
+    return project
+
+
+@durable_write
+def delete_project(project: Project, *, actor: Actor) -> None:
+    """Delete a project without repositories, and with it its memberships and robots.
+
+    Raises ``ProjectNotEmpty`` and ``ProjectUnknown``.
+    """
+    project = lock_project(project, for_deletion=True)
+    project_id, name = project.pk, project.name
+    try:
+        with transaction.atomic():
+            project.delete()
+            # A repository that was pushed meanwhile is only seen by the constraint, which
+            # PostgreSQL would otherwise check at commit, when nobody can answer any more.
+            connection.check_constraints()
+    except (ProtectedError, IntegrityError) as error:
+        raise ProjectNotEmpty(
+            f"Project {name} still holds repositories; delete them first."
+        ) from error
+    audit.record(
+        "projects.project.deleted",
+        actor,
+        target_kind="project",
+        target_id=project_id,
+        target_label=name,
+        project_id=project_id,
+        project_name=name,
+    )
+    publish(ProjectDeleted(project_id=project_id, project_name=name))
+
+
+def ensure_library_project() -> Project | None:
+    """Create the public project ``library`` in an installation without any project.
+
+    Returns it, new or old; None when an administrator has deleted it, which is respected.
+    Safe to call from several processes at once.
+    """
+    if not Project.objects.exists():
+        try:
+            return create_project(rules.LIBRARY, is_public=True, actor=Actor.system())
+        except ProjectNameTaken:
+            # Another process was faster; what it made is what was wanted.
+            pass
+    return queries.find_project(rules.LIBRARY)
+
+
+def lock_project(project: Project, *, for_deletion: bool = False) -> Project:
+    """Lock and re-read the project until the end of the caller's transaction.
+
+    The lock leaves readers and pushes alone unless the project is to be deleted. Raises
+    ``ProjectUnknown`` when it has been deleted meanwhile.
+    """
+    locked = (
+        Project.objects.select_for_update(no_key=not for_deletion).filter(pk=project.pk).first()
+    )
+    if locked is None:
+        raise ProjectUnknown
+    return locked
+
+
+def _record(action: str, actor: Actor, project: Project, detail: dict[str, bool]) -> None:
+    audit.record(
+        action,
+        actor,
+        target_kind="project",
+        target_id=project.pk,
+        target_label=project.name,
+        project_id=project.pk,
+        project_name=project.name,
+        detail=detail,
+    )
