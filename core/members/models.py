@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 
 from core.projects.models import Project
 from core.users.models import Group
@@ -14,12 +15,13 @@ class Role(models.Model):
     ``core.rbac.roles``; ``permissions`` is then None. Custom roles list theirs.
     """
 
-    name = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=64)
     description = models.CharField(max_length=1024, blank=True)
     permissions = models.JSONField(null=True)
 
     class Meta:
         constraints = (
+            models.UniqueConstraint(Lower("name"), name="members_role_name_unique"),
             models.CheckConstraint(
                 condition=models.Q(id__lte=5, permissions=None)
                 | models.Q(id__gt=5, permissions__isnull=False),
@@ -31,9 +33,7 @@ class Role(models.Model):
 class Membership(models.Model):
     """One user or one group holding one role in one project."""
 
-    project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="memberships"
-    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
@@ -53,10 +53,6 @@ class Membership(models.Model):
                 | models.Q(user__isnull=False, group=None),
                 name="members_membership_one_subject",
             ),
-            models.UniqueConstraint(
-                "project", "user", name="members_membership_user_unique"
-            ),
-            models.UniqueConstraint(
-                "project", "group", name="members_membership_group_unique"
-            ),
+            models.UniqueConstraint("project", "user", name="members_membership_user_unique"),
+            models.UniqueConstraint("project", "group", name="members_membership_group_unique"),
         )

@@ -17,15 +17,11 @@ def insert_built_in_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -
     """Insert what is missing and let custom roles start above Harbor's reserved ids."""
     role = apps.get_model("members", "Role")
     for role_id, name in BUILT_IN.items():
-        role.objects.get_or_create(
-            id=role_id, defaults={"name": name, "permissions": None}
-        )
+        role.objects.get_or_create(id=role_id, defaults={"name": name, "permissions": None})
     schema_editor.execute("ALTER TABLE members_role ALTER COLUMN id RESTART WITH 101")
 
 
 class Migration(migrations.Migration):
     dependencies = [("members", "0001_roles_and_memberships")]
 
-    operations = [
-        migrations.RunPython(insert_built_in_roles, migrations.RunPython.noop)
-    ]
+    operations = [migrations.RunPython(insert_built_in_roles, migrations.RunPython.noop)]

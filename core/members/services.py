@@ -1,0 +1,292 @@
+"""Giving, changing and taking roles in projects.
+
+Whoever gives a role must hold everything in it; see ``rules.ensure_within``. When a change
+takes rights away, registry tokens issued before are withdrawn in the same transaction.
+"""
+
+from collections.abc import Iterable
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from core.audit import services as audit
+from core.common.clock import now as current_time
+from core.database.transactions import durable_write
+from core.members import queries, rules
+from core.members.errors import (
+    MemberExists,
+    MemberUnknown,
+    RoleInUse,
+    RoleNameTaken,
+    RoleUnknown,
+    SubjectUnknown,
+)
+from core.members.models import Membership, Role
+from core.projects.models import Project
+from core.projects.queries import target_of
+from core.projects.services import create_project_locked, lock_project
+from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
+from core.rbac.services import allowed_among
+from core.rbac.types import Actor, ActorKind
+from core.users.models import Group, User
+from core.users.revocations import revoke_registry_tokens_of_many_locked
+
+
+@durable_write
+def create_project_with_owner(name: str, *, is_public: bool = False, actor: Actor) -> Project:
+    """Create a project whose creator, when a person, becomes its administrator.
+
+    Raises ``ProjectNameInvalid`` and ``ProjectNameTaken``.
+    """
+    project = create_project_locked(name, is_public=is_public, actor=actor)
+    if actor.kind is ActorKind.USER and actor.id is not None:
+        membership = Membership.objects.create(
+            project=project,
+            user_id=actor.id,
+            role_id=BUILT_IN_ROLE_IDS[PROJECT_ADMIN],
+            created_at=project.created_at,
+        )
+        _record("members.membership.added", actor, membership, actor.label)
+    return project
+
+
+@durable_write
+def add_member(
+    project: Project,
+    *,
+    user: User | None = None,
+    group: Group | None = None,
+    role: Role,
+    actor: Actor,
+) -> Membership:
+    """Give a user or a group (exactly one of them) a role in the project.
+
+    Raises ``MemberExists``, ``RoleTooWide``, ``RoleUnknown``, ``SubjectUnknown`` and
+    ``ProjectUnknown``.
+    """
+    project = lock_project(project)
+    role = _hold_role(role)
+    _ensure_may_give(role, project, actor)
+    lock_subject(user, group)
+    try:
+        with transaction.atomic():
+            membership = Membership.objects.create(
+                project=project, user=user, group=group, role=role, created_at=current_time()
+            )
+    except IntegrityError as error:
+        raise MemberExists from error
+    _record("members.membership.added", actor, membership, _label(membership))
+    return membership
+
+
+@durable_write
+def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membership:
+    """Replace the role of a member.
+
+    Raises ``RoleTooWide`` (for the new role), ``RoleUnknown`` and ``MemberUnknown``.
+    """
+    membership = _lock(membership)
+    role = _hold_role(role)
+    _ensure_may_give(role, membership.project, actor)
+    before = membership.role
+    if before.pk == role.pk:
+        return membership
+    membership.role = role
+    membership.save(update_fields=["role"])
+    if queries.role_permissions(before) - queries.role_permissions(role):
+        _revoke_subjects([membership])
+    _record(
+        "members.membership.changed",
+        actor,
+        membership,
+        _label(membership),
+        {"role": role.name, "role_before": before.name},
+    )
+    return membership
+
+
+@durable_write
+def remove_member(membership: Membership, *, actor: Actor) -> None:
+    """Take the member's role away. Raises ``MemberUnknown``.
+
+    The last administrator of a project may go too: system administrators remain.
+    """
+    membership = _lock(membership)
+    label = _label(membership)
+    _record("members.membership.removed", actor, membership, label)
+    _revoke_subjects([membership])
+    membership.delete()
+
+
+@durable_write
+def create_role(
+    name: str, *, permissions: Iterable[str], description: str = "", actor: Actor
+) -> Role:
+    """Create a custom role; only system administrators are let through to here.
+
+    Raises ``RoleNameInvalid``, ``RoleNameTaken`` and ``RolePermissionUnknown``.
+    """
+    rules.ensure_valid_role_name(name)
+    role = Role(
+        name=name,
+        description=description,
+        permissions=rules.checked_permissions(permissions),
+    )
+    _save_role(role)
+    _record_role("members.role.created", actor, role)
+    return role
+
+
+@durable_write
+def update_role(
+    role: Role,
+    *,
+    name: str | None = None,
+    permissions: Iterable[str] | None = None,
+    description: str | None = None,
+    actor: Actor,
+) -> Role:
+    """Change what is given of a custom role; everybody who holds it feels it at once.
+
+    Raises ``RoleBuiltIn``, ``RoleUnknown``, ``RoleNameInvalid``, ``RoleNameTaken`` and
+    ``RolePermissionUnknown``.
+    """
+    rules.ensure_custom(role.pk)
+    role = _hold_role(role)
+    before = queries.role_permissions(role)
+    if name is not None:
+        rules.ensure_valid_role_name(name)
+        role.name = name
+    if permissions is not None:
+        role.permissions = rules.checked_permissions(permissions)
+    if description is not None:
+        role.description = description
+    _save_role(role)
+    if before - queries.role_permissions(role):
+        _revoke_subjects(Membership.objects.filter(role=role))
+    _record_role("members.role.updated", actor, role)
+    return role
+
+
+@durable_write
+def delete_role(role: Role, *, actor: Actor) -> None:
+    """Delete a custom role that nobody holds.
+
+    Raises ``RoleBuiltIn``, ``RoleInUse`` and ``RoleUnknown``.
+    """
+    rules.ensure_custom(role.pk)
+    # The full lock waits for memberships that are just being given the role.
+    locked = Role.objects.select_for_update().filter(pk=role.pk).first()
+    if locked is None:
+        raise RoleUnknown
+    _record_role("members.role.deleted", actor, locked)
+    try:
+        locked.delete()
+    except ProtectedError as error:
+        raise RoleInUse from error
+
+
+def _save_role(role: Role) -> None:
+    try:
+        with transaction.atomic():
+            role.save()
+    except IntegrityError as error:
+        raise RoleNameTaken from error
+
+
+def _record_role(action: str, actor: Actor, role: Role) -> None:
+    audit.record(
+        action,
+        actor,
+        target_kind="role",
+        target_id=role.pk,
+        target_label=role.name,
+        detail={"permissions": role.permissions},
+    )
+
+
+def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
+    wanted = queries.role_permissions(role)
+    rules.ensure_within(wanted, allowed_among(actor, wanted, target_of(project)))
+
+
+def _lock(membership: Membership) -> Membership:
+    locked = (
+        Membership.objects.select_for_update(of=("self",))
+        .select_related("project", "role", "user", "group")
+        .filter(pk=membership.pk)
+        .first()
+    )
+    if locked is None:
+        raise MemberUnknown
+    return locked
+
+
+def _hold_role(role: Role) -> Role:
+    """Re-read the role so that nobody changes or deletes it before the commit."""
+    held = Role.objects.select_for_update(no_key=True).filter(pk=role.pk).first()
+    if held is None:
+        raise RoleUnknown
+    return held
+
+
+def lock_subject(user: User | None, group: Group | None) -> User | Group:
+    """Keep the one of the two that is given from being deleted before the commit.
+
+    Raises ``SubjectUnknown`` when it is gone, ``ValueError`` when both or none are given.
+    """
+    if (user is None) == (group is None):
+        raise ValueError("rights belong to one user or to one group")
+    locked: User | Group | None = None
+    if user is not None:
+        locked = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    elif group is not None:
+        locked = Group.objects.select_for_update(no_key=True).filter(pk=group.pk).first()
+    if locked is None:
+        raise SubjectUnknown
+    return locked
+
+
+def people_behind(user_ids: Iterable[int], group_ids: Iterable[int]) -> list[str]:
+    """Return the subject keys of the users and of everybody in the groups."""
+    people = set(user_ids)
+    groups = set(group_ids)
+    if groups:
+        people.update(User.objects.filter(groups__in=groups).values_list("pk", flat=True))
+    return [f"user:{user_id}" for user_id in people]
+
+
+def _revoke_subjects(memberships: Iterable[Membership]) -> None:
+    ids = [(membership.user_id, membership.group_id) for membership in memberships]
+    people = people_behind(
+        [user_id for user_id, _ in ids if user_id is not None],
+        [group_id for _, group_id in ids if group_id is not None],
+    )
+    revoke_registry_tokens_of_many_locked(people, current_time())
+
+
+def _label(membership: Membership) -> str:
+    if membership.user is not None:
+        return membership.user.username
+    if membership.group is not None:
+        return membership.group.name
+    raise ValueError("a membership belongs to one user or to one group")
+
+
+def _record(
+    action: str,
+    actor: Actor,
+    membership: Membership,
+    label: str,
+    detail: dict[str, str] | None = None,
+) -> None:
+    audit.record(
+        action,
+        actor,
+        target_kind="user" if membership.user_id is not None else "group",
+        target_id=membership.user_id or membership.group_id or "",
+        target_label=label,
+        project_id=membership.project_id,
+        project_name=membership.project.name,
+        detail=detail or {"role": membership.role.name},
+    )
