@@ -1,4 +1,5 @@
 """Rights below the project: pull, push or delete on one repository, kept by django-guardian.
 
-Also the grant source of the permission evaluator: it joins memberships with these grants.
+``source`` is the grant source of the permission evaluator (setting ``RBAC_GRANT_SOURCE``):
+one statement that joins memberships, roles and these grants.
 """

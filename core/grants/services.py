@@ -1,0 +1,124 @@
+"""Granting and revoking rights on one repository."""
+
+from guardian.shortcuts import assign_perm, remove_perm
+
+from core.artifacts.errors import NameUnknown
+from core.artifacts.models import Repository
+from core.audit import services as audit
+from core.common.clock import now as current_time
+from core.database.transactions import durable_write
+from core.grants.errors import GrantTooWide, GrantUnknown
+from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant
+from core.grants.rules import PERMISSIONS_OF_RIGHT, right_of
+from core.members.services import lock_subject, people_behind
+from core.rbac.services import allowed_among
+from core.rbac.types import Actor, Target
+from core.users.models import Group, User
+from core.users.revocations import revoke_registry_tokens_of_many_locked
+
+
+@durable_write
+def grant_repository(
+    repository: Repository,
+    *,
+    user: User | None = None,
+    group: Group | None = None,
+    permission: str,
+    actor: Actor,
+) -> bool:
+    """Grant a user or a group (exactly one of them) pull, push or delete.
+
+    Returns False, and changes nothing, when the right was held already. Raises
+    ``RightUnknown``, ``GrantTooWide`` and ``NameUnknown`` or ``SubjectUnknown``.
+    """
+    right = right_of(permission)
+    repository = _hold_repository(repository)
+    wanted = PERMISSIONS_OF_RIGHT[right]
+    if wanted - allowed_among(actor, wanted, _target_of(repository)):
+        raise GrantTooWide
+    subject = lock_subject(user, group)
+    if _is_held(repository, subject, right):
+        return False
+    assign_perm(right.value, subject, repository)
+    _record("grants.right.granted", actor, repository, subject, right.value)
+    return True
+
+
+@durable_write
+def revoke_repository_grant(
+    repository: Repository,
+    *,
+    user: User | None = None,
+    group: Group | None = None,
+    permission: str,
+    actor: Actor,
+) -> None:
+    """Take a granted right away; registry tokens issued before are withdrawn.
+
+    Raises ``RightUnknown``, ``GrantUnknown`` and ``NameUnknown`` or ``SubjectUnknown``.
+    """
+    right = right_of(permission)
+    repository = _hold_repository(repository)
+    subject = lock_subject(user, group)
+    if not _is_held(repository, subject, right):
+        raise GrantUnknown
+    remove_perm(right.value, subject, repository)
+    people = (
+        people_behind([subject.pk], ())
+        if isinstance(subject, User)
+        else people_behind((), [subject.pk])
+    )
+    revoke_registry_tokens_of_many_locked(people, current_time())
+    _record("grants.right.revoked", actor, repository, subject, right.value)
+
+
+def _hold_repository(repository: Repository) -> Repository:
+    """Lock the repository row, which puts changes of its grants in order."""
+    held = (
+        Repository.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("project")
+        .filter(pk=repository.pk)
+        .first()
+    )
+    if held is None:
+        raise NameUnknown
+    return held
+
+
+def _is_held(repository: Repository, subject: User | Group, right: str) -> bool:
+    if isinstance(subject, User):
+        return RepositoryUserGrant.objects.filter(
+            user=subject, content_object=repository, permission__codename=right
+        ).exists()
+    return RepositoryGroupGrant.objects.filter(
+        group=subject, content_object=repository, permission__codename=right
+    ).exists()
+
+
+def _target_of(repository: Repository) -> Target:
+    project = repository.project
+    return Target(
+        project_id=project.pk,
+        project_name=project.name,
+        is_public=project.is_public,
+        repository_id=repository.pk,
+        repository_name=repository.name,
+    )
+
+
+def _record(
+    action: str, actor: Actor, repository: Repository, subject: User | Group, right: str
+) -> None:
+    kind, name = (
+        ("user", subject.username) if isinstance(subject, User) else ("group", subject.name)
+    )
+    audit.record(
+        action,
+        actor,
+        target_kind="repository",
+        target_id=repository.pk,
+        target_label=repository.name,
+        project_id=repository.project.pk,
+        project_name=repository.project.name,
+        detail={"right": right, kind: name},
+    )

@@ -1,0 +1,22 @@
+"""Values of repository grants."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RepositoryRight(StrEnum):
+    """What may be granted on one repository; each right is granted on its own."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryGrant:
+    """One right that a user or a group (``subject_kind``) holds on a repository."""
+
+    subject_kind: str
+    subject_id: int
+    subject_name: str
+    right: RepositoryRight
