@@ -13,9 +13,7 @@ class Robot(models.Model):
     ``previous_valid_until``. ``duration_days`` is what its creator asked for; None never ends.
     """
 
-    project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, null=True, related_name="robots"
-    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, related_name="robots")
     name = models.CharField(max_length=255)
     description = models.CharField(max_length=1024, blank=True)
     permissions = models.JSONField(default=dict)

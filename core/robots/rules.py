@@ -1,0 +1,145 @@
+"""Names, lifetimes and permissions of robots: pure decisions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from core.common.errors import DomainError
+from core.projects.rules import ensure_valid_name as ensure_valid_project_name
+from core.rbac.permissions import PROJECT_ROBOT_PERMISSIONS, SYSTEM_ROBOT_PERMISSIONS
+from core.rbac.rules import EVERY_PROJECT, THE_SYSTEM, scope_covers
+from core.rbac.types import Actor
+from core.robots.errors import (
+    OverlapInvalid,
+    RobotDurationInvalid,
+    RobotNameInvalid,
+    RobotPermissionInvalid,
+)
+from core.robots.types import Permissions, RobotName
+
+MAXIMUM_NAME_LENGTH = 255
+MAXIMUM_DURATION_DAYS = 36_500
+MAXIMUM_OVERLAP = timedelta(days=30)
+FOR_EVER = -1
+"""Harbor's way to say that a robot does not expire."""
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_SEPARATOR = "+"
+
+
+def ensure_valid_name(name: str) -> None:
+    """Refuse names that could not be told apart in a login. Raises ``RobotNameInvalid``."""
+    if len(name) > MAXIMUM_NAME_LENGTH or not _NAME.fullmatch(name):
+        raise RobotNameInvalid
+
+
+def full_name(name: str, project_name: str | None, *, prefix: str) -> str:
+    """Return the login name: ``robot-library+ci`` in a project, ``robot-ci`` in the system."""
+    if project_name is None:
+        return prefix + name
+    return f"{prefix}{project_name}{_SEPARATOR}{name}"
+
+
+def parse_full_name(text: str, *, prefix: str) -> RobotName | None:
+    """Take a login name apart; None when it is not a robot's.
+
+    Neither project nor robot names contain the separator, so no two robots share a name.
+    """
+    if not text.startswith(prefix):
+        return None
+    project_name, separator, name = text.removeprefix(prefix).rpartition(_SEPARATOR)
+    if not _NAME.fullmatch(name) or (separator and not _NAME.fullmatch(project_name)):
+        return None
+    return RobotName(project_name=project_name if separator else None, name=name)
+
+
+def checked_duration(duration_days: int | None) -> int | None:
+    """Return the days a robot lasts, None for ever. Raises ``RobotDurationInvalid``."""
+    if duration_days is None or duration_days == FOR_EVER:
+        return None
+    if not 1 <= duration_days <= MAXIMUM_DURATION_DAYS:
+        raise RobotDurationInvalid
+    return duration_days
+
+
+def expiry(created_at: datetime, duration_days: int | None) -> datetime | None:
+    """Return when a robot stops working, None for never."""
+    return None if duration_days is None else created_at + timedelta(days=duration_days)
+
+
+def ensure_valid_overlap(overlap: timedelta) -> None:
+    """Refuse to keep an old secret for too long. Raises ``OverlapInvalid``."""
+    if not timedelta(0) <= overlap <= MAXIMUM_OVERLAP:
+        raise OverlapInvalid
+
+
+def checked_permissions(
+    wanted: Mapping[str, Iterable[str]], *, project_name: str | None
+) -> Permissions:
+    """Return the permissions as sets, without empty entries.
+
+    A project's robot may hold permissions in its project only; a robot of the system in any
+    project (``"*"`` for all) and in the system (``"/"``). Raises ``RobotPermissionInvalid``.
+    """
+    checked: dict[str, frozenset[str]] = {}
+    for namespace, names in wanted.items():
+        permissions = frozenset(names)
+        if project_name is not None and namespace != project_name:
+            raise RobotPermissionInvalid(
+                f"A robot of project {project_name} cannot hold permissions elsewhere.",
+                detail={"namespace": namespace},
+            )
+        unknown = sorted(permissions - _grantable(namespace))
+        if unknown:
+            raise RobotPermissionInvalid(
+                f"bad request permission: {', '.join(unknown)}",
+                detail={"namespace": namespace, "permissions": unknown},
+            )
+        if permissions:
+            checked[namespace] = permissions
+    return checked
+
+
+def added_permissions(before: Permissions, after: Permissions) -> Permissions:
+    """Return what ``after`` holds and ``before`` does not, entry by entry."""
+    return _difference(after, before)
+
+
+def loses_permissions(before: Permissions, after: Permissions) -> bool:
+    """Tell whether a change from ``before`` to ``after`` takes anything away."""
+    return bool(_difference(before, after))
+
+
+def held_in_every_project(actor: Actor, permissions: frozenset[str]) -> frozenset[str]:
+    """Return those permissions that the actor holds in every project there will ever be."""
+    if actor.scope_projects is not None:
+        return frozenset()
+    held = frozenset(name for name in permissions if scope_covers(actor.scopes, name))
+    if actor.is_system_admin:
+        return held
+    own: Permissions = actor.own_permissions or {}
+    return held & own.get(EVERY_PROJECT, frozenset())
+
+
+def _grantable(namespace: str) -> frozenset[str]:
+    if namespace == THE_SYSTEM:
+        return SYSTEM_ROBOT_PERMISSIONS
+    if namespace != EVERY_PROJECT:
+        try:
+            ensure_valid_project_name(namespace)
+        except DomainError as error:
+            raise RobotPermissionInvalid(error.message, detail=error.detail) from error
+    return PROJECT_ROBOT_PERMISSIONS
+
+
+def _difference(left: Permissions, right: Permissions) -> Permissions:
+    # What holds in every project holds in each of them.
+    everywhere = right.get(EVERY_PROJECT, frozenset())
+    differences = {}
+    for namespace, permissions in left.items():
+        rest = permissions - right.get(namespace, frozenset())
+        if namespace != THE_SYSTEM:
+            rest -= everywhere
+        if rest:
+            differences[namespace] = rest
+    return differences

@@ -1,0 +1,290 @@
+"""Creating, changing and removing robots.
+
+Nobody can give a robot more than they hold themselves, nor take over a robot that holds more
+by asking for its secret: both raise ``ScopeTooWide``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from core.audit import services as audit
+from core.common.clock import now as current_time
+from core.common.secrets_format import new_secret, secret_hash
+from core.database.transactions import durable_write
+from core.projects.models import Project
+from core.projects.queries import target_of
+from core.projects.services import lock_project
+from core.rbac.rules import EVERY_PROJECT, THE_SYSTEM
+from core.rbac.services import allowed_among
+from core.rbac.types import Actor, Target
+from core.robots import queries, rules
+from core.robots.errors import (
+    RobotNameTaken,
+    RobotPermissionInvalid,
+    RobotUnknown,
+    ScopeTooWide,
+)
+from core.robots.models import Robot
+from core.robots.types import UNCHANGED, Permissions, Unchanged
+from core.users.revocations import revoke_registry_tokens_locked, revoke_subject_locked
+
+_CHANGEABLE = [
+    "permissions",
+    "description",
+    "duration_days",
+    "expires_at",
+    "is_disabled",
+    "updated_at",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRobot:
+    """A robot with the secret that nobody can read again."""
+
+    robot: Robot
+    secret: str = field(repr=False)
+
+
+@durable_write
+def create_robot(
+    name: str,
+    *,
+    project: Project | None,
+    permissions: Mapping[str, Iterable[str]],
+    duration_days: int | None,
+    description: str = "",
+    is_disabled: bool = False,
+    actor: Actor,
+) -> NewRobot:
+    """Create a robot of a project, or of the system when ``project`` is None.
+
+    ``permissions`` maps a project name (``"*"`` every project, ``"/"`` the system) to
+    permission names; ``duration_days`` None or -1 means for ever. Raises
+    ``RobotNameInvalid``, ``RobotNameTaken``, ``RobotPermissionInvalid``,
+    ``RobotDurationInvalid``, ``ScopeTooWide`` and ``ProjectUnknown``.
+    """
+    rules.ensure_valid_name(name)
+    duration_days = rules.checked_duration(duration_days)
+    if project is not None:
+        project = lock_project(project)
+    checked = rules.checked_permissions(
+        permissions, project_name=project.name if project is not None else None
+    )
+    _ensure_within(checked, actor)
+    created_at, secret = current_time(), new_secret("rob")
+    robot = Robot(
+        project=project,
+        name=name,
+        description=description,
+        permissions=_stored(checked),
+        secret_hash=secret_hash(secret),
+        secret_hint=secret[-4:],
+        is_disabled=is_disabled,
+        duration_days=duration_days,
+        expires_at=rules.expiry(created_at, duration_days),
+        created_by=actor.label,
+        created_at=created_at,
+        updated_at=created_at,
+    )
+    try:
+        with transaction.atomic():
+            robot.save(force_insert=True)
+    except IntegrityError as error:
+        raise RobotNameTaken from error
+    _record("robots.robot.created", actor, robot, {"permissions": robot.permissions})
+    return NewRobot(robot=robot, secret=secret)
+
+
+@durable_write
+def update_robot(
+    robot: Robot,
+    *,
+    permissions: Mapping[str, Iterable[str]] | None = None,
+    description: str | None = None,
+    duration_days: int | Unchanged | None = UNCHANGED,
+    is_disabled: bool | None = None,
+    actor: Actor,
+) -> Robot:
+    """Change what is given; the expiry counts from the robot's creation.
+
+    Raises ``RobotUnknown``, ``RobotPermissionInvalid``, ``RobotDurationInvalid`` and
+    ``ScopeTooWide`` (for permissions the robot did not hold before).
+    """
+    robot = _lock(robot)
+    at = current_time()
+    before, was_usable, expired_at = (
+        queries.permissions_of(robot),
+        queries.is_usable(robot, at),
+        robot.expires_at,
+    )
+    after = before
+    if permissions is not None:
+        after = rules.checked_permissions(
+            permissions, project_name=robot.project.name if robot.project else None
+        )
+        _ensure_within(rules.added_permissions(before, after), actor)
+        robot.permissions = _stored(after)
+    if description is not None:
+        robot.description = description
+    if not isinstance(duration_days, Unchanged):
+        robot.duration_days = rules.checked_duration(duration_days)
+        robot.expires_at = rules.expiry(robot.created_at, robot.duration_days)
+    if is_disabled is not None:
+        robot.is_disabled = is_disabled
+    robot.updated_at = at
+    robot.save(update_fields=_CHANGEABLE)
+    if was_usable and not queries.is_usable(robot, at):
+        revoke_subject_locked(subject_of(robot), at)
+    elif rules.loses_permissions(before, after) or _ends_sooner(expired_at, robot):
+        revoke_registry_tokens_locked(subject_of(robot), at)
+    _record(
+        "robots.robot.updated",
+        actor,
+        robot,
+        {
+            "permissions": robot.permissions,
+            "disabled": robot.is_disabled,
+            "duration_days": robot.duration_days,
+        },
+    )
+    return robot
+
+
+def set_disabled(robot: Robot, disabled: bool, *, actor: Actor) -> Robot:
+    """Stop the robot or let it work again. Raises ``RobotUnknown``."""
+    return update_robot(robot, is_disabled=disabled, actor=actor)
+
+
+@durable_write
+def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Actor) -> NewRobot:
+    """Give the robot a new secret; the old one goes on working for ``overlap``.
+
+    Without an overlap everything issued to the old secret ends at once. A second rotation
+    ends the overlap of the first. Raises ``RobotUnknown``, ``OverlapInvalid`` and
+    ``ScopeTooWide``.
+    """
+    rules.ensure_valid_overlap(overlap)
+    robot = _lock(robot)
+    _ensure_within(queries.permissions_of(robot), actor)
+    at, secret = current_time(), new_secret("rob")
+    robot.previous_secret_hash = bytes(robot.secret_hash) if overlap else None
+    robot.previous_valid_until = at + overlap if overlap else None
+    robot.secret_hash = secret_hash(secret)
+    robot.secret_hint = secret[-4:]
+    robot.updated_at = at
+    robot.save(
+        update_fields=[
+            "previous_secret_hash",
+            "previous_valid_until",
+            "secret_hash",
+            "secret_hint",
+            "updated_at",
+        ]
+    )
+    if not overlap:
+        revoke_subject_locked(subject_of(robot), at)
+    _record(
+        "robots.secret.rotated",
+        actor,
+        robot,
+        {"overlap_seconds": int(overlap.total_seconds())},
+    )
+    return NewRobot(robot=robot, secret=secret)
+
+
+@durable_write
+def delete_robot(robot: Robot, *, actor: Actor) -> None:
+    """Remove the robot; everything issued to it ends at once. Raises ``RobotUnknown``."""
+    robot = _lock(robot)
+    revoke_subject_locked(subject_of(robot), current_time())
+    _record("robots.robot.deleted", actor, robot, None)
+    robot.delete()
+
+
+@durable_write
+def forget_project(project_name: str, *, actor: Actor) -> int:
+    """Take a deleted project's name out of the robots of the system.
+
+    A later project of the same name is another tenant's and must not be open to them.
+    Returns how many robots have lost something.
+    """
+    robots = list(
+        Robot.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .filter(project=None, permissions__has_key=project_name)
+        .order_by("pk")
+    )
+    at = current_time()
+    for robot in robots:
+        del robot.permissions[project_name]
+        robot.updated_at = at
+        robot.save(update_fields=["permissions", "updated_at"])
+        revoke_registry_tokens_locked(subject_of(robot), at)
+        _record("robots.robot.updated", actor, robot, {"permissions": robot.permissions})
+    return len(robots)
+
+
+def subject_of(robot: Robot) -> str:
+    """Return the key under which the robot's tokens and revocations are filed."""
+    return f"robot:{robot.pk}"
+
+
+def _lock(robot: Robot) -> Robot:
+    locked = (
+        Robot.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .filter(pk=robot.pk)
+        .first()
+    )
+    if locked is None:
+        raise RobotUnknown
+    return locked
+
+
+def _ensure_within(permissions: Permissions, actor: Actor) -> None:
+    for namespace, wanted in permissions.items():
+        if namespace == THE_SYSTEM:
+            held = allowed_among(actor, wanted, Target.of_system())
+        elif namespace == EVERY_PROJECT:
+            held = rules.held_in_every_project(actor, wanted)
+        else:
+            held = allowed_among(actor, wanted, _target_of_name(namespace))
+        missing = sorted(wanted - held)
+        if missing:
+            raise ScopeTooWide(detail={"namespace": namespace, "permissions": missing})
+
+
+def _target_of_name(project_name: str) -> Target:
+    project = Project.objects.filter(name=project_name).first()
+    if project is None:
+        raise RobotPermissionInvalid(
+            f"There is no project {project_name}.", detail={"namespace": project_name}
+        )
+    return target_of(project)
+
+
+def _stored(permissions: Permissions) -> dict[str, list[str]]:
+    return {namespace: sorted(names) for namespace, names in sorted(permissions.items())}
+
+
+def _ends_sooner(before: datetime | None, robot: Robot) -> bool:
+    after = robot.expires_at
+    return after is not None and (before is None or after < before)
+
+
+def _record(action: str, actor: Actor, robot: Robot, detail: dict[str, Any] | None) -> None:
+    audit.record(
+        action,
+        actor,
+        target_kind="robot",
+        target_id=robot.pk,
+        target_label=queries.login_name(robot),
+        project_id=robot.project_id,
+        project_name=robot.project.name if robot.project is not None else "",
+        detail=detail,
+    )
