@@ -42,18 +42,19 @@ def run_worker(environment: Environment, threads: int) -> None:
     load_django(environment)
     from jobservice.worker.app import app
 
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={threads}",
-            f"--loglevel={environment.logging.level}",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            "--quiet",
-        ]
+    worker = app.Worker(
+        pool="threads",
+        concurrency=threads,
+        loglevel=environment.logging.level.upper(),
+        # Workers learn of each other through PostgreSQL; chatting over Redis adds nothing.
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
     )
+    worker.start()
+    if worker.exitcode:
+        raise SystemExit(worker.exitcode)
 
 
 def run_scheduler(environment: Environment) -> None:

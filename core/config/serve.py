@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
@@ -85,11 +86,13 @@ def _sole_use(data_dir: Path) -> Iterator[bool]:
             ) from None
         crashed = bool(lock.read())
         _write_over(lock, str(os.getpid()))
-        yield crashed
-        _write_over(lock, "")
+        try:
+            yield crashed
+        finally:
+            _write_over(lock, "")
 
 
-def _write_over(file, text: str) -> None:
+def _write_over(file: TextIO, text: str) -> None:
     file.seek(0)
     file.truncate()
     file.write(text)

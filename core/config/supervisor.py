@@ -17,6 +17,8 @@ from core.config.privileges import preparation
 STOP_SECONDS = 30.0
 RESTARTS_PER_MINUTE = 5
 POLL_SECONDS = 0.1
+# A part that ended waits this long, so that a short fault does not use up its restarts.
+RESTART_DELAY_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -34,9 +36,13 @@ class Part:
     """Numbers of the open files that the child keeps."""
     process: subprocess.Popen[bytes] | None = None
     ended_at: list[float] = field(default_factory=list)
+    """When it ended by itself within the last minute (monotonic seconds)."""
+    restart_at: float | None = None
+    """When it is started again (monotonic seconds); None: it has not ended."""
 
     def start(self) -> None:
         """Start the child, in a session of its own: a Ctrl-C is the supervisor's affair."""
+        self.restart_at = None
         self.process = subprocess.Popen(
             self.command,
             env=self.environment,
@@ -85,14 +91,18 @@ class Supervisor:
         for name, process in self._vital:
             if process.poll() is not None and not self.is_stopping:
                 return f"{name} has ended with code {process.returncode}"
+        now = time.monotonic()
         for part in self._parts:
             if part.is_running() or self.is_stopping:
                 continue
             code = part.process.returncode if part.process is not None else None
-            if part.keeps_ending(time.monotonic()):
-                return f"{part.name} keeps ending, at last with code {code}"
-            _log.error("part_ended", part=part.name, code=code)
-            part.start()
+            if part.restart_at is None:
+                _log.error("part_ended", part=part.name, code=code)
+                if part.keeps_ending(now):
+                    return f"{part.name} keeps ending, at last with code {code}"
+                part.restart_at = now + RESTART_DELAY_SECONDS
+            elif now >= part.restart_at:
+                part.start()
         return None
 
     def watch(self) -> str | None:

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 API_BASE = "api/v2.0/"
 
 FEATURE_URLS = (
+    "core.api.urls",
     "core.users.api.urls",
     "core.authn.api.urls",
     "core.projects.api.urls",
@@ -20,10 +21,10 @@ FEATURE_URLS = (
 
 
 def _exists(module: str) -> bool:
-    parent = module.rpartition(".")[0]
-    return find_spec(parent) is not None and find_spec(module) is not None
+    return find_spec(module.partition(".api")[0]) is not None and find_spec(module) is not None
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path(API_BASE, include(module)) for module in FEATURE_URLS if _exists(module)
+    *[path(API_BASE, include(module)) for module in FEATURE_URLS if _exists(module)],
+    path("", include("core.api.root_urls")),
 ]
