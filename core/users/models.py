@@ -14,7 +14,13 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """Return the user with that name. Raises ``User.DoesNotExist``."""
-        return self.get(username__iexact=username or "")
+        return self.named(username or "").get()
+
+    def named(self, username: str) -> "models.QuerySet[User]":
+        """Select the user with that name through the index of the unique constraint."""
+        return self.alias(lower_username=Lower("username")).filter(
+            lower_username=Lower(models.Value(username))
+        )
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -37,9 +43,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(
-                Lower("username"), name="users_user_username_unique"
-            ),
+            models.UniqueConstraint(Lower("username"), name="users_user_username_unique"),
         )
 
 
@@ -54,6 +58,9 @@ class Group(DjangoGroup):
     directory_name = models.CharField(max_length=512, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+
+    # The stubs bind the inherited manager to Django's group, which has fewer columns.
+    objects: ClassVar[models.Manager["Group"]] = models.Manager()  # type: ignore[assignment]
 
 
 class Revocation(models.Model):

@@ -57,11 +57,9 @@ def revoke_registry_tokens_locked(subject: str, now: datetime) -> None:
     raw.execute(_UPSERT_REGISTRY_TOKENS, (subject, _lock(subject, now)))
 
 
-def revoke_registry_tokens_of_many_locked(
-    subjects: Iterable[str], now: datetime
-) -> None:
-    """Do the same for several subjects, in one order so that two callers never deadlock."""
-    for subject in sorted(set(subjects)):
+def revoke_registry_tokens_of_many_locked(subjects: Iterable[str], now: datetime) -> None:
+    """Do the same for several subjects, in order of id so that two callers never deadlock."""
+    for subject in sorted(set(subjects), key=lambda subject: (len(subject), subject)):
         revoke_registry_tokens_locked(subject, now)
 
 
@@ -83,7 +81,5 @@ def _lock(subject: str, now: datetime) -> datetime:
     """Wait for issuers that are under way and return an instant after all of them."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("Revocations belong inside the transaction of the change.")
-    raw.fetch_one(
-        "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK_CLASS, subject)
-    )
+    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK_CLASS, subject))
     return max(now, clock.now())
