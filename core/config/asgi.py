@@ -7,18 +7,17 @@ that trusted proxies report are put in place here, for both.
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
-import structlog
 from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi_typing import WSGIApp
 from django.utils.module_loading import import_string
 
 from core.config import health
-from core.config.env import current, use_django_settings
+from core.config.env import current
 from core.config.forwarding import client_and_scheme
 from core.config.wsgi import application as django_application
-
-use_django_settings()
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,8 +28,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 REGISTRY = "registry_api.app.application"
 REGISTRY_ROOTS = ("/v2", "/service/token")
 
-_log = structlog.get_logger(__name__)
-
 
 class Server:
     """Sends each request to the part of the product that it is for."""
@@ -39,7 +36,8 @@ class Server:
         self._registry = registry
         self._with_django = with_django
         self._environment = current()
-        self._django: WSGIMiddleware | None = None
+        self._django: Application | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and end of the process."""
@@ -53,12 +51,15 @@ class Server:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make the pool of threads after the fork, then let the registry start and stop."""
         if self._with_django:
-            self._django = WSGIMiddleware(
-                django_application, workers=self._environment.server.management_threads
+            middleware = WSGIMiddleware(
+                cast("WSGIApp", django_application),
+                workers=self._environment.server.management_threads,
             )
+            self._threads = middleware.executor
+            self._django = cast("Application", middleware)
         await self._registry(scope, receive, send)
-        if self._django is not None:
-            self._django.executor.shutdown(wait=False, cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

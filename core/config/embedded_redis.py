@@ -13,7 +13,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from core.config.embedded_postgresql import private_directory
+from core.config.embedded_postgresql import open_log, private_directory
 from core.config.privileges import preparation
 from core.config.reader import ConfigurationError
 from core.config.sockets import Sockets
@@ -38,15 +38,15 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start the server; `wait_ready` tells when it answers. Raises ConfigurationError."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         private_directory(self._sockets.directory)
         self._sockets.redis_socket.unlink(missing_ok=True)
         command = [self._program, "--port", "0"]
         command += ["--unixsocket", str(self._sockets.redis_socket), "--unixsocketperm", "700"]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._log.parent)]
+        command += ["--loglevel", "warning"]
         # Entries of the cache have a lifetime and may go; queues have none and stay.
         command += ["--maxmemory", MEMORY_LIMIT, "--maxmemory-policy", "volatile-lru"]
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ def program() -> str:
     binary = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
     if binary is None or not binary.exists():
         raise ConfigurationError(
-            ["No Redis is configured or installed: set ROADSTEAD_REDIS_URL, install redis-server, "
-             "or install the extra roadstead[embedded]."]
+            "No Redis is configured or installed: set ROADSTEAD_REDIS_URL, install redis-server, "
+            "or install the extra roadstead[embedded]."
         )
     return str(binary)

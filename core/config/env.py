@@ -213,9 +213,7 @@ def _broker(reader: Reader, sockets: Sockets) -> BrokerSettings:
         meaning="Redis to use; unset: one is started in the data directory.",
     )
     client_url = url or sockets.redis_url
-    return BrokerSettings(
-        url=_celery_url(client_url), client_url=client_url, embedded=url is None
-    )
+    return BrokerSettings(url=_celery_url(client_url), client_url=client_url, embedded=url is None)
 
 
 def _celery_url(client_url: str) -> str:
@@ -260,7 +258,7 @@ def _auth(reader: Reader) -> AuthSettings:
             "ROBOT_NAME_PREFIX",
             default="robot-",
             pattern=r"[A-Za-z0-9][A-Za-z0-9._$+-]{0,31}",
-            rule="begin with a letter or digit and hold at most 32 of letters, digits and . _ $ + -",
+            rule="begin with a letter or digit and hold at most 32 letters, digits or . _ $ + -",
             meaning="What the login name of every robot begins with.",
         ),
     )

@@ -109,8 +109,7 @@ def _enter_namespace(inner_uid: int, inner_gid: int) -> None:
         ("setgroups", "deny"),
         ("gid_map", f"{inner_gid} {outer_gid} 1"),
     ):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(content)
+        Path("/proc/self", name).write_text(content, encoding="ascii")
 
 
 def _require_reachable(path: Path, account: pwd.struct_passwd) -> None:
@@ -125,9 +124,7 @@ def _require_reachable(path: Path, account: pwd.struct_passwd) -> None:
             passable = state.st_mode & 0o001
         if not passable:
             raise ConfigurationError(
-                [
-                    f"PostgreSQL does not run as root, and the account {account.pw_name} cannot "
-                    f"enter {part}: run the command as an ordinary user, move {path} elsewhere, "
-                    "or set ROADSTEAD_DATABASE_URL."
-                ]
+                f"PostgreSQL does not run as root, and the account {account.pw_name} cannot "
+                f"enter {part}: run the command as an ordinary user, move {path} elsewhere, "
+                "or set ROADSTEAD_DATABASE_URL."
             )

@@ -19,7 +19,7 @@ SECRET_KEY_BYTES = 48
 class ConfigurationError(Exception):
     """The configuration cannot be used; `faults` holds one sentence for each reason."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
 
@@ -57,9 +57,7 @@ class Reader:
         self._show(name, None if value is None else str(path), str(path), meaning)
         return path
 
-    def integer(
-        self, name: str, *, default: int, minimum: int, maximum: int, meaning: str
-    ) -> int:
+    def integer(self, name: str, *, default: int, minimum: int, maximum: int, meaning: str) -> int:
         """Return a whole number between `minimum` and `maximum`, both allowed."""
         value = self._raw(name)
         self._show(name, value, str(default), meaning)
@@ -77,9 +75,7 @@ class Reader:
             self.choice(name, default=shown, choices=("true", "false"), meaning=meaning) == "true"
         )
 
-    def choice(
-        self, name: str, *, default: str, choices: tuple[str, ...], meaning: str
-    ) -> str:
+    def choice(self, name: str, *, default: str, choices: tuple[str, ...], meaning: str) -> str:
         """Return one of `choices`; upper and lower case are the same."""
         value = self._raw(name)
         self._show(name, value, default, meaning)
@@ -90,9 +86,7 @@ class Reader:
             return default
         return value.lower()
 
-    def matching(
-        self, name: str, *, default: str, pattern: str, rule: str, meaning: str
-    ) -> str:
+    def matching(self, name: str, *, default: str, pattern: str, rule: str, meaning: str) -> str:
         """Return a text that matches `pattern` whole; `rule` says so in words."""
         value = self._raw(name)
         self._show(name, value, default, meaning)
@@ -110,15 +104,20 @@ class Reader:
         if value is None:
             return None
         parts = _split(value)
-        plain = parts is not None and parts.path in ("", "/") and not (parts.query or parts.fragment)
-        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        plain = (
+            parts is not None and parts.path in ("", "/") and not (parts.query or parts.fragment)
+        )
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not plain
+        ):
             self._fault(name, value, "write it as https://registry.example.org without a path")
             return None
         return value.rstrip("/")
 
-    def url(
-        self, name: str, *, schemes: tuple[str, ...], example: str, meaning: str
-    ) -> str | None:
+    def url(self, name: str, *, schemes: tuple[str, ...], example: str, meaning: str) -> str | None:
         """Return a URL whose scheme is one of `schemes`; its password is a secret."""
         value, origin = self._secret(name)
         shown = None if value is None else masked_url(value)
@@ -169,7 +168,7 @@ class Reader:
     def raise_faults(self) -> None:
         """Raise ConfigurationError if anything was wrong."""
         if self._faults:
-            raise ConfigurationError(self._faults)
+            raise ConfigurationError(*self._faults)
 
     def shown(self) -> tuple[Setting, ...]:
         """Return what was read so far, in the order of reading."""
@@ -192,7 +191,9 @@ class Reader:
             return value, None
         full_name = f"{self._prefix}{name}"
         if value is not None:
-            self._faults.append(f"{full_name} and {full_name}_FILE are both set: unset one of them.")
+            self._faults.append(
+                f"{full_name} and {full_name}_FILE are both set: unset one of them."
+            )
             return value, None
         try:
             content = Path(file_name).expanduser().read_text(encoding="utf-8").strip()
@@ -250,11 +251,11 @@ def stored_secret(path: Path) -> str:
         content = path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise ConfigurationError(
-            [f"{path} cannot be used ({error.strerror}): make its directory writable or set "
-             "ROADSTEAD_DATA_DIR to another one."]
+            f"{path} cannot be used ({error.strerror}): make its directory writable or set "
+            "ROADSTEAD_DATA_DIR to another one."
         ) from error
     if not content:
-        raise ConfigurationError([f"{path} is empty: remove it, and a new key is made."])
+        raise ConfigurationError(f"{path} is empty: remove it, and a new key is made.")
     return content
 
 

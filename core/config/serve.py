@@ -20,7 +20,7 @@ from core.config.embedded_postgresql import EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.env import Environment
 from core.config.logging import configuration
-from core.config.supervisor import Part, Supervisor
+from core.config.supervisor import Part, Supervisor, VitalProcess
 from core.config.welcome import welcome
 
 READY_TIMEOUT_SECONDS = 60.0
@@ -129,9 +129,7 @@ def _listener(environment: Environment, *, patient: bool) -> Iterator[socket.soc
         yield listener
 
 
-def _start_services(
-    environment: Environment, stack: ExitStack
-) -> list[tuple[str, subprocess.Popen[bytes]]]:
+def _start_services(environment: Environment, stack: ExitStack) -> list[VitalProcess]:
     """Start the embedded services that are asked for, both at once, and wait for them."""
     data_dir, sockets = environment.server.data_dir, environment.sockets
     services: list[EmbeddedPostgreSQL | EmbeddedRedis] = []
@@ -162,9 +160,7 @@ def _prepare() -> str | None:
         check=False,
     )
     if result.returncode != 0:
-        raise ServeRefused(
-            "The database could not be brought up to date: the lines above say why."
-        )
+        raise ServeRefused("The database could not be brought up to date: the lines above say why.")
     return result.stdout or None
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 SOCKET_PATH_LIMIT_BYTES = 107
 # Not $TMPDIR: every terminal must find the same directory.
-SHORT_PARENT = Path("/tmp")
+SHORT_PARENT = Path("/tmp")  # noqa: S108  (the directory made in it is private)
 POSTGRESQL_SOCKET = ".s.PGSQL.5432"
 DATABASE = "roadstead"
 DATABASE_ROLE = "roadstead"

@@ -62,10 +62,14 @@ class Part:
         return len(self.ended_at) > RESTARTS_PER_MINUTE
 
 
+VitalProcess = tuple[str, subprocess.Popen[bytes]]
+"""Name and process of an embedded service, without which nothing works."""
+
+
 class Supervisor:
     """Watches parts until it is told to stop or one of them cannot be kept running."""
 
-    def __init__(self, parts: Sequence[Part], vital: Sequence[tuple[str, subprocess.Popen[bytes]]]):
+    def __init__(self, parts: Sequence[Part], vital: Sequence[VitalProcess]) -> None:
         """Take the `parts` to run and the `vital` processes whose end is the end of all."""
         self._parts = parts
         self._vital = vital

@@ -8,6 +8,7 @@ API_BASE = "api/v2.0/"
 
 FEATURE_URLS = (
     "core.api.urls",
+    "core.api.urls",
     "core.users.api.urls",
     "core.authn.api.urls",
     "core.projects.api.urls",
@@ -15,16 +16,20 @@ FEATURE_URLS = (
     "core.artifacts.api.urls",
     "core.grants.api.urls",
     "core.robots.api.urls",
-    "core.audit.api.urls",
     "jobservice.runs.api.urls",
 )
 
 
 def _exists(module: str) -> bool:
-    return find_spec(module.partition(".api")[0]) is not None and find_spec(module) is not None
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *[path(API_BASE, include(module)) for module in FEATURE_URLS if _exists(module)],
     path("", include("core.api.root_urls")),
 ]
+# The version of the API, and the answer to every path of it that leads nowhere.
+urlpatterns.append(path("", include("core.api.root_urls")))

@@ -20,7 +20,7 @@ REQUEST_LINE_BYTES = 8190
 HEADER_BYTES = 65_536
 
 
-class PlainLogger(Logger):
+class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
     """Gunicorn's messages go where all others go; requests are logged by the applications."""
 
     def setup(self, cfg: Any) -> None:
