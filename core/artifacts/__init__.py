@@ -6,4 +6,7 @@ manifest for a period of time; the live one has no end), *referrer* (a manifest 
 is another). A repository sees only blobs linked to it (``RepositoryBlob``).
 Neighbours: ``blobs`` below keeps the bytes; gatekeepers named in the settings may refuse a
 write.
+
+Besides the usual slots: ``gatekeepers`` (asks them), ``pulls`` (counts pulls, which are too
+frequent for a service call each). ``services`` is a package, for it would be too long a file.
 """

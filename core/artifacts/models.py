@@ -9,9 +9,7 @@ from core.projects.models import Project
 class Repository(models.Model):
     """A named collection of artifacts; ``name`` is the full ``project/path``."""
 
-    project = models.ForeignKey(
-        Project, on_delete=models.PROTECT, related_name="repositories"
-    )
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="repositories")
     name = models.CharField(max_length=255, unique=True, db_collation="C")
     description = models.TextField(blank=True)
     pull_count = models.BigIntegerField(default=0)
@@ -24,9 +22,7 @@ class Repository(models.Model):
             ("push", "May push to this repository"),
             ("delete", "May delete from this repository"),
         )
-        indexes = (
-            models.Index("project", "name", name="artifacts_repository_project"),
-        )
+        indexes = (models.Index("project", "name", name="artifacts_repository_project"),)
 
 
 class RepositoryBlob(models.Model):
@@ -36,18 +32,14 @@ class RepositoryBlob(models.Model):
     blob; a push takes the lease, so its manifest still finds the blob.
     """
 
-    repository = models.ForeignKey(
-        Repository, on_delete=models.CASCADE, related_name="+"
-    )
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+")
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
     leased_until = models.DateTimeField(db_index=True)
     pushed_by = models.CharField(max_length=64)
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(
-                "repository", "blob", name="artifacts_repositoryblob_unique"
-            ),
+            models.UniqueConstraint("repository", "blob", name="artifacts_repositoryblob_unique"),
         )
 
 
@@ -58,9 +50,7 @@ class Manifest(models.Model):
     children). ``touched_at`` is when a pusher last relied on it while untagged.
     """
 
-    repository = models.ForeignKey(
-        Repository, on_delete=models.CASCADE, related_name="manifests"
-    )
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="manifests")
     digest = models.BinaryField(max_length=65)
     media_type = models.CharField(max_length=255)
     artifact_type = models.CharField(max_length=255, null=True)
@@ -99,9 +89,7 @@ class ManifestReference(models.Model):
     ``child`` for the children of an index, neither for foreign layers.
     """
 
-    parent = models.ForeignKey(
-        Manifest, on_delete=models.CASCADE, related_name="references"
-    )
+    parent = models.ForeignKey(Manifest, on_delete=models.CASCADE, related_name="references")
     position = models.IntegerField()
     role = models.CharField(max_length=8)
     digest = models.BinaryField(max_length=65)
@@ -109,12 +97,8 @@ class ManifestReference(models.Model):
     media_type = models.CharField(max_length=255)
     platform = models.JSONField(null=True)
     annotations = models.JSONField(null=True)
-    blob = models.ForeignKey(
-        Blob, on_delete=models.PROTECT, null=True, related_name="+"
-    )
-    child = models.ForeignKey(
-        Manifest, on_delete=models.PROTECT, null=True, related_name="parents"
-    )
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, null=True, related_name="+")
+    child = models.ForeignKey(Manifest, on_delete=models.PROTECT, null=True, related_name="parents")
 
     class Meta:
         constraints = (
@@ -127,17 +111,14 @@ class ManifestReference(models.Model):
 class Tag(models.Model):
     """A name pointing at a manifest from ``started_at`` until ``ended_at``.
 
-    The row without an end is the live tag, at most one for each repository and name. Ended rows are the
-    tag's history: they keep the digest when the manifest itself is gone.
+    The row without an end is the live tag, at most one for each repository and name. Ended
+    rows are the tag's history: they keep the digest and let go of the manifest, which may be
+    deleted.
     """
 
-    repository = models.ForeignKey(
-        Repository, on_delete=models.CASCADE, related_name="tags"
-    )
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="tags")
     name = models.CharField(max_length=128, db_collation="C")
-    manifest = models.ForeignKey(
-        Manifest, on_delete=models.PROTECT, null=True, related_name="tags"
-    )
+    manifest = models.ForeignKey(Manifest, on_delete=models.PROTECT, null=True, related_name="tags")
     digest = models.BinaryField(max_length=65)
     started_at = models.DateTimeField()
     started_by = models.CharField(max_length=512)
@@ -154,14 +135,11 @@ class Tag(models.Model):
                 name="artifacts_tag_live_unique",
             ),
             models.CheckConstraint(
-                condition=models.Q(ended_at__isnull=False)
-                | models.Q(manifest__isnull=False),
+                condition=models.Q(ended_at__isnull=False) | models.Q(manifest__isnull=False),
                 name="artifacts_tag_live_has_manifest",
             ),
         )
-        indexes = (
-            models.Index("repository", "name", "id", name="artifacts_tag_history"),
-        )
+        indexes = (models.Index("repository", "name", "id", name="artifacts_tag_history"),)
 
 
 class PullRecord(models.Model):

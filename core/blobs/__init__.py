@@ -4,5 +4,10 @@ Knows digests and storage keys, nothing of manifests or tags, so every artifact 
 stand on it. Words: *blob* (immutable bytes under a digest), *upload* (a resumable session
 that ends as a blob), *storage key* (where the driver keeps the bytes; never reused).
 Invariants: a blob row is visible only when its bytes are durable; an upload has at most one
-writer, fenced by ``lock_token``.
+writer, fenced by ``lock_token`` and ``epoch``.
+
+Besides the usual slots: ``claims`` (the statements that give one writer an upload's row and
+fence off all others), ``sessions`` (the object a request writes through), ``storing`` (how an
+object becomes, joins or heals a blob inside the caller's transaction) and ``sweeping`` (what
+removes bytes that nothing refers to).
 """

@@ -1,0 +1,78 @@
+"""Refusals of repositories and their content."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from core.common.errors import DomainError, ErrorKind
+from core.oci.digest import Digest
+
+
+class NameUnknown(DomainError):
+    """The project or repository does not exist, or no longer."""
+
+    code: ClassVar[str] = "NAME_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The repository is not known to the registry."
+
+
+class ManifestUnknown(DomainError):
+    """The repository has no manifest under that tag or digest."""
+
+    code: ClassVar[str] = "MANIFEST_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The manifest is not known to the registry."
+
+
+class BlobUnknown(DomainError):
+    """The repository has no such blob."""
+
+    code: ClassVar[str] = "BLOB_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The blob is not known to the registry."
+
+
+class ManifestBlobUnknown(DomainError):
+    """A pushed manifest names content that the repository lacks; ``digests`` lists all of it."""
+
+    code: ClassVar[str] = "MANIFEST_BLOB_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = "The manifest names content unknown to the repository."
+
+    def __init__(self, digests: Sequence[Digest]) -> None:
+        self.digests = tuple(digests)
+        super().__init__(detail={"digests": [str(digest) for digest in self.digests]})
+
+
+class PreconditionFailed(DomainError):
+    """The tag or manifest is not in the state that If-Match or If-None-Match asks for."""
+
+    code: ClassVar[str] = "PRECONDITION_FAILED"
+    kind: ClassVar[ErrorKind] = ErrorKind.PRECONDITION
+    default_message: ClassVar[str] = "The reference has changed meanwhile."
+
+
+class ContentInUse(DomainError):
+    """The manifest or blob cannot go while another manifest of the repository names it."""
+
+    code: ClassVar[str] = "UNSUPPORTED"
+    kind: ClassVar[ErrorKind] = ErrorKind.UNSUPPORTED
+    default_message: ClassVar[str] = "The content is in use by another manifest."
+
+
+class TagExists(DomainError):
+    """The repository has a live tag of that name already."""
+
+    code: ClassVar[str] = "CONFLICT"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = "The tag exists already."
+
+
+class OutcomeUncertain(DomainError):
+    """The database connection broke while committing; asking again settles it."""
+
+    code: ClassVar[str] = "UNAVAILABLE"
+    kind: ClassVar[ErrorKind] = ErrorKind.BUSY
+    default_message: ClassVar[str] = "The database did not confirm the change. Try again."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1)

@@ -1,0 +1,239 @@
+"""Reads of repositories and their content: plain SQL over the migrated tables.
+
+Every request of a registry client begins with one of the ``find_`` queries. Each is a single
+statement that always yields one row: the project and repository a name leads to, whether the
+viewer's token was revoked, and the content asked for. Nothing here is cached, because a
+delete or a move must show in the next read.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from core.artifacts.types import (
+    BlobLookup,
+    ManifestLookup,
+    ProjectFacts,
+    ReadableRepositories,
+    Referrer,
+    StoredBlob,
+    StoredManifest,
+    TargetLookup,
+    Viewer,
+)
+from core.database import raw
+from core.oci.digest import Digest
+
+_FIND_TARGET: Final = """
+SELECT p.id, p.is_public, p.created_at,
+       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+       r.id
+  FROM (SELECT 1) AS always
+  LEFT JOIN projects_project p ON p.name = %s
+  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+"""
+
+_FIND_MANIFEST_BY_TAG: Final = """
+SELECT p.id, p.is_public, p.created_at,
+       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.payload
+  FROM (SELECT 1) AS always
+  LEFT JOIN projects_project p ON p.name = %s
+  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+  LEFT JOIN artifacts_tag t
+         ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+  LEFT JOIN artifacts_manifest m ON m.id = t.manifest_id
+"""
+
+_HEAD_MANIFEST_BY_TAG: Final = _FIND_MANIFEST_BY_TAG.replace("m.payload", "''::bytea")
+
+_FIND_MANIFEST_BY_DIGEST: Final = """
+SELECT p.id, p.is_public, p.created_at,
+       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.payload
+  FROM (SELECT 1) AS always
+  LEFT JOIN projects_project p ON p.name = %s
+  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+  LEFT JOIN artifacts_manifest m ON m.repository_id = r.id AND m.digest = %s
+"""
+
+_HEAD_MANIFEST_BY_DIGEST: Final = _FIND_MANIFEST_BY_DIGEST.replace("m.payload", "''::bytea")
+
+# The link is joined to the blob inside, so that a blob of another repository never shows.
+_FIND_BLOB: Final = """
+SELECT p.id, p.is_public, p.created_at,
+       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+       r.id, b.id, b.digest, b.size_bytes, b.storage_key, l.leased_until
+  FROM (SELECT 1) AS always
+  LEFT JOIN projects_project p ON p.name = %s
+  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+  LEFT JOIN (artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id)
+         ON l.repository_id = r.id AND b.digest = %s
+"""
+
+_LIST_TAGS: Final = """
+SELECT name FROM artifacts_tag
+ WHERE repository_id = %s AND ended_at IS NULL AND name > %s
+ ORDER BY name LIMIT %s
+"""
+
+_LIST_ALL_REPOSITORIES: Final = """
+SELECT name FROM artifacts_repository WHERE name > %s ORDER BY name LIMIT %s
+"""
+
+_LIST_REPOSITORIES: Final = """
+SELECT r.name
+  FROM artifacts_repository r JOIN projects_project p ON p.id = r.project_id
+ WHERE r.name > %s
+   AND ((%s AND p.is_public) OR p.id = ANY(%s::bigint[]) OR r.id = ANY(%s::bigint[]))
+ ORDER BY r.name LIMIT %s
+"""
+
+_LIST_REFERRERS: Final = """
+SELECT id, digest, media_type, size_bytes,
+       coalesce(nullif(artifact_type, ''), config_media_type), annotations
+  FROM artifacts_manifest
+ WHERE repository_id = %s AND subject = %s AND subject IS NOT NULL AND id > %s
+   AND (%s::text IS NULL OR coalesce(nullif(artifact_type, ''), config_media_type) = %s)
+ ORDER BY id LIMIT %s
+"""
+
+_FIND_MOUNT_SOURCES: Final = """
+SELECT r.name
+  FROM blobs_blob b
+  JOIN artifacts_repositoryblob l ON l.blob_id = b.id
+  JOIN artifacts_repository r ON r.id = l.repository_id
+ WHERE b.digest = %s
+ ORDER BY r.name = %s DESC, r.project_id = %s DESC, r.id
+ LIMIT %s
+"""
+
+
+def find_target(name: str, viewer: Viewer) -> TargetLookup:
+    """Return where a repository name leads, content apart."""
+    row = _one(_FIND_TARGET, (*_who_and_where(name, viewer), name))
+    return TargetLookup(_project(row), row[3], row[4])
+
+
+def find_manifest(name: str, reference: Digest | str, viewer: Viewer) -> ManifestLookup:
+    """Return the manifest that a digest or tag names in a repository, with its payload."""
+    by_tag = isinstance(reference, str)
+    statement = _FIND_MANIFEST_BY_TAG if by_tag else _FIND_MANIFEST_BY_DIGEST
+    return _look_up_manifest(statement, name, reference, viewer)
+
+
+def head_manifest(name: str, reference: Digest | str, viewer: Viewer) -> ManifestLookup:
+    """Do the same without reading the payload, which is empty in the answer."""
+    by_tag = isinstance(reference, str)
+    statement = _HEAD_MANIFEST_BY_TAG if by_tag else _HEAD_MANIFEST_BY_DIGEST
+    return _look_up_manifest(statement, name, reference, viewer)
+
+
+def find_blob(name: str, digest: Digest, viewer: Viewer) -> BlobLookup:
+    """Return a blob that the repository may serve."""
+    row = _one(_FIND_BLOB, (*_who_and_where(name, viewer), name, digest.to_bytes()))
+    blob = None
+    if row[5] is not None:
+        blob = StoredBlob(
+            id=row[5],
+            digest=Digest.from_bytes(bytes(row[6])),
+            size_bytes=row[7],
+            storage_key=row[8],
+            leased_until=row[9],
+        )
+    return BlobLookup(_project(row), row[3], row[4], blob)
+
+
+def list_tags(repository_id: int, after: str, limit: int) -> list[str]:
+    """Return up to ``limit`` live tags behind ``after``, in byte order."""
+    return [name for (name,) in raw.fetch_all(_LIST_TAGS, (repository_id, after, limit))]
+
+
+def list_repositories(visible: ReadableRepositories, after: str, limit: int) -> list[str]:
+    """Return up to ``limit`` full names of visible repositories behind ``after``, in order."""
+    if visible.everything:
+        rows = raw.fetch_all(_LIST_ALL_REPOSITORIES, (after, limit))
+    else:
+        projects, repositories = sorted(visible.project_ids), sorted(visible.repository_ids)
+        parameters = (after, visible.public, projects, repositories, limit)
+        rows = raw.fetch_all(_LIST_REPOSITORIES, parameters)
+    return [name for (name,) in rows]
+
+
+def list_referrers(
+    repository_id: int,
+    subject: Digest,
+    artifact_type: str | None,
+    after_id: int,
+    limit: int,
+) -> list[Referrer]:
+    """Return up to ``limit`` manifests about ``subject``, oldest first, behind ``after_id``.
+
+    ``artifact_type`` selects by the type a referrer is listed under: its own, else that of
+    its config (distribution-spec, "Listing Referrers").
+    """
+    rows = raw.fetch_all(
+        _LIST_REFERRERS,
+        (
+            repository_id,
+            subject.to_bytes(),
+            after_id,
+            artifact_type,
+            artifact_type,
+            limit,
+        ),
+    )
+    return [
+        Referrer(
+            id=row[0],
+            digest=Digest.from_bytes(bytes(row[1])),
+            media_type=row[2],
+            size_bytes=row[3],
+            artifact_type=row[4],
+            annotations=json.loads(row[5]),
+        )
+        for row in rows
+    ]
+
+
+def find_mount_sources(
+    digest: Digest, *, target_name: str, project_id: int, limit: int
+) -> list[str]:
+    """Return repositories that hold the blob: the target, its project's, then others."""
+    rows = raw.fetch_all(_FIND_MOUNT_SOURCES, (digest.to_bytes(), target_name, project_id, limit))
+    return [name for (name,) in rows]
+
+
+def _look_up_manifest(
+    statement: str, name: str, reference: Digest | str, viewer: Viewer
+) -> ManifestLookup:
+    key = reference if isinstance(reference, str) else reference.to_bytes()
+    row = _one(statement, (*_who_and_where(name, viewer), name, key))
+    manifest = None
+    if row[5] is not None:
+        manifest = StoredManifest(
+            id=row[5],
+            digest=Digest.from_bytes(bytes(row[6])),
+            media_type=row[7],
+            size_bytes=row[8],
+            payload=bytes(row[9]),
+        )
+    return ManifestLookup(_project(row), row[3], row[4], manifest)
+
+
+def _who_and_where(name: str, viewer: Viewer) -> tuple[object, ...]:
+    """Return the parameters that every lookup begins with."""
+    return viewer.subject, viewer.issued_at, name.partition("/")[0]
+
+
+def _one(statement: str, parameters: Sequence[object]) -> raw.Row:
+    row = raw.fetch_one(statement, parameters)
+    if row is None:
+        raise AssertionError("A lookup yields one row whatever it finds.")
+    return row
+
+
+def _project(row: raw.Row) -> ProjectFacts | None:
+    if row[0] is None:
+        return None
+    return ProjectFacts(id=row[0], is_public=row[1], created_at=row[2])

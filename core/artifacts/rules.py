@@ -1,0 +1,147 @@
+"""Pure decisions on pushes, tags and preconditions."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from core.artifacts.errors import ManifestBlobUnknown, PreconditionFailed
+from core.blobs.errors import DigestMismatch
+from core.oci.digest import Digest
+from core.oci.errors import ManifestInvalid
+from core.oci.manifest import ManifestRef, ReferenceRole
+from core.oci.media_types import MANIFEST_TYPES
+from core.oci.reference import parse_tag
+
+LEASE: Final = timedelta(hours=24)
+"""How long a pushed or mounted blob waits for the manifest that names it."""
+
+LEASE_RENEWED_BELOW: Final = timedelta(hours=12)
+"""A lease with less time than this left is renewed when a pusher relies on the blob."""
+
+LEASE_AFTER_DELETE: Final = timedelta(hours=2)
+"""How long a blob outlives the deletion of a manifest that named it, at least."""
+
+_ETAG: Final = re.compile(r'\s*(?:W/)?"([^"]*)"\s*')
+
+
+class FoundContent(NamedTuple):
+    """Content of the repository that a manifest names: exactly one of the ids is set.
+
+    ``total_bytes`` is ``size_bytes`` for a blob; for a manifest it includes what that names.
+    """
+
+    blob_id: int | None
+    manifest_id: int | None
+    size_bytes: int
+    total_bytes: int
+
+
+class ResolvedReference(NamedTuple):
+    """A reference of a manifest with the content it was resolved to, None for foreign layers."""
+
+    reference: ManifestRef
+    role: ReferenceRole
+    content: FoundContent | None
+
+
+def pushed_digest(payload: bytes, reference: Digest | str) -> Digest:
+    """Return the digest under which a payload is pushed; SHA-256 unless a digest is given.
+
+    Raises DigestMismatch when the payload does not have the given digest.
+    """
+    if isinstance(reference, str):
+        return Digest.of(payload)
+    if not reference.matches(payload):
+        raise DigestMismatch("The manifest does not have the digest it is pushed under.")
+    return reference
+
+
+def pushed_tags(reference: Digest | str, extra_tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags a push sets, sorted, each once.
+
+    Extra tags count for pushes by digest only (distribution-spec, end-7b). Raises TagInvalid.
+    """
+    if isinstance(reference, str):
+        return (parse_tag(reference),)
+    return tuple(sorted({parse_tag(tag) for tag in extra_tags}))
+
+
+def require_precondition(
+    if_match: str | None, if_none_match: str | None, current: Digest | None
+) -> None:
+    """Compare a reference's current digest with the headers (RFC 9110, section 13.1).
+
+    ``current`` is None when the reference does not exist. Raises PreconditionFailed.
+    """
+    if if_match is not None and not _names(if_match, current):
+        raise PreconditionFailed
+    if if_none_match is not None and _names(if_none_match, current):
+        raise PreconditionFailed
+
+
+def _names(header: str, current: Digest | None) -> bool:
+    if current is None:
+        return False
+    if header.strip() == "*":
+        return True
+    return any(etag == str(current) for etag in _ETAG.findall(header))
+
+
+def resolve_references(
+    references: Sequence[ManifestRef],
+    blobs: Mapping[Digest, FoundContent],
+    manifests: Mapping[Digest, FoundContent],
+) -> tuple[ResolvedReference, ...]:
+    """Match what a manifest names with what its repository holds.
+
+    An entry of an index is a manifest, but build caches list plain blobs there, under media
+    types of their own; those count as layers. Raises ManifestBlobUnknown with every missing
+    digest, and ManifestInvalid when a size is not the real one.
+    """
+    resolved = tuple(_resolve(reference, blobs, manifests) for reference in references)
+    missing = {
+        item.reference.digest: None
+        for item in resolved
+        if item.content is None and item.role is not ReferenceRole.FOREIGN
+    }
+    if missing:
+        raise ManifestBlobUnknown(tuple(missing))
+    for item in resolved:
+        if item.content is not None and item.content.size_bytes != item.reference.size:
+            raise ManifestInvalid(
+                f"The size of {item.reference.digest} is {item.content.size_bytes}, "
+                f"not {item.reference.size}."
+            )
+    return resolved
+
+
+def _resolve(
+    reference: ManifestRef,
+    blobs: Mapping[Digest, FoundContent],
+    manifests: Mapping[Digest, FoundContent],
+) -> ResolvedReference:
+    if reference.role is not ReferenceRole.CHILD:
+        # A foreign layer may have been pushed all the same; then it is kept like any other.
+        return ResolvedReference(reference, reference.role, blobs.get(reference.digest))
+    found = manifests.get(reference.digest)
+    if found is None and reference.media_type not in MANIFEST_TYPES:
+        blob = blobs.get(reference.digest)
+        if blob is not None:
+            return ResolvedReference(reference, ReferenceRole.LAYER, blob)
+    return ResolvedReference(reference, ReferenceRole.CHILD, found)
+
+
+def total_bytes(payload_bytes: int, resolved: Iterable[ResolvedReference]) -> int:
+    """Return the size of a manifest with everything it names, each content counted once."""
+    contents = {
+        item.reference.digest: item.content.total_bytes
+        for item in resolved
+        if item.content is not None
+    }
+    return payload_bytes + sum(contents.values())
+
+
+def needs_renewal(leased_until: datetime, now: datetime) -> bool:
+    """Tell whether so little of a lease is left that relying on the blob must renew it."""
+    return leased_until < now + LEASE_RENEWED_BELOW

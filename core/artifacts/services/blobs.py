@@ -1,0 +1,294 @@
+"""Blobs of repositories: uploads that end as one, mounts, deletes and leases."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection
+
+from core.artifacts import queries, rules
+from core.artifacts.errors import BlobUnknown, ContentInUse, OutcomeUncertain
+from core.artifacts.gatekeepers import ask_gatekeepers
+from core.artifacts.services.repositories import (
+    obtain_repository_locked,
+    share_repository_locked,
+)
+from core.artifacts.types import PendingWrite, StoredBlob
+from core.audit import services as audit
+from core.blobs import claims
+from core.blobs.errors import BlobRowChanged, UploadTaken
+from core.blobs.services import find_upload
+from core.blobs.sessions import UploadSession
+from core.blobs.storing import ExaminedBlob, examine_blob, store_blob_locked
+from core.common import clock, failpoints
+from core.database import raw
+from core.database.transactions import durable_write
+from core.oci.digest import Digest
+from core.rbac.types import Actor
+from core.storage.selection import default_driver
+
+MAXIMUM_MOUNT_CANDIDATES = 50
+"""How many repositories are considered when a mount names no source."""
+
+_COMMIT_ATTEMPTS = 20
+
+_LINK = """
+INSERT INTO artifacts_repositoryblob AS link (repository_id, blob_id, leased_until, pushed_by)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT (repository_id, blob_id) DO UPDATE
+   SET leased_until = greatest(link.leased_until, excluded.leased_until)
+RETURNING leased_until
+"""
+
+_FIND_LINKED_BLOB = """
+SELECT b.id, b.size_bytes, b.storage_key
+  FROM artifacts_repository r
+  JOIN artifacts_repositoryblob l ON l.repository_id = r.id
+  JOIN blobs_blob b ON b.id = l.blob_id
+ WHERE r.name = %s AND b.digest = %s
+"""
+_SHARED = "FOR KEY SHARE OF l, b"
+
+_LOCK_LINK = """
+SELECT l.id, l.blob_id
+  FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
+ WHERE l.repository_id = %s AND b.digest = %s
+   FOR UPDATE OF l
+"""
+
+_FIND_USER_OF_BLOB = """
+SELECT m.digest
+  FROM artifacts_manifestreference f JOIN artifacts_manifest m ON m.id = f.parent_id
+ WHERE f.blob_id = %s AND m.repository_id = %s LIMIT 1
+"""
+
+_RENEW = """
+UPDATE artifacts_repositoryblob SET leased_until = greatest(leased_until, %s)
+ WHERE repository_id = %s AND blob_id = %s
+"""
+
+
+def finish_upload(session: UploadSession, digest: Digest, *, actor: Actor) -> StoredBlob:
+    """End an upload as a blob of its repository, which is created if need be.
+
+    The bytes are durable before the row is. Content that the registry has already is kept
+    once, and heals a stored copy that is missing or short. Raises DigestMismatch (the upload
+    is gone then), UploadUnknown, UploadTaken, NameUnknown when the project was deleted, and
+    OutcomeUncertain when the database broke off while committing; the upload stays then, and
+    the same request may be repeated.
+    """
+    session.complete(digest)
+    failpoints.reach("upload.commit.before_transaction")
+    driver = default_driver()
+    for _attempt in range(_COMMIT_ATTEMPTS):
+        examined = examine_blob(digest, driver)
+        try:
+            blob = _commit_upload(session, digest, examined, actor=actor)
+        except BlobRowChanged:
+            continue
+        except (OperationalError, InterfaceError) as error:
+            # The object stays: a row that did get through may stand on it.
+            connection.close_if_unusable_or_obsolete()
+            raise OutcomeUncertain from error
+        failpoints.reach("upload.commit.after_transaction")
+        session.settle(keep_object=blob.storage_key == session.claim.storage_key)
+        return blob
+    raise UploadTaken
+
+
+@durable_write
+def _commit_upload(
+    session: UploadSession, digest: Digest, examined: ExaminedBlob | None, *, actor: Actor
+) -> StoredBlob:
+    now = clock.now()
+    name, project_id, size_bytes = (
+        session.repository_name,
+        session.project_id,
+        session.size_bytes,
+    )
+    repository_id = obtain_repository_locked(name, project_id=project_id, actor=actor, now=now)
+    claims.mark_committed_locked(session.claim, digest)
+    row = store_blob_locked(
+        digest,
+        size_bytes=size_bytes,
+        storage_key=session.claim.storage_key,
+        examined=examined,
+    )
+    blob = _link_blob_locked(
+        StoredBlob(row.id, digest, size_bytes, row.storage_key, now),
+        repository_id=repository_id,
+        repository_name=name,
+        project_id=project_id,
+        action="blob.push",
+        actor=actor,
+        now=now,
+    )
+    failpoints.reach("upload.commit.in_transaction")
+    return blob
+
+
+def find_committed_upload(
+    upload_id: UUID, repository_name: str, owner: str, digest: Digest
+) -> bool:
+    """Tell whether the upload ended as that blob within the last hour.
+
+    So a closing request that is repeated, because its answer got lost or two were sent at
+    once, is answered as the first one was.
+    """
+    facts = find_upload(upload_id, repository_name=repository_name, owner=owner)
+    return facts is not None and facts.committed_digest == digest
+
+
+def mount_blob(
+    digest: Digest,
+    *,
+    source: str | None,
+    target_name: str,
+    project_id: int,
+    actor: Actor,
+    readable: Callable[[str], bool],
+) -> StoredBlob | None:
+    """Make a blob of one repository a blob of another, without touching its bytes.
+
+    ``readable`` tells whether the actor may pull from a repository. Without a ``source`` the
+    first readable repository that has the blob serves, the target's project before others.
+    None when there is none; a source that is unreadable, unknown or without the blob cannot
+    be told apart. Raises NameUnknown when the target's project is gone.
+    """
+    if source is not None:
+        candidates = [source]
+    else:
+        candidates = queries.find_mount_sources(
+            digest,
+            target_name=target_name,
+            project_id=project_id,
+            limit=MAXIMUM_MOUNT_CANDIDATES,
+        )
+    for candidate in candidates:
+        if not readable(candidate):
+            continue
+        try:
+            blob = _mount(digest, candidate, target_name, project_id, actor=actor)
+        except BlobRowChanged:
+            continue
+        if blob is not None:
+            return blob
+    return None
+
+
+@durable_write
+def _mount(
+    digest: Digest, source: str, target_name: str, project_id: int, *, actor: Actor
+) -> StoredBlob | None:
+    now = clock.now()
+    # Looked for twice: the repository must be locked before the link, as everywhere, but a
+    # mount that finds nothing must not create it.
+    if raw.fetch_one(_FIND_LINKED_BLOB, (source, digest.to_bytes())) is None:
+        return None
+    repository_id = obtain_repository_locked(
+        target_name, project_id=project_id, actor=actor, now=now
+    )
+    found = raw.fetch_one(_FIND_LINKED_BLOB + _SHARED, (source, digest.to_bytes()))
+    if found is None:
+        raise BlobRowChanged
+    return _link_blob_locked(
+        StoredBlob(found[0], digest, found[1], found[2], now),
+        repository_id=repository_id,
+        repository_name=target_name,
+        project_id=project_id,
+        action="blob.mount",
+        actor=actor,
+        now=now,
+        detail={"source": source},
+    )
+
+
+@durable_write
+def delete_blob(repository_name: str, digest: Digest, *, actor: Actor) -> None:
+    """Take a blob out of a repository; others that have it keep it.
+
+    Raises NameUnknown, BlobUnknown, and ContentInUse while a manifest of the repository
+    names it.
+    """
+    repository_id, project_id = share_repository_locked(repository_name)
+    link = raw.fetch_one(_LOCK_LINK, (repository_id, digest.to_bytes()))
+    if link is None:
+        raise BlobUnknown
+    # Pushes hold the link while they refer to the blob, so nobody begins to from here on.
+    user = raw.fetch_one(_FIND_USER_OF_BLOB, (link[1], repository_id))
+    if user is not None:
+        manifest = Digest.from_bytes(bytes(user[0]))
+        raise ContentInUse(f"The blob is in use by manifest {manifest}.")
+    ask_gatekeepers(
+        PendingWrite(
+            action="blob.delete",
+            actor=actor,
+            project_id=project_id,
+            repository_id=repository_id,
+            repository_name=repository_name,
+            digest=digest,
+        )
+    )
+    raw.execute("DELETE FROM artifacts_repositoryblob WHERE id = %s", (link[0],))
+    audit.record(
+        "blob.deleted",
+        actor,
+        target_kind="blob",
+        target_label=f"{repository_name}@{digest}",
+        target_id=link[1],
+        project_id=project_id,
+        project_name=repository_name.partition("/")[0],
+    )
+
+
+def renew_lease_if_needed(
+    repository_id: int, blob: StoredBlob, *, now: datetime | None = None
+) -> bool:
+    """Give a pusher who was told that the blob is there time to name it in a manifest.
+
+    Writes only when less than half of the lease is left. False when the blob has left the
+    repository meanwhile: it must be answered as unknown, so that the client uploads it.
+    """
+    moment = now or clock.now()
+    if not rules.needs_renewal(blob.leased_until, moment):
+        return True
+    return bool(raw.execute(_RENEW, (moment + rules.LEASE, repository_id, blob.id)))
+
+
+def _link_blob_locked(
+    blob: StoredBlob,
+    *,
+    repository_id: int,
+    repository_name: str,
+    project_id: int,
+    action: str,
+    actor: Actor,
+    now: datetime,
+    detail: dict[str, str] | None = None,
+) -> StoredBlob:
+    """Let the repository serve the blob and lease it, after asking the gatekeepers."""
+    ask_gatekeepers(
+        PendingWrite(
+            action=action,
+            actor=actor,
+            project_id=project_id,
+            repository_id=repository_id,
+            repository_name=repository_name,
+            digest=blob.digest,
+            size_bytes=blob.size_bytes,
+        )
+    )
+    linked = raw.fetch_one(_LINK, (repository_id, blob.id, now + rules.LEASE, actor.subject))
+    if linked is None:
+        raise AssertionError("An insert that updates on conflict returns its row.")
+    audit.record(
+        "blob.pushed" if action == "blob.push" else "blob.mounted",
+        actor,
+        target_kind="blob",
+        target_label=f"{repository_name}@{blob.digest}",
+        target_id=blob.id,
+        project_id=project_id,
+        project_name=repository_name.partition("/")[0],
+        detail={"size_bytes": blob.size_bytes, **(detail or {})},
+    )
+    return StoredBlob(blob.id, blob.digest, blob.size_bytes, blob.storage_key, linked[0])

@@ -1,0 +1,97 @@
+"""The rows of tags: the live one is ended and followed by another, never changed in place."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.database import raw
+from core.oci.digest import Digest
+
+# The subquery fixes the order in which the locks are taken.
+_LOCK_NAMES = """
+SELECT pg_advisory_xact_lock(hashtextextended(key, 0))
+  FROM (SELECT %s || ':' || name AS key
+          FROM unnest(%s::text[]) WITH ORDINALITY AS named(name, position)
+         ORDER BY position OFFSET 0) AS ordered
+"""
+
+_LIVE_BY_NAME = """
+SELECT id, name, digest FROM artifacts_tag
+ WHERE repository_id = %s AND name = ANY(%s::text[]) AND ended_at IS NULL
+ ORDER BY name FOR UPDATE
+"""
+
+_LIVE_BY_MANIFEST = """
+SELECT id, name, digest FROM artifacts_tag
+ WHERE manifest_id = %s AND ended_at IS NULL
+ ORDER BY name FOR UPDATE
+"""
+
+_END = """
+UPDATE artifacts_tag
+   SET ended_at = greatest(started_at, %s), ended_by = %s, manifest_id = NULL
+ WHERE id = ANY(%s::bigint[])
+"""
+
+_BEGIN = """
+INSERT INTO artifacts_tag
+       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by)
+SELECT %s, name, %s, %s, %s, %s, '' FROM unnest(%s::text[]) AS name
+"""
+
+
+class LiveTag(NamedTuple):
+    """A tag's live row, locked by the current transaction."""
+
+    id: int
+    name: str
+    digest: Digest
+
+
+def lock_tags(repository_id: int, names: Sequence[str]) -> dict[str, LiveTag]:
+    """Reserve the names, sorted, until the commit; return those that are live.
+
+    The advisory lock covers names without a row as well, so writers of one name pass one by
+    one and the ids of its history stand in the order of the commits.
+    """
+    if not names:
+        return {}
+    ordered = sorted(names)
+    raw.fetch_all(_LOCK_NAMES, (str(repository_id), ordered))
+    return {tag.name: tag for tag in _live(_LIVE_BY_NAME, (repository_id, ordered))}
+
+
+def lock_tags_of_manifest(manifest_id: int) -> list[LiveTag]:
+    """Return the live tags of a manifest that the caller has locked for deletion."""
+    return _live(_LIVE_BY_MANIFEST, (manifest_id,))
+
+
+def end_tags(tags: Iterable[LiveTag], *, ended_by: str, now: datetime) -> None:
+    """End locked live rows; they keep the digest and let go of the manifest."""
+    ids = [tag.id for tag in tags]
+    if ids:
+        raw.execute(_END, (now, ended_by, ids))
+
+
+def begin_tags(
+    names: Sequence[str],
+    *,
+    repository_id: int,
+    manifest_id: int,
+    digest: Digest,
+    started_by: str,
+    now: datetime,
+) -> None:
+    """Let locked names without a live row point at the manifest."""
+    if names:
+        raw.execute(
+            _BEGIN,
+            (repository_id, manifest_id, digest.to_bytes(), now, started_by, list(names)),
+        )
+
+
+def _live(statement: str, parameters: Sequence[object]) -> list[LiveTag]:
+    return [
+        LiveTag(id=row[0], name=row[1], digest=Digest.from_bytes(bytes(row[2])))
+        for row in raw.fetch_all(statement, parameters)
+    ]

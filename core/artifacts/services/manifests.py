@@ -1,0 +1,413 @@
+"""Pushing and deleting manifests."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.artifacts import rules
+from core.artifacts.errors import ContentInUse, ManifestUnknown
+from core.artifacts.events import ArtifactDeleted, ArtifactPushed, TagDeleted, TagMoved
+from core.artifacts.gatekeepers import ask_gatekeepers
+from core.artifacts.rules import FoundContent, ResolvedReference
+from core.artifacts.services import history
+from core.artifacts.services.history import LiveTag
+from core.artifacts.services.repositories import (
+    obtain_repository_locked,
+    share_repository_locked,
+    touch_repository_locked,
+)
+from core.artifacts.types import PendingWrite, PushedManifest
+from core.audit import services as audit
+from core.audit.types import AuditRecord
+from core.common import clock
+from core.database import raw
+from core.database.transactions import durable_write
+from core.events.services import publish
+from core.oci.digest import Digest
+from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
+from core.rbac.types import Actor
+
+# Rows are locked in the order of the sort, and for as long as the push takes: a blob or child
+# that was found here cannot leave the repository before the push has referred to it.
+_SHARE_BLOBS = """
+SELECT b.digest, b.id, b.size_bytes
+  FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
+ WHERE l.repository_id = %s AND b.digest = ANY(%s::bytea[])
+ ORDER BY b.id FOR KEY SHARE OF l, b
+"""
+
+_SHARE_MANIFESTS = """
+SELECT digest, id, size_bytes, total_bytes
+  FROM artifacts_manifest
+ WHERE repository_id = %s AND digest = ANY(%s::bytea[])
+ ORDER BY id FOR KEY SHARE
+"""
+
+# ``xmax`` is zero in a row that this statement inserted.
+_STORE = """
+INSERT INTO artifacts_manifest
+       (repository_id, digest, media_type, artifact_type, config_media_type, size_bytes,
+        payload, subject, annotations, total_bytes, pushed_at, pushed_by, touched_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)
+ON CONFLICT (repository_id, digest) DO UPDATE SET touched_at = excluded.touched_at
+RETURNING id, xmax = 0
+"""
+
+_STORE_REFERENCES = """
+INSERT INTO artifacts_manifestreference
+       (parent_id, position, role, digest, size_bytes, media_type, platform, annotations,
+        blob_id, child_id)
+SELECT %s, position, role, digest, size_bytes, media_type, platform::jsonb,
+       annotations::jsonb, blob_id, child_id
+  FROM unnest(%s::int[], %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::text[],
+              %s::text[], %s::bigint[], %s::bigint[])
+       AS reference(position, role, digest, size_bytes, media_type, platform, annotations,
+                    blob_id, child_id)
+"""
+
+_LOCK_MANIFEST = """
+SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR UPDATE
+"""
+
+_FIND_PARENT = """
+SELECT m.digest
+  FROM artifacts_manifestreference f JOIN artifacts_manifest m ON m.id = f.parent_id
+ WHERE f.child_id = %s LIMIT 1
+"""
+
+# Being no longer referred to starts the clock for blobs and children alike.
+_LEASE_BLOBS = """
+WITH freed AS (
+    SELECT id FROM artifacts_repositoryblob
+     WHERE repository_id = %s AND blob_id IN (
+           SELECT blob_id FROM artifacts_manifestreference WHERE parent_id = %s)
+     ORDER BY id FOR NO KEY UPDATE)
+UPDATE artifacts_repositoryblob AS link SET leased_until = greatest(leased_until, %s)
+  FROM freed WHERE link.id = freed.id
+"""
+
+_TOUCH_CHILDREN = """
+WITH freed AS (
+    SELECT id FROM artifacts_manifest
+     WHERE id IN (SELECT child_id FROM artifacts_manifestreference WHERE parent_id = %s)
+     ORDER BY id FOR NO KEY UPDATE)
+UPDATE artifacts_manifest AS child SET touched_at = greatest(touched_at, %s)
+  FROM freed WHERE child.id = freed.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """Everything of a push that is known before the database is asked."""
+
+    repository_name: str
+    project_id: int
+    payload: bytes
+    parsed: ParsedManifest
+    digest: Digest
+    tags: tuple[str, ...]
+    if_match: str | None
+    if_none_match: str | None
+    is_by_tag: bool
+    actor: Actor
+    now: datetime
+
+    @property
+    def subject(self) -> Digest | None:
+        return self.parsed.subject.digest if self.parsed.subject else None
+
+    @property
+    def project_name(self) -> str:
+        return self.repository_name.partition("/")[0]
+
+
+def push_manifest(
+    repository_name: str,
+    *,
+    project_id: int,
+    payload: bytes,
+    content_type: str | None,
+    reference: Digest | str,
+    extra_tags: Sequence[str] = (),
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    actor: Actor,
+) -> PushedManifest:
+    """Store a manifest byte for byte and let its tags point at it, all or nothing.
+
+    ``extra_tags`` count when ``reference`` is a digest. ``if_match`` and ``if_none_match``
+    are the headers, compared with what the reference names now. Pushing again what is there
+    changes nothing but tags that point elsewhere. Raises ManifestInvalid, ManifestTooLarge,
+    DigestMismatch, TagInvalid, ManifestBlobUnknown with every missing digest,
+    PreconditionFailed, NameUnknown when the project is gone, and what gatekeepers raise
+    (distribution-spec, "Pushing Manifests").
+    """
+    return _store_push(
+        _Push(
+            repository_name=repository_name,
+            project_id=project_id,
+            payload=payload,
+            parsed=parse_manifest(payload, content_type),
+            digest=rules.pushed_digest(payload, reference),
+            tags=rules.pushed_tags(reference, extra_tags),
+            if_match=if_match,
+            if_none_match=if_none_match,
+            is_by_tag=isinstance(reference, str),
+            actor=actor,
+            now=clock.now(),
+        )
+    )
+
+
+@durable_write
+def _store_push(push: _Push) -> PushedManifest:
+    repository_id = obtain_repository_locked(
+        push.repository_name, project_id=push.project_id, actor=push.actor, now=push.now
+    )
+    resolved = _resolve_locked(push, repository_id)
+    total_bytes = rules.total_bytes(len(push.payload), resolved)
+    manifest_id, created = _store_manifest(push, repository_id, total_bytes)
+    live = history.lock_tags(repository_id, push.tags)
+    # Read after the locks: the instants of a tag's history stand in the order of its ids.
+    now = clock.now()
+    rules.require_precondition(
+        push.if_match, push.if_none_match, _current_digest(push, live, created=created)
+    )
+    moved = {tag.name: tag for tag in live.values() if tag.digest != push.digest}
+    changed = [name for name in push.tags if name not in live or name in moved]
+    ask_gatekeepers(
+        PendingWrite(
+            action="manifest.push",
+            actor=push.actor,
+            project_id=push.project_id,
+            repository_id=repository_id,
+            repository_name=push.repository_name,
+            digest=push.digest,
+            tags=push.tags,
+            moved_tags={name: tag.digest for name, tag in moved.items()},
+            size_bytes=total_bytes,
+        )
+    )
+    if created:
+        _store_references(manifest_id, resolved)
+    history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
+    history.begin_tags(
+        changed,
+        repository_id=repository_id,
+        manifest_id=manifest_id,
+        digest=push.digest,
+        started_by=push.actor.label,
+        now=now,
+    )
+    pushed = PushedManifest(
+        id=manifest_id,
+        repository_id=repository_id,
+        digest=push.digest,
+        subject=push.subject,
+        tags=push.tags,
+        created=created,
+    )
+    _announce_push(push, pushed, changed, moved)
+    touch_repository_locked(repository_id, now)
+    return pushed
+
+
+def _resolve_locked(push: _Push, repository_id: int) -> tuple[ResolvedReference, ...]:
+    references = push.parsed.references
+    children = {item.digest for item in references if item.role is ReferenceRole.CHILD}
+    # Sorted, so that the statement for equal pushes is equal.
+    blobs = raw.fetch_all(
+        _SHARE_BLOBS,
+        (repository_id, [d.to_bytes() for d in sorted({item.digest for item in references})]),
+    )
+    manifests = raw.fetch_all(
+        _SHARE_MANIFESTS, (repository_id, [d.to_bytes() for d in sorted(children)])
+    )
+    return rules.resolve_references(
+        references,
+        {
+            Digest.from_bytes(bytes(digest)): FoundContent(blob_id, None, size, size)
+            for digest, blob_id, size in blobs
+        },
+        {
+            Digest.from_bytes(bytes(digest)): FoundContent(None, manifest_id, size, total)
+            for digest, manifest_id, size, total in manifests
+        },
+    )
+
+
+def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[int, bool]:
+    """Return the manifest's id and whether it is new; its row is ours until the commit."""
+    parsed, subject = push.parsed, push.subject
+    row = raw.fetch_one(
+        _STORE,
+        (
+            repository_id,
+            push.digest.to_bytes(),
+            parsed.media_type,
+            parsed.artifact_type,
+            parsed.config_media_type,
+            len(push.payload),
+            push.payload,
+            subject.to_bytes() if subject else None,
+            json.dumps(dict(parsed.annotations)),
+            total_bytes,
+            push.now,
+            push.actor.label,
+            push.now,
+        ),
+    )
+    if row is None:
+        raise AssertionError("An insert that updates on conflict returns its row.")
+    return int(row[0]), bool(row[1])
+
+
+def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -> None:
+    if not resolved:
+        return
+    descriptors = [item.reference.descriptor for item in resolved]
+    contents = [item.content for item in resolved]
+    raw.execute(
+        _STORE_REFERENCES,
+        (
+            manifest_id,
+            list(range(len(resolved))),
+            [str(item.role) for item in resolved],
+            [descriptor.digest.to_bytes() for descriptor in descriptors],
+            [descriptor.size for descriptor in descriptors],
+            [descriptor.media_type for descriptor in descriptors],
+            [json.dumps(d.platform) if d.platform is not None else None for d in descriptors],
+            [json.dumps(dict(d.annotations)) if d.annotations else None for d in descriptors],
+            [content.blob_id if content else None for content in contents],
+            [content.manifest_id if content else None for content in contents],
+        ),
+    )
+
+
+def _current_digest(push: _Push, live: dict[str, LiveTag], *, created: bool) -> Digest | None:
+    """Return the digest that the reference of the push names now."""
+    if push.is_by_tag:
+        return live[push.tags[0]].digest if push.tags[0] in live else None
+    return None if created else push.digest
+
+
+def _announce_push(
+    push: _Push,
+    pushed: PushedManifest,
+    changed: Sequence[str],
+    moved: dict[str, LiveTag],
+) -> None:
+    """Record the push and each tag it changed; announce only what is new."""
+    records = [
+        _record(
+            "artifact.pushed",
+            push,
+            target_kind="artifact",
+            target_label=f"{push.repository_name}@{push.digest}",
+            target_id=str(pushed.id),
+            detail={"digest": str(push.digest), "tags": list(push.tags)},
+        )
+    ]
+    where = (pushed.repository_id, push.repository_name, push.project_id)
+    if pushed.created:
+        publish(ArtifactPushed(*where, pushed.id, str(push.digest), push.tags, push.actor.label))
+    for name in changed:
+        old = str(moved[name].digest) if name in moved else None
+        records.append(
+            _record(
+                "tag.created" if old is None else "tag.moved",
+                push,
+                target_kind="tag",
+                target_label=f"{push.repository_name}:{name}",
+                detail={"digest": str(push.digest), "old_digest": old},
+            )
+        )
+        publish(TagMoved(*where, name, old, str(push.digest), push.actor.label))
+    audit.write(records)
+
+
+def _record(
+    action: str,
+    push: _Push,
+    *,
+    target_kind: str,
+    target_label: str,
+    target_id: str = "",
+    detail: dict[str, object],
+) -> AuditRecord:
+    return AuditRecord(
+        action=action,
+        actor=push.actor,
+        target_kind=target_kind,
+        target_label=target_label,
+        target_id=target_id,
+        project_id=push.project_id,
+        project_name=push.project_name,
+        detail=detail,
+    )
+
+
+@durable_write
+def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> None:
+    """Delete a manifest and every tag that points at it (distribution-spec, end-9).
+
+    Manifests about it stay. Raises NameUnknown, ManifestUnknown, and ContentInUse while an
+    index of the repository lists it.
+    """
+    repository_id, project_id = share_repository_locked(repository_name)
+    found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
+    if found is None:
+        raise ManifestUnknown
+    manifest_id = int(found[0])
+    # Pushes of an index hold their children's rows, so no parent can appear from here on.
+    parent = raw.fetch_one(_FIND_PARENT, (manifest_id,))
+    if parent is not None:
+        raise ContentInUse(f"The manifest is referenced by index {_digest(parent[0])}.")
+    tags = history.lock_tags_of_manifest(manifest_id)
+    now = clock.now()
+    names = tuple(tag.name for tag in tags)
+    ask_gatekeepers(
+        PendingWrite(
+            action="manifest.delete",
+            actor=actor,
+            project_id=project_id,
+            repository_id=repository_id,
+            repository_name=repository_name,
+            digest=digest,
+            tags=names,
+            moved_tags={tag.name: tag.digest for tag in tags},
+        )
+    )
+    history.end_tags(tags, ended_by=actor.label, now=now)
+    _remove_manifest_locked(repository_id, manifest_id, now)
+    project_name = repository_name.partition("/")[0]
+    audit.record(
+        "artifact.deleted",
+        actor,
+        target_kind="artifact",
+        target_label=f"{repository_name}@{digest}",
+        target_id=manifest_id,
+        project_id=project_id,
+        project_name=project_name,
+        detail={"digest": str(digest), "tags": list(names)},
+    )
+    where = (repository_id, repository_name, project_id)
+    for name in names:
+        publish(TagDeleted(*where, name, str(digest), actor.label))
+    publish(ArtifactDeleted(*where, str(digest), names, actor.label))
+    touch_repository_locked(repository_id, now)
+
+
+def _remove_manifest_locked(repository_id: int, manifest_id: int, now: datetime) -> None:
+    leased_until = now + rules.LEASE_AFTER_DELETE
+    raw.execute(_LEASE_BLOBS, (repository_id, manifest_id, leased_until))
+    raw.execute(_TOUCH_CHILDREN, (manifest_id, now))
+    raw.execute("DELETE FROM artifacts_manifestreference WHERE parent_id = %s", (manifest_id,))
+    raw.execute("DELETE FROM artifacts_manifest WHERE id = %s", (manifest_id,))
+
+
+def _digest(stored: object) -> Digest:
+    if not isinstance(stored, bytes | memoryview):
+        raise TypeError("A digest column holds bytes.")
+    return Digest.from_bytes(bytes(stored))

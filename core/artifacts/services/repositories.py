@@ -1,0 +1,151 @@
+"""Writes of repositories themselves."""
+
+from datetime import datetime
+
+from core.artifacts.errors import NameUnknown
+from core.artifacts.events import RepositoryCreated, RepositoryDeleted
+from core.artifacts.gatekeepers import ask_gatekeepers
+from core.artifacts.models import Repository
+from core.artifacts.types import PendingWrite
+from core.audit import services as audit
+from core.common import clock
+from core.database import raw
+from core.database.transactions import durable_write
+from core.events.services import publish
+from core.rbac.types import Actor
+
+_FIND = """
+SELECT id FROM artifacts_repository WHERE name = %s AND project_id = %s FOR KEY SHARE
+"""
+
+_CREATE = """
+INSERT INTO artifacts_repository
+       (project_id, name, description, pull_count, created_at, updated_at)
+SELECT id, %s, '', 0, %s, %s FROM projects_project WHERE id = %s
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+
+_PROJECT_EXISTS = "SELECT 1 FROM projects_project WHERE id = %s FOR KEY SHARE"
+
+_DELETE_REFERENCES = """
+DELETE FROM artifacts_manifestreference
+ WHERE parent_id IN (SELECT id FROM artifacts_manifest WHERE repository_id = %s)
+"""
+
+_ATTEMPTS = 5
+
+
+def obtain_repository_locked(name: str, *, project_id: int, actor: Actor, now: datetime) -> int:
+    """Return the repository's id, created if need be, kept from deletion until the commit.
+
+    Raises NameUnknown when the project is gone, or the name belongs to another project.
+    """
+    for _attempt in range(_ATTEMPTS):
+        found = raw.fetch_one(_FIND, (name, project_id))
+        if found is not None:
+            return int(found[0])
+        if raw.fetch_one(_PROJECT_EXISTS, (project_id,)) is None:
+            raise NameUnknown
+        created = raw.fetch_one(_CREATE, (name, now, now, project_id))
+        if created is not None:
+            repository_id = int(created[0])
+            audit.record(
+                "repository.created",
+                actor,
+                target_kind="repository",
+                target_label=name,
+                target_id=repository_id,
+                project_id=project_id,
+                project_name=name.partition("/")[0],
+            )
+            publish(RepositoryCreated(repository_id, name, project_id))
+            return repository_id
+    raise NameUnknown
+
+
+def share_repository_locked(name: str) -> tuple[int, int]:
+    """Return (id, project id), kept from deletion until the commit. Raises NameUnknown."""
+    row = raw.fetch_one(
+        "SELECT id, project_id FROM artifacts_repository WHERE name = %s FOR KEY SHARE",
+        (name,),
+    )
+    if row is None:
+        raise NameUnknown
+    return int(row[0]), int(row[1])
+
+
+def touch_repository_locked(repository_id: int, now: datetime) -> None:
+    """Note that content changed. The last statement of a write: it holds up other writers."""
+    raw.execute(
+        "UPDATE artifacts_repository SET updated_at = greatest(updated_at, %s) WHERE id = %s",
+        (now, repository_id),
+    )
+
+
+@durable_write
+def update_repository(name: str, *, description: str, actor: Actor) -> Repository:
+    """Change the description. Raises NameUnknown."""
+    repository = Repository.objects.select_for_update(no_key=True).filter(name=name).first()
+    if repository is None:
+        raise NameUnknown
+    repository.description = description
+    repository.updated_at = clock.now()
+    repository.save(update_fields=["description", "updated_at"])
+    audit.record(
+        "repository.updated",
+        actor,
+        target_kind="repository",
+        target_label=name,
+        target_id=repository.pk,
+        project_id=repository.project_id,
+        project_name=name.partition("/")[0],
+    )
+    return repository
+
+
+@durable_write
+def delete_repository(name: str, *, actor: Actor) -> None:
+    """Delete a repository with all it holds, and end the uploads into it.
+
+    Its blobs stay as long as other repositories have them. Raises NameUnknown.
+    """
+    repository = Repository.objects.select_for_update().filter(name=name).first()
+    if repository is None:
+        raise NameUnknown
+    ask_gatekeepers(
+        PendingWrite(
+            action="repository.delete",
+            actor=actor,
+            project_id=repository.project_id,
+            repository_id=repository.pk,
+            repository_name=name,
+        )
+    )
+    _delete_content_locked(repository.pk, name)
+    audit.record(
+        "repository.deleted",
+        actor,
+        target_kind="repository",
+        target_label=name,
+        target_id=repository.pk,
+        project_id=repository.project_id,
+        project_name=name.partition("/")[0],
+    )
+    publish(RepositoryDeleted(repository.pk, name, repository.project_id))
+    # Through the ORM, which knows the tables of higher features that refer to it.
+    repository.delete()
+
+
+def _delete_content_locked(repository_id: int, name: str) -> None:
+    raw.execute(
+        "UPDATE blobs_upload SET expires_at = clock_timestamp(), epoch = epoch + 1"
+        " WHERE repository_name = %s AND committed_digest IS NULL",
+        (name,),
+    )
+    for statement in (
+        "DELETE FROM artifacts_tag WHERE repository_id = %s",
+        _DELETE_REFERENCES,
+        "DELETE FROM artifacts_manifest WHERE repository_id = %s",
+        "DELETE FROM artifacts_repositoryblob WHERE repository_id = %s",
+    ):
+        raw.execute(statement, (repository_id,))

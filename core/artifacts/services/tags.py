@@ -1,0 +1,114 @@
+"""Tags that are set or deleted without a push."""
+
+from core.artifacts.errors import ManifestUnknown, TagExists
+from core.artifacts.events import TagDeleted, TagMoved
+from core.artifacts.gatekeepers import ask_gatekeepers
+from core.artifacts.services import history
+from core.artifacts.services.repositories import (
+    share_repository_locked,
+    touch_repository_locked,
+)
+from core.artifacts.types import PendingWrite
+from core.audit import services as audit
+from core.common import clock
+from core.database import raw
+from core.database.transactions import durable_write
+from core.events.services import publish
+from core.oci.digest import Digest
+from core.oci.reference import parse_tag
+from core.rbac.types import Actor
+
+_SHARE_MANIFEST = """
+SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR KEY SHARE
+"""
+
+
+@durable_write
+def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor) -> None:
+    """Let a new tag point at a manifest.
+
+    Raises TagInvalid, NameUnknown, ManifestUnknown, and TagExists for a live tag, wherever
+    it points.
+    """
+    tag = parse_tag(name)
+    repository_id, project_id = share_repository_locked(repository_name)
+    found = raw.fetch_one(_SHARE_MANIFEST, (repository_id, digest.to_bytes()))
+    if found is None:
+        raise ManifestUnknown
+    if history.lock_tags(repository_id, [tag]):
+        raise TagExists
+    now = clock.now()
+    ask_gatekeepers(
+        PendingWrite(
+            action="tag.create",
+            actor=actor,
+            project_id=project_id,
+            repository_id=repository_id,
+            repository_name=repository_name,
+            digest=digest,
+            tags=(tag,),
+        )
+    )
+    history.begin_tags(
+        [tag],
+        repository_id=repository_id,
+        manifest_id=int(found[0]),
+        digest=digest,
+        started_by=actor.label,
+        now=now,
+    )
+    _record("tag.created", actor, repository_name, project_id, tag, digest)
+    publish(
+        TagMoved(repository_id, repository_name, project_id, tag, None, str(digest), actor.label)
+    )
+    touch_repository_locked(repository_id, now)
+
+
+@durable_write
+def delete_tag(repository_name: str, tag: str, *, actor: Actor) -> None:
+    """End a tag; the manifest stays, and so does the tag's history (distribution-spec, end-9).
+
+    Raises NameUnknown, and ManifestUnknown when there is no such live tag.
+    """
+    repository_id, project_id = share_repository_locked(repository_name)
+    live = history.lock_tags(repository_id, [tag]).get(tag)
+    if live is None:
+        raise ManifestUnknown
+    now = clock.now()
+    ask_gatekeepers(
+        PendingWrite(
+            action="tag.delete",
+            actor=actor,
+            project_id=project_id,
+            repository_id=repository_id,
+            repository_name=repository_name,
+            digest=live.digest,
+            tags=(tag,),
+            moved_tags={tag: live.digest},
+        )
+    )
+    history.end_tags([live], ended_by=actor.label, now=now)
+    _record("tag.deleted", actor, repository_name, project_id, tag, live.digest)
+    publish(
+        TagDeleted(repository_id, repository_name, project_id, tag, str(live.digest), actor.label)
+    )
+    touch_repository_locked(repository_id, now)
+
+
+def _record(
+    action: str,
+    actor: Actor,
+    repository_name: str,
+    project_id: int,
+    tag: str,
+    digest: Digest,
+) -> None:
+    audit.record(
+        action,
+        actor,
+        target_kind="tag",
+        target_label=f"{repository_name}:{tag}",
+        project_id=project_id,
+        project_name=repository_name.partition("/")[0],
+        detail={"digest": str(digest)},
+    )

@@ -1,0 +1,152 @@
+"""Plain values of repositories, manifests, tags and the answers of the hot queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.oci.digest import Digest
+from core.rbac.types import Actor, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """On whose behalf the hot queries read.
+
+    ``issued_at`` is when the presented token was issued; None when the credentials
+    themselves were checked in this request, so that there is no token to be revoked.
+    """
+
+    subject: str
+    issued_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """The project a repository name leads to, whether or not the repository exists."""
+
+    id: int
+    is_public: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLookup:
+    """Where a repository name leads.
+
+    ``is_revoked`` says that the viewer's token was revoked after it had been issued.
+    """
+
+    project: ProjectFacts | None
+    is_revoked: bool
+    repository_id: int | None
+
+    def target(self, name: str) -> Target:
+        """Return what ``core.rbac`` decides about, for the repository name looked up."""
+        return Target(
+            project_id=self.project.id if self.project else None,
+            project_name=name.partition("/")[0],
+            is_public=self.project.is_public if self.project else False,
+            repository_id=self.repository_id,
+            repository_name=name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest as it is served; ``payload`` is empty in the answer of ``head_manifest``."""
+
+    id: int
+    digest: Digest
+    media_type: str
+    size_bytes: int
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob of one repository, and where the storage driver keeps its bytes."""
+
+    id: int
+    digest: Digest
+    size_bytes: int
+    storage_key: str
+    leased_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLookup(TargetLookup):
+    """Answer of ``find_manifest`` and ``head_manifest``."""
+
+    manifest: StoredManifest | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLookup(TargetLookup):
+    """Answer of ``find_blob``."""
+
+    blob: StoredBlob | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushedManifest:
+    """Outcome of a push.
+
+    ``tags`` are those the push asked for, which all point at the manifest now. ``created`` is
+    False when the repository had the manifest already.
+    """
+
+    id: int
+    repository_id: int
+    digest: Digest
+    subject: Digest | None
+    tags: tuple[str, ...]
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """One manifest whose subject is another; ``id`` is the position for the next page."""
+
+    id: int
+    digest: Digest
+    media_type: str
+    size_bytes: int
+    artifact_type: str | None
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableRepositories:
+    """Which repositories a list may show.
+
+    ``everything`` is for system administrators. Otherwise: repositories of public projects
+    (when ``public``), of the projects in ``project_ids``, and those in ``repository_ids``.
+    """
+
+    everything: bool = False
+    public: bool = True
+    project_ids: frozenset[int] = frozenset()
+    repository_ids: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """What a gatekeeper is asked about, while nothing of it is written yet.
+
+    ``action`` is one of manifest.push, tag.create, tag.delete, manifest.delete, blob.push,
+    blob.mount, blob.delete and repository.delete. ``moved_tags`` holds the tags that would
+    point elsewhere or vanish, with the digest they have now. ``size_bytes`` is the size of a
+    pushed blob, or of the pushed manifest with everything it names.
+    """
+
+    action: str
+    actor: Actor
+    project_id: int
+    repository_id: int
+    repository_name: str
+    digest: Digest | None = None
+    tags: tuple[str, ...] = ()
+    moved_tags: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
+    size_bytes: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -1,0 +1,84 @@
+"""Refusals of uploads."""
+
+from typing import ClassVar
+
+from core.common.errors import DomainError, ErrorKind
+
+
+class UploadUnknown(DomainError):
+    """No such upload for this repository and owner: never was, expired, cancelled or done."""
+
+    code: ClassVar[str] = "BLOB_UPLOAD_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The upload is not known to the registry."
+
+
+class RangeMismatch(DomainError):
+    """Bytes were sent for another offset than the upload has reached.
+
+    ``size_bytes`` is the offset at which the upload goes on.
+    """
+
+    code: ClassVar[str] = "BLOB_UPLOAD_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.RANGE
+    default_message: ClassVar[str] = "The range does not start where the upload ends."
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        super().__init__(detail={"size": size_bytes})
+
+
+class UploadTaken(DomainError):
+    """Another request is writing this upload, or has taken it over meanwhile."""
+
+    code: ClassVar[str] = "UNAVAILABLE"
+    kind: ClassVar[ErrorKind] = ErrorKind.BUSY
+    default_message: ClassVar[str] = "Another request is writing this upload. Try again."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1)
+
+
+class AlgorithmUnsupported(DomainError):
+    """The digest algorithm asked for is not one the registry computes."""
+
+    code: ClassVar[str] = "DIGEST_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = "The digest algorithm is not supported."
+
+
+class DigestMismatch(DomainError):
+    """The bytes received do not have the digest that the client announced."""
+
+    code: ClassVar[str] = "DIGEST_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = "The content does not have the given digest."
+
+
+class TooManyStrays(DomainError):
+    """So many objects have no row that the database, not the storage, looks wrong.
+
+    Typical cause: the database was restored from an older backup. Nothing was removed.
+    """
+
+    code: ClassVar[str] = "TOO_MANY_STRAYS"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = (
+        "Too many stored objects are unknown to the database; nothing was removed. "
+        "Check that the database belongs to this storage and is not an older copy."
+    )
+
+
+class ProjectUnknown(DomainError):
+    """The project that the upload is for does not exist, or no longer."""
+
+    code: ClassVar[str] = "NAME_UNKNOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The project is not known to the registry."
+
+
+class BlobRowChanged(Exception):
+    """The blob's row is no longer what was examined; examine it again and retry.
+
+    Raised inside a transaction to roll it back; it never reaches a client.
+    """

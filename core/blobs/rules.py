@@ -1,0 +1,31 @@
+"""Pure decisions on uploads and blobs."""
+
+from enum import Enum, auto
+
+
+class StoredCopy(Enum):
+    """What the storage holds for a blob that the database knows."""
+
+    SOUND = auto()
+    DAMAGED = auto()
+
+
+def judge_copy(*, recorded_bytes: int, stored_bytes: int | None) -> StoredCopy:
+    """Tell whether a stored object may serve for its blob; one of another size may not."""
+    return StoredCopy.SOUND if stored_bytes == recorded_bytes else StoredCopy.DAMAGED
+
+
+def continues(
+    hash_algorithm: str, hashed_bytes: int, upload_algorithm: str, size_bytes: int
+) -> bool:
+    """Tell whether a restored hash is the one of exactly the upload's durable bytes."""
+    return hash_algorithm == upload_algorithm and hashed_bytes == size_bytes
+
+
+def is_suspicious(*, strays: int, objects: int) -> bool:
+    """Tell whether that many objects without a row speak against the database instead.
+
+    A crash leaves a handful. More than a hundred that are also more than a twentieth of the
+    storage look like a database restored from an older backup.
+    """
+    return strays > 100 and strays * 20 > objects

@@ -1,0 +1,235 @@
+"""The object through which one request writes an upload."""
+
+import time
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError
+
+from core.blobs import claims, rules
+from core.blobs.errors import DigestMismatch, UploadTaken, UploadUnknown
+from core.blobs.types import Checkpoint, UploadClaim
+from core.common import failpoints
+from core.oci.digest import Digest
+from core.storage.errors import StorageFailed, UploadBusy, UploadMissing
+from core.storage.hashing import ResumableHash
+from core.storage.types import BytesLike, StorageDriver, UploadWriter
+
+log = structlog.get_logger(__name__)
+
+RENEW_AFTER_SECONDS = 20
+READ_BYTES = 1 << 20
+
+
+class UploadSession:
+    """The sole writer of an upload, for one thread at a time. Always end with ``release``.
+
+    Bytes count once ``checkpoint`` has returned. Every method may raise UploadTaken when
+    another request has taken the upload over, UploadUnknown when it is gone, and the errors
+    of the storage driver.
+    """
+
+    def __init__(self, claim: UploadClaim, driver: StorageDriver) -> None:
+        """Go on from the claim's checkpoint; the storage is touched at the first write."""
+        self._claim = claim
+        self._driver = driver
+        self._opened_at = claim.checkpoint
+        self._durable = claim.checkpoint
+        self._hash = _resume(claim.algorithm, claim.checkpoint)
+        self._writer: UploadWriter | None = None
+        self._renewed_at = time.monotonic()
+        self._is_released = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    @property
+    def claim(self) -> UploadClaim:
+        """The claim under which this session writes."""
+        return self._claim
+
+    @property
+    def id(self) -> UUID:
+        """The upload's id."""
+        return self._claim.id
+
+    @property
+    def repository_name(self) -> str:
+        """Full name of the repository the blob is for."""
+        return self._claim.repository_name
+
+    @property
+    def project_id(self) -> int:
+        """Id of that repository's project."""
+        return self._claim.project_id
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes received so far, durable or not."""
+        return self._durable.size_bytes if self._writer is None else self._writer.offset
+
+    def write(self, data: BytesLike) -> None:
+        """Append all of ``data``, or raise and leave the size as it was."""
+        if self._writer is None:
+            self._writer = self._open_writer()
+        self._writer.write(data)
+        if self._hash is not None:
+            self._hash.update(data)
+        self.keepalive()
+
+    def keepalive(self) -> None:
+        """Keep the claim while bytes arrive slowly; costs nothing for 20 seconds at a time."""
+        if time.monotonic() - self._renewed_at >= RENEW_AFTER_SECONDS:
+            claims.renew(self._claim)
+            self._renewed_at = time.monotonic()
+
+    def checkpoint(self) -> int:
+        """Make all bytes durable, record that, and return the size."""
+        return self._checkpoint(last=False)
+
+    def rollback(self) -> None:
+        """Return to the size at which the session was opened.
+
+        The bytes beyond it stay in the storage until the next writer cuts them off, so a
+        chunk that broke off costs nothing but its own transfer.
+        """
+        self._close_writer()
+        if self._durable.size_bytes != self._opened_at.size_bytes:
+            claims.save_checkpoint(self._claim, self._opened_at)
+            self._durable = self._opened_at
+        self._hash = _resume(self._claim.algorithm, self._durable)
+
+    def complete(self, digest: Digest) -> None:
+        """Turn all bytes into a durable object under the upload's storage key.
+
+        Raises DigestMismatch when they do not have ``digest``; the upload is gone then. May
+        be repeated after a failure, also by another session, until a transaction marks the
+        upload committed.
+        """
+        self._checkpoint(last=True)
+        self._close_writer()
+        known = self._running_digest() if digest.algorithm == self._claim.algorithm else None
+        if known is not None and known != digest.hex:
+            self.discard()
+            raise DigestMismatch(detail={"digest": str(digest)})
+        try:
+            self._driver.commit(
+                self._claim.storage_key, self._durable.storage_state, self.size_bytes
+            )
+        except UploadMissing as error:
+            raise UploadUnknown from error
+        except UploadBusy as error:
+            raise UploadTaken from error
+        if known is None and self._hash_stored_bytes(digest.algorithm) != digest.hex:
+            self.discard()
+            raise DigestMismatch(detail={"digest": str(digest)})
+
+    def discard(self) -> None:
+        """Remove the upload and its bytes. What a crash leaves is the sweeper's to take."""
+        self._close_writer()
+        self._is_released = True
+        if claims.expire(self._claim):
+            self._driver.abort(self._claim.storage_key, self._durable.storage_state)
+            self._driver.delete(self._claim.storage_key)
+            claims.remove(self._claim)
+
+    def settle(self, *, keep_object: bool) -> None:
+        """End the session after its transaction; drop the object if another serves instead.
+
+        A storage that refuses to drop it does not undo the upload: the tombstone still names
+        the key, and the sweeper tries again.
+        """
+        self._is_released = True
+        if not keep_object:
+            try:
+                self._driver.delete(self._claim.storage_key)
+            except StorageFailed:
+                log.warning("duplicate_object_left", storage_key=self._claim.storage_key)
+
+    def release(self) -> None:
+        """Let others write the upload; bytes since the last checkpoint are forgotten."""
+        if self._is_released:
+            return
+        self._is_released = True
+        try:
+            self._close_writer()
+        finally:
+            try:
+                claims.release(self._claim)
+            except DatabaseError:
+                # The claim lapses by itself; the error that led here matters more.
+                log.warning("upload_claim_left", upload_id=str(self._claim.id), exc_info=True)
+
+    def _open_writer(self) -> UploadWriter:
+        try:
+            return self._driver.open_writer(
+                self._claim.storage_key,
+                self._durable.storage_state,
+                self._durable.size_bytes,
+            )
+        except UploadMissing as error:
+            raise UploadUnknown from error
+        except UploadBusy as error:
+            raise UploadTaken from error
+
+    def _checkpoint(self, *, last: bool) -> int:
+        if self._writer is None or self._writer.offset == self._durable.size_bytes:
+            return self.size_bytes
+        state = self._writer.sync(last=last)
+        checkpoint = Checkpoint(
+            size_bytes=self._writer.offset,
+            storage_state=state,
+            hash_state=self._hash.state() if self._hash else None,
+            digest_at_size=self._hash.hexdigest() if self._hash else None,
+        )
+        claims.save_checkpoint(self._claim, checkpoint)
+        self._durable = checkpoint
+        self._renewed_at = time.monotonic()
+        failpoints.reach("upload.checkpoint")
+        return checkpoint.size_bytes
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _running_digest(self) -> str | None:
+        return self._hash.hexdigest() if self._hash else self._durable.digest_at_size
+
+    def _hash_stored_bytes(self, algorithm: str) -> str:
+        """Read the committed object from the start; for an upload whose hash is not known."""
+        running = ResumableHash(algorithm)
+        reader = self._driver.open_blob(self._claim.storage_key)
+        try:
+            offset = 0
+            while piece := reader.read(offset, READ_BYTES):
+                running.update(piece)
+                offset += len(piece)
+                self.keepalive()
+        finally:
+            reader.close()
+        return running.hexdigest()
+
+
+def _resume(algorithm: str, checkpoint: Checkpoint) -> ResumableHash | None:
+    """Return the running hash at the checkpoint, None when it cannot be had."""
+    if checkpoint.size_bytes == 0:
+        return ResumableHash(algorithm)
+    if checkpoint.hash_state is None:
+        return None
+    resumed = ResumableHash.restore(checkpoint.hash_state)
+    if resumed is None or not rules.continues(
+        resumed.algorithm, resumed.length, algorithm, checkpoint.size_bytes
+    ):
+        return None
+    return resumed
