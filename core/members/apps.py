@@ -1,6 +1,7 @@
 """Registers the feature with Django and keeps the rows of the built-in roles."""
 
 from django.apps import AppConfig
+from django.apps import apps as installed_apps
 from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
@@ -18,7 +19,7 @@ class MembersConfig(AppConfig):
         post_migrate.connect(insert_built_in_roles, sender=self)
 
 
-def insert_built_in_roles(*, apps: Apps, using: str, **_: object) -> None:
+def insert_built_in_roles(*, using: str, apps: Apps = installed_apps, **_: object) -> None:
     """Insert the rows of built-in roles that are missing; safe to repeat."""
     try:
         role = apps.get_model("members", "Role")

@@ -31,7 +31,12 @@ class Role(models.Model):
 
 
 class Membership(models.Model):
-    """One user or one group holding one role in one project."""
+    """One user or one group holding one role in one project.
+
+    ``entity_name``, the name of the user or group, exists on what ``queries`` returns.
+    """
+
+    entity_name: str
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(
@@ -56,3 +61,12 @@ class Membership(models.Model):
             models.UniqueConstraint("project", "user", name="members_membership_user_unique"),
             models.UniqueConstraint("project", "group", name="members_membership_group_unique"),
         )
+
+    @property
+    def subject_name(self) -> str:
+        """Name of the user or group."""
+        if self.user is not None:
+            return self.user.username
+        if self.group is not None:
+            return self.group.name
+        raise ValueError("a membership belongs to one user or to one group")

@@ -35,7 +35,7 @@ def role_permissions(role: Role) -> frozenset[str]:
 
 
 def list_members(project: Project) -> QuerySet[Membership]:
-    """Return the project's memberships in order of ``entity_name``, with role and subject."""
+    """Return the project's memberships by ``entity_name``, with role and subject."""
     return (
         Membership.objects.filter(project=project)
         .select_related("role", "user", "group")

@@ -75,7 +75,7 @@ def add_member(
             )
     except IntegrityError as error:
         raise MemberExists from error
-    _record("members.membership.added", actor, membership, _label(membership))
+    _record("members.membership.added", actor, membership, membership.subject_name)
     return membership
 
 
@@ -99,7 +99,7 @@ def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membersh
         "members.membership.changed",
         actor,
         membership,
-        _label(membership),
+        membership.subject_name,
         {"role": role.name, "role_before": before.name},
     )
     return membership
@@ -112,7 +112,7 @@ def remove_member(membership: Membership, *, actor: Actor) -> None:
     The last administrator of a project may go too: system administrators remain.
     """
     membership = _lock(membership)
-    label = _label(membership)
+    label = membership.subject_name
     _record("members.membership.removed", actor, membership, label)
     _revoke_subjects([membership])
     membership.delete()
@@ -263,14 +263,6 @@ def _revoke_subjects(memberships: Iterable[Membership]) -> None:
         [group_id for _, group_id in ids if group_id is not None],
     )
     revoke_registry_tokens_of_many_locked(people, current_time())
-
-
-def _label(membership: Membership) -> str:
-    if membership.user is not None:
-        return membership.user.username
-    if membership.group is not None:
-        return membership.group.name
-    raise ValueError("a membership belongs to one user or to one group")
 
 
 def _record(

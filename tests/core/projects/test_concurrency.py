@@ -1,0 +1,76 @@
+"""Races between real connections."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import pytest
+from django.db import connection, transaction
+
+from core.common.errors import DomainError
+from core.projects.errors import ProjectNameTaken, ProjectNotEmpty
+from core.projects.models import Project
+from core.projects.services import create_project, delete_project, ensure_library_project
+from core.rbac.types import Actor
+from tests.factories.projects import make_project, make_repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SYSTEM = Actor.system()
+
+
+def at_once(count: int, work: Callable[[], object]) -> list[object]:
+    """Run the work in so many threads at the same moment; errors come back as results."""
+    barrier = Barrier(count)
+
+    def run(_: int) -> object:
+        barrier.wait()
+        try:
+            return work()
+        except DomainError as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def test_twenty_creates_of_one_name_have_one_winner() -> None:
+    results = at_once(20, lambda: create_project("team", actor=SYSTEM))
+    assert sum(isinstance(result, Project) for result in results) == 1
+    assert sum(isinstance(result, ProjectNameTaken) for result in results) == 19
+    assert Project.objects.count() == 1
+
+
+def test_processes_that_start_together_make_one_library() -> None:
+    results = at_once(8, ensure_library_project)
+    assert {result.pk for result in results if isinstance(result, Project)} == {
+        Project.objects.get().pk
+    }
+    assert len(results) == 8
+
+
+def test_delete_waits_for_a_push_and_then_refuses() -> None:
+    project = make_project("team")
+    pushed, may_commit = Event(), Event()
+
+    def push() -> None:
+        try:
+            with transaction.atomic():
+                make_repository(project)
+                pushed.set()
+                may_commit.wait(10)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        pushing = pool.submit(push)
+        assert pushed.wait(10)
+        deleting = pool.submit(at_once, 1, lambda: delete_project(project, actor=SYSTEM))
+        may_commit.set()
+        pushing.result(20)
+        (outcome,) = deleting.result(20)
+    # Whoever comes first wins; the project never disappears below a repository.
+    assert isinstance(outcome, ProjectNotEmpty)
+    assert Project.objects.filter(name="team").exists()

@@ -1,0 +1,121 @@
+"""Creating, changing and deleting projects."""
+
+import pytest
+
+from core.audit.models import AuditEntry
+from core.common.errors import ErrorKind
+from core.members.models import Membership
+from core.projects import queries
+from core.projects.errors import (
+    ProjectNameInvalid,
+    ProjectNameTaken,
+    ProjectNotEmpty,
+    ProjectUnknown,
+)
+from core.projects.models import Project
+from core.projects.services import (
+    create_project,
+    delete_project,
+    ensure_library_project,
+    update_project,
+)
+from core.rbac.types import Actor
+from core.robots.models import Robot
+from tests.factories.members import actor_of, make_member, make_person
+from tests.factories.projects import make_project, make_repository
+from tests.factories.robots import make_robot
+
+pytestmark = pytest.mark.django_db
+
+SYSTEM = Actor.system()
+
+
+def audited(action: str) -> AuditEntry:
+    return AuditEntry.objects.get(action=action)
+
+
+def test_create_stores_owner_and_audits_in_the_same_step() -> None:
+    olivia = make_person("olivia")
+    project = create_project("team", is_public=True, actor=actor_of(olivia))
+    project.refresh_from_db()
+    assert (project.name, project.is_public) == ("team", True)
+    assert (project.owner, project.owner_name) == (olivia, "olivia")
+    entry = audited("projects.project.created")
+    assert (entry.actor_label, entry.target_label, entry.project_id) == (
+        "olivia",
+        "team",
+        project.pk,
+    )
+    assert str(entry.address) == "192.0.2.7"
+
+
+def test_the_system_owns_no_project_as_a_user() -> None:
+    project = create_project("team", actor=SYSTEM)
+    assert (project.owner, project.owner_name) == (None, "system")
+
+
+def test_create_refuses_invalid_and_taken_names() -> None:
+    with pytest.raises(ProjectNameInvalid):
+        create_project("Team", actor=SYSTEM)
+    create_project("team", actor=SYSTEM)
+    with pytest.raises(ProjectNameTaken) as caught:
+        create_project("team", actor=SYSTEM)
+    assert caught.value.kind is ErrorKind.CONFLICT
+    assert Project.objects.count() == 1
+    assert AuditEntry.objects.count() == 1
+
+
+def test_update_changes_visibility_once() -> None:
+    project = make_project("team")
+    assert update_project(project, is_public=True, actor=SYSTEM).is_public
+    update_project(project, is_public=True, actor=SYSTEM)
+    assert queries.get_project("team").is_public
+    assert audited("projects.project.updated").detail == {"public": True}
+
+
+def test_update_of_a_deleted_project() -> None:
+    project = make_project("team")
+    Project.objects.all().delete()
+    with pytest.raises(ProjectUnknown):
+        update_project(project, is_public=True, actor=SYSTEM)
+
+
+def test_delete_takes_members_and_robots_along() -> None:
+    project = make_project("team")
+    make_member(project, make_person("dana"), "developer")
+    make_robot(project=project)
+    delete_project(project, actor=SYSTEM)
+    assert not Project.objects.exists()
+    assert not Membership.objects.exists()
+    assert not Robot.objects.exists()
+    assert audited("projects.project.deleted").project_name == "team"
+
+
+def test_delete_refuses_while_repositories_exist() -> None:
+    project = make_project("team")
+    make_repository(project)
+    with pytest.raises(ProjectNotEmpty) as caught:
+        delete_project(project, actor=SYSTEM)
+    assert caught.value.kind is ErrorKind.PRECONDITION
+    assert queries.get_project("team") == project
+    assert not AuditEntry.objects.exists()
+
+
+def test_delete_twice() -> None:
+    project = make_project("team")
+    delete_project(project, actor=SYSTEM)
+    with pytest.raises(ProjectUnknown):
+        delete_project(project, actor=SYSTEM)
+
+
+def test_library_is_made_once_and_public() -> None:
+    first = ensure_library_project()
+    assert first is not None
+    assert (first.name, first.is_public) == ("library", True)
+    assert ensure_library_project() == first
+
+
+def test_a_deleted_library_stays_deleted() -> None:
+    make_project("team")
+    assert ensure_library_project() is None
+    assert [project.name for project in Project.objects.all()] == ["team"]
