@@ -1,0 +1,130 @@
+"""Habits that a linter knows only half of: settings, output, broad handlers, clocks."""
+
+import ast
+from collections import Counter
+
+import pytest
+
+from tests.architecture.source import written_modules
+
+pytestmark = pytest.mark.architecture
+
+ENVIRONMENT_READER = "core/config/env.py"
+
+# Handlers of `Exception`, which belong to the edges only, counted, each with its reason.
+BROAD_HANDLERS: dict[str, tuple[int, str]] = {
+    "core/events/services.py": (1, "one subscriber must not stop the others"),
+    "jobservice/runs/tasks.py": (1, "the task base records how any run failed"),
+}
+BROAD = frozenset({"Exception", "BaseException"})
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    seen_reader = False
+    for module in written_modules():
+        for node in ast.walk(module.tree):
+            touches = (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("environ", "environb", "getenv", "putenv")
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "os"
+            ) or (
+                isinstance(node, ast.ImportFrom)
+                and node.module == "os"
+                and any(alias.name in ("environ", "getenv") for alias in node.names)
+            )
+            if touches and module.relative == ENVIRONMENT_READER:
+                seen_reader = True
+            elif touches:
+                raise AssertionError(f"{module.relative}:{node.lineno} reads the environment")
+    assert seen_reader, "the test no longer recognises what it forbids"
+
+
+def test_nothing_is_printed() -> None:
+    calls = 0
+    for module in written_modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call):
+                calls += 1
+                assert not (isinstance(node.func, ast.Name) and node.func.id == "print"), (
+                    f"{module.relative}:{node.lineno} prints"
+                )
+    assert calls > 1000
+
+
+def test_broad_handlers_are_the_known_ones() -> None:
+    found = Counter(
+        module.relative
+        for module in written_modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node)
+    )
+    assert found == {path: count for path, (count, _reason) in BROAD_HANDLERS.items()}
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(one, ast.Name) and one.id in BROAD for one in caught)
+
+
+def test_the_wall_clock_is_read_in_one_place() -> None:
+    """Everybody else asks core.common.clock, so that tests can set the time."""
+    seen_clock = False
+    for module in written_modules():
+        for node in ast.walk(module.tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("now", "utcnow", "today")
+                and isinstance(node.value, ast.Name)
+                and node.value.id in ("datetime", "date", "timezone")
+            ):
+                assert module.name == "core.common.clock", (
+                    f"{module.relative}:{node.lineno} reads the clock itself"
+                )
+                seen_clock = True
+    assert seen_clock
+
+
+def test_no_work_is_left_as_a_note() -> None:
+    lines = 0
+    for module in written_modules():
+        for number, line in enumerate(module.text.splitlines(), start=1):
+            lines += 1
+            for mark in ("TODO", "FIXME", "XXX", "HACK"):
+                assert f"# {mark}" not in line, f"{module.relative}:{number} leaves a note"
+    assert lines > 8000
+
+
+def test_models_carry_no_signals() -> None:
+    """Events tell other features of a change; model signals would do it behind their back.
+
+    ``post_migrate`` is about the database as a whole, not about a row.
+    """
+    imports = 0
+    for module in written_modules():
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            imports += 1
+            names = {alias.name for alias in node.names}
+            if node.module == "django.db.models.signals" and names - {"post_migrate"}:
+                raise AssertionError(f"{module.relative}:{node.lineno} uses a model signal")
+            assert node.module != "django.dispatch", f"{module.relative}:{node.lineno}"
+    assert imports > 800
+
+
+def test_vocabularies_that_grow_are_not_choices() -> None:
+    """Choices on a column make a migration of every new word."""
+    fields = 0
+    for module in written_modules():
+        if not module.name.endswith(".models"):
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                fields += node.func.attr.endswith("Field")
+                assert all(keyword.arg != "choices" for keyword in node.keywords), (
+                    f"{module.relative}:{node.lineno} lists choices on a column"
+                )
+    assert fields > 80

@@ -1,0 +1,142 @@
+"""Every feature folder looks the same, and its tests stand where its code does."""
+
+import ast
+import re
+
+import pytest
+
+from tests.architecture.source import (
+    PLATFORM,
+    ROOT,
+    Module,
+    feature_of,
+    features,
+    module_named,
+    modules,
+)
+
+pytestmark = pytest.mark.architecture
+
+SLOTS = frozenset(
+    {
+        "__init__",
+        "apps",
+        "authenticator",
+        "commands",
+        "errors",
+        "events",
+        "models",
+        "queries",
+        "rules",
+        "schedules",
+        "services",
+        "subscribers",
+        "tasks",
+        "types",
+    }
+)
+API_SLOTS = frozenset({"__init__", "filters", "serializers", "urls", "views"})
+
+# What stands in an __init__ file beside its docstring, and why.
+INIT_CODE = {"core": "the version, which packaging reads from there"}
+
+# Slots whose decisions and writes need tests of their own.
+TESTED_SLOTS = ("rules", "services", "queries", "authenticator", "subscribers")
+
+
+def feature_modules() -> list[Module]:
+    return [
+        module
+        for module in modules()
+        if feature_of(module) in features() and not module.is_migration
+    ]
+
+
+def test_features_and_platform_are_told_apart() -> None:
+    assert len(features()) >= 10
+    for name in PLATFORM:
+        assert (ROOT / name.replace(".", "/") / "__init__.py").is_file(), f"{name} is gone"
+
+
+def test_files_have_the_names_of_slots_or_a_reason() -> None:
+    checked = 0
+    for module in feature_modules():
+        parts = module.name.split(".")[2:]
+        checked += 1
+        if not parts or (len(parts) == 1 and parts[0] in SLOTS):
+            continue
+        folder = ".".join(module.name.split(".")[:2])
+        own = parts[0]
+        if parts[0] == "api":
+            if len(parts) == 1 or parts[1] in API_SLOTS:
+                continue
+            folder, own = f"{folder}.api", parts[1]
+        elif parts[0] in SLOTS and (ROOT / module_named(folder).path.parent / parts[0]).is_dir():
+            # A slot that outgrew one file is a package; its docstring names its modules.
+            folder, own = f"{folder}.{parts[0]}", parts[1]
+        docstring = module_named(folder).docstring
+        assert re.search(rf"\b{re.escape(own)}\b", docstring), (
+            f"{module.relative} is no slot: say in the docstring of {folder} what it is for"
+        )
+    assert checked > 60
+
+
+def test_init_files_hold_a_docstring_and_nothing_else() -> None:
+    checked = 0
+    for module in modules():
+        if module.path.name != "__init__.py" or module.is_migration:
+            continue
+        checked += 1
+        code = [
+            statement
+            for statement in module.tree.body
+            if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        ]
+        assert module.docstring, f"{module.relative} does not say what the package is"
+        assert not code or module.name in INIT_CODE, f"{module.relative} holds code"
+    assert checked > 20
+
+
+def test_every_module_says_what_it_is() -> None:
+    written = [module for module in modules() if not module.is_migration]
+    assert len(written) > 150
+    silent = [module.relative for module in written if not module.docstring]
+    assert silent == []
+
+
+@pytest.mark.parametrize("feature", features())
+def test_the_feature_has_tests_in_its_mirror(feature: str) -> None:
+    mirror = ROOT / "tests" / feature.replace(".", "/")
+    names = {path.name for path in mirror.glob("test_*.py")}
+    assert names, f"{feature} has no tests in tests/{feature.replace('.', '/')}"
+    folder = ROOT / feature.replace(".", "/")
+    for slot in TESTED_SLOTS:
+        if (folder / f"{slot}.py").exists() or (folder / slot).is_dir():
+            assert any(name.startswith(f"test_{slot}") for name in names), (
+                f"{feature} has {slot} without test_{slot}*.py"
+            )
+    if (folder / "api" / "views.py").exists():
+        assert any(name.startswith("test_api") for name in names), f"{feature} has no test_api*.py"
+
+
+def test_every_folder_of_tests_mirrors_one_of_the_code() -> None:
+    mirrored = 0
+    for tree in ("core", "jobservice"):
+        for folder in (ROOT / "tests" / tree).iterdir():
+            if not folder.is_dir() or folder.name.startswith(("_", ".")):
+                continue
+            mirrored += 1
+            assert (ROOT / tree / folder.name).is_dir(), f"{folder} mirrors nothing"
+    assert mirrored > 10
+
+
+def test_pages_carry_the_names_of_features() -> None:
+    pages = ROOT / "webui" / "features"
+    if not pages.is_dir():
+        # No pages yet. The package is there, so that they find their place.
+        assert (ROOT / "webui" / "__init__.py").is_file()
+        return
+    known = {feature.partition(".")[2] for feature in features()}
+    for folder in pages.iterdir():
+        if folder.is_dir() and not folder.name.startswith("_"):
+            assert folder.name in known, f"{folder} carries the name of no feature"

@@ -1,0 +1,69 @@
+"""The two error renderers and the routes of the management API leave nothing out."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from core.api.errors import RESPONSES
+from core.api.permissions import Deferred, Filtered, Public, SignedIn
+from core.api.views import ManagementView
+from core.common.errors import ErrorKind
+from core.rbac.permissions import PERMISSIONS
+from registry_api.errors import CODE_OF_KIND, STATUS_OF_KIND, TABLE
+
+pytestmark = pytest.mark.architecture
+
+
+def test_both_surfaces_know_every_kind_of_error() -> None:
+    assert len(ErrorKind) >= 13
+    assert set(RESPONSES) == set(ErrorKind)
+    assert set(STATUS_OF_KIND) == set(ErrorKind)
+    assert set(CODE_OF_KIND) == set(ErrorKind)
+
+
+def test_both_surfaces_give_the_same_status() -> None:
+    for kind in ErrorKind:
+        assert RESPONSES[kind][0] == STATUS_OF_KIND[kind], kind
+        assert 400 <= STATUS_OF_KIND[kind] < 600
+
+
+def test_codes_for_kinds_are_codes_that_clients_know() -> None:
+    assert set(CODE_OF_KIND.values()) <= set(TABLE)
+    assert len(TABLE) > 15
+
+
+def routes(
+    patterns: list[URLPattern | URLResolver], prefix: str = ""
+) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        where = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, where)
+        else:
+            yield where, pattern
+
+
+def test_every_route_declares_a_permission_or_a_reason() -> None:
+    checked = 0
+    for where, pattern in routes(get_resolver().url_patterns):
+        view = getattr(pattern.callback, "view_class", None)
+        if view is None or not issubclass(view, ManagementView):
+            continue
+        methods = [name for name in view.http_method_names if hasattr(view, name)]
+        for method in methods:
+            if method == "options":
+                continue
+            access = view.access.get(method.upper())
+            if access is None and method == "head":
+                access = view.access.get("GET")
+            checked += 1
+            assert access is not None, f"{method.upper()} {where} declares nothing"
+            if isinstance(access, str):
+                assert access in PERMISSIONS, f"{method.upper()} {where}: no permission {access}"
+            elif isinstance(access, Public):
+                assert len(access.public_reason) > 10
+            else:
+                assert isinstance(access, SignedIn | Filtered | Deferred)
+                assert len(access.reason) > 10
+    assert checked > 30
