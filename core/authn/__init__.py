@@ -1,9 +1,14 @@
 """Proving who calls: passwords, personal access tokens, refresh tokens, registry tokens.
 
-Words: *credentials* (a name and a secret as presented), *authenticator* (turns credentials
-into an actor; the ordered setting ``AUTHENTICATORS`` names them), *personal access token*,
-*refresh token* (docker's identity token), *registry token* (a signed JWT for the
-distribution API), *signing key*, *revocation* (registry tokens of a subject issued before an
-instant are refused), *login failure* (counted for throttling).
+Words: *credentials* (a name and a secret as presented), *authenticator* (a module that turns
+credentials into an actor; the ordered setting ``AUTHENTICATORS`` names them), *personal access
+token*, *refresh token* (docker's identity token), *registry token* (a signed JWT for the
+distribution API), *signing key*, *login failure* (counted for throttling).
 Neighbours: ``users`` below; ``robots`` contributes an authenticator from above.
+
+Slots of its own, each one mechanism that several of the ordinary slots use:
+``token_authenticator.py`` and ``password_authenticator.py`` are named in settings;
+``password_memory.py`` spares repeated slow hashes; ``throttle.py`` counts failed logins;
+``derived_keys.py`` turns the installation's secret key into keys for one purpose each;
+``signing_keys.py`` and ``registry_tokens.py`` issue and verify registry tokens.
 """

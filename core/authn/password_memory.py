@@ -1,0 +1,44 @@
+"""Passwords this process has verified within the last minute.
+
+A slow hash for every token request would cost tens of milliseconds of a processor each. What
+is kept is a keyed digest of user, stored hash and password, so a changed password is not found
+under its new hash, and nothing in the table gives a password away.
+"""
+
+import hashlib
+import hmac
+import os
+from typing import Final
+
+from core.authn.recent_keys import RecentKeys
+
+REMEMBERED_SECONDS: Final = 60.0
+MAXIMUM_REMEMBERED: Final = 4096
+
+
+class PasswordMemory:
+    """Verified passwords of one process."""
+
+    def __init__(self, *, seconds: float = REMEMBERED_SECONDS) -> None:
+        self._key = os.urandom(32)
+        self._verified = RecentKeys(seconds=seconds, maximum=MAXIMUM_REMEMBERED)
+
+    def recalls(self, user_id: int, stored_hash: str, password: str) -> bool:
+        """Tell whether exactly this was verified less than a minute ago."""
+        return self._digest(user_id, stored_hash, password) in self._verified
+
+    def remember(self, user_id: int, stored_hash: str, password: str) -> None:
+        """Keep that the password matched the stored hash."""
+        self._verified.add(self._digest(user_id, stored_hash, password))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._verified.clear()
+
+    def _digest(self, user_id: int, stored_hash: str, password: str) -> bytes:
+        # The stored hash holds no line feed, so the parts cannot run into each other.
+        message = f"{user_id}\n{stored_hash}\n{password}".encode()
+        return hmac.digest(self._key, message, hashlib.sha256)
+
+
+MEMORY = PasswordMemory()

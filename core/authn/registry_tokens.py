@@ -1,0 +1,196 @@
+"""Registry tokens: ES256 JWTs of the distribution token protocol, issued and verified.
+
+Claims are those of the protocol (``iss``, ``sub``, ``aud``, ``exp``, ``nbf``, ``iat``,
+``jti``, ``access``) and private ones: ``rs_kind``, ``rs_id``, ``rs_label``, ``rs_token``
+(personal access token) and ``rs_iat_us`` (instant of issue in microseconds, because whole
+seconds are too coarse to compare with revocations).
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import jwt
+from django.conf import settings
+
+from core.authn import rules
+from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
+from core.authn.signing_keys import KEY_RING
+from core.authn.types import Access, IssuedToken, RegistryToken
+from core.common.clock import now as current_time
+from core.rbac.types import Actor, ActorKind
+
+ISSUER: Final = "roadstead"
+ALGORITHM: Final = "ES256"
+LEEWAY_SECONDS: Final = 60
+"""For clocks of other hosts that are ahead; ``exp`` has none, it is ours to give."""
+MAXIMUM_TOKEN_CHARACTERS: Final = 65_536
+MAXIMUM_VERIFIED: Final = 4096
+_REQUIRED_CLAIMS: Final = ["iss", "sub", "aud", "exp", "nbf", "iat", "rs_kind", "rs_iat_us"]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def issue(
+    actor: Actor,
+    access: Sequence[Access],
+    *,
+    service: str,
+    lifetime_seconds: int | None = None,
+    issued_at: datetime | None = None,
+) -> IssuedToken:
+    """Sign a token for the actor that lists the access.
+
+    It never outlives the actor's credentials. ``issued_at`` is the instant of the session in
+    which the rights were read (``core.authn.services.stable_session``). Raises
+    ``InvalidCredentials`` when the actor has expired.
+    """
+    now = issued_at or current_time()
+    lifetime = rules.lifetime_seconds(
+        lifetime_seconds or settings.ROADSTEAD.auth.token_lifetime_seconds,
+        expires_at=actor.expires_at,
+        now=now,
+    )
+    if lifetime <= 0:
+        raise InvalidCredentials
+    seconds = int(now.timestamp())
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "sub": "" if actor.is_anonymous else actor.subject,
+        "aud": service,
+        "exp": seconds + lifetime,
+        "nbf": seconds,
+        "iat": seconds,
+        "jti": uuid4().hex,
+        "access": [
+            {"type": entry.type, "name": entry.name, "actions": sorted(entry.actions)}
+            for entry in access
+        ],
+        "rs_kind": str(actor.kind),
+        "rs_id": actor.id,
+        "rs_label": actor.label,
+        "rs_token": actor.token_id,
+        "rs_iat_us": (now - _EPOCH) // timedelta(microseconds=1),
+    }
+    key_id, private_key = KEY_RING.signing_key()
+    token = jwt.encode(claims, private_key, algorithm=ALGORITHM, headers={"kid": key_id})
+    return IssuedToken(token=token, expires_in_seconds=lifetime, issued_at=now)
+
+
+def verify(token: str, *, service: str, expired_grace_seconds: int = 0) -> RegistryToken:
+    """Return the content of a token that we signed for that service and that is in force.
+
+    ``expired_grace_seconds`` accepts one that ended that long ago, for the upload it started.
+    Whether its subject was revoked meanwhile is for the caller's query to say. Raises
+    ``RegistryTokenInvalid``.
+    """
+    fingerprint = hashlib.sha256(f"{service}\n{token}".encode(errors="replace")).digest()
+    verified = _VERIFIED.get(fingerprint)
+    if verified is None:
+        verified = _verify_signature(token, service)
+        _VERIFIED.put(fingerprint, verified)
+    elif KEY_RING.public_key(verified.key_id) is None:
+        raise RegistryTokenInvalid
+    grace = timedelta(seconds=expired_grace_seconds)
+    if current_time() >= verified.content.expires_at + grace:
+        raise RegistryTokenInvalid("The token has expired.")
+    return verified.content
+
+
+def public_keys() -> dict[str, Any]:
+    """Return the JSON Web Key Set (RFC 7517) with which others can verify our tokens."""
+    return {"keys": [dict(jwk) for jwk in KEY_RING.public_jwks()]}
+
+
+def forget_verified() -> None:
+    """Drop what this process remembers of keys and tokens."""
+    KEY_RING.forget()
+    _VERIFIED.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature held, and the key that proved it."""
+
+    content: RegistryToken
+    key_id: str
+
+
+class _VerifiedTokens:
+    """The tokens last verified by this process; the least recently used fall out."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._tokens: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    def get(self, fingerprint: bytes) -> _Verified | None:
+        with self._guard:
+            verified = self._tokens.get(fingerprint)
+            if verified is not None:
+                self._tokens.move_to_end(fingerprint)
+            return verified
+
+    def put(self, fingerprint: bytes, verified: _Verified) -> None:
+        with self._guard:
+            self._tokens[fingerprint] = verified
+            if len(self._tokens) > MAXIMUM_VERIFIED:
+                self._tokens.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._guard:
+            self._tokens.clear()
+
+
+_VERIFIED = _VerifiedTokens()
+
+
+def _verify_signature(token: str, service: str) -> _Verified:
+    if len(token) > MAXIMUM_TOKEN_CHARACTERS:
+        raise RegistryTokenInvalid
+    try:
+        header = jwt.get_unverified_header(token)
+        key_id = header.get("kid")
+        # The algorithm is ours to choose; whatever the header says, nothing else is tried.
+        if header.get("alg") != ALGORITHM or not isinstance(key_id, str):
+            raise RegistryTokenInvalid
+        public_key = KEY_RING.public_key(key_id)
+        if public_key is None:
+            raise RegistryTokenInvalid("The token was signed with a key that is not in use.")
+        claims = jwt.decode(
+            token,
+            public_key,
+            algorithms=[ALGORITHM],
+            audience=service,
+            issuer=ISSUER,
+            leeway=LEEWAY_SECONDS,
+            # An expired token may still serve an upload; verify() decides about the end.
+            options={"require": _REQUIRED_CLAIMS, "verify_exp": False},
+        )
+        return _Verified(content=_content(claims), key_id=key_id)
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RegistryTokenInvalid from error
+
+
+def _content(claims: dict[str, Any]) -> RegistryToken:
+    kind = ActorKind(claims["rs_kind"])
+    return RegistryToken(
+        subject=claims["sub"] or str(kind),
+        kind=kind,
+        id=claims["rs_id"],
+        label=claims["rs_label"],
+        token_id=claims["rs_token"],
+        issued_at=_EPOCH + timedelta(microseconds=claims["rs_iat_us"]),
+        expires_at=_EPOCH + timedelta(seconds=claims["exp"]),
+        access=tuple(
+            Access(
+                type=entry["type"],
+                name=entry["name"],
+                actions=frozenset(entry["actions"]),
+            )
+            for entry in claims["access"]
+        ),
+    )

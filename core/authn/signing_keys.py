@@ -1,0 +1,181 @@
+"""The keys that sign registry tokens: made, published, rotated and retired.
+
+The private half is encrypted with a key derived from the installation's secret key. Each
+process keeps the keys for ``RELOAD_SECONDS`` and looks again, at most once a second, when a
+token names a key it does not know.
+"""
+
+import base64
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, cast
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from core.authn.derived_keys import derived_key
+from core.authn.errors import SigningKeyUnreadable
+from core.authn.models import SigningKey
+from core.common.clock import now as current_time
+
+RELOAD_SECONDS: Final = 15.0
+UNKNOWN_KEY_RELOAD_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A key as one process keeps it. The private half is decrypted when it signs."""
+
+    key_id: str
+    activates_at: datetime
+    retires_at: datetime | None
+    public_jwk: Mapping[str, str]
+    public_key: ec.EllipticCurvePublicKey
+    private_key_encrypted: bytes = field(repr=False)
+
+
+class KeyRing:
+    """All keys that are not retired, newest first, cached for the process."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._keys: dict[str, LoadedKey] = {}
+        self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._loaded_at = float("-inf")
+
+    def signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        """Return id and private half of the newest active key.
+
+        Raises ``SigningKeyUnreadable``.
+        """
+        key = self._newest_active()
+        if key is None:
+            raise SigningKeyUnreadable(
+                "There is no signing key. Make one with: roadstead keys rotate --now"
+            )
+        private = self._private.get(key.key_id)
+        if private is None:
+            private = decrypt_private_key(key.private_key_encrypted)
+            self._private[key.key_id] = private
+        return key.key_id, private
+
+    def public_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
+        """Return the public half of a key that still verifies, or None."""
+        key = self._current().get(key_id)
+        if key is None:
+            key = self._reload_if_older_than(UNKNOWN_KEY_RELOAD_SECONDS).get(key_id)
+        if key is None or _is_retired(key, current_time()):
+            return None
+        return key.public_key
+
+    def public_jwks(self) -> list[Mapping[str, str]]:
+        """Return the published form of every key that verifies or soon will."""
+        now = current_time()
+        return [key.public_jwk for key in self._current().values() if not _is_retired(key, now)]
+
+    def forget(self) -> None:
+        """Read the keys again at the next use."""
+        with self._guard:
+            self._loaded_at = float("-inf")
+            self._private = {}
+
+    def _newest_active(self) -> LoadedKey | None:
+        for reload_seconds in (RELOAD_SECONDS, UNKNOWN_KEY_RELOAD_SECONDS):
+            now = current_time()
+            for key in self._reload_if_older_than(reload_seconds).values():
+                if key.activates_at <= now and not _is_retired(key, now):
+                    return key
+        return None
+
+    def _current(self) -> dict[str, LoadedKey]:
+        return self._reload_if_older_than(RELOAD_SECONDS)
+
+    def _reload_if_older_than(self, seconds: float) -> dict[str, LoadedKey]:
+        if time.monotonic() - self._loaded_at < seconds:
+            return self._keys
+        with self._guard:
+            if time.monotonic() - self._loaded_at >= seconds:
+                self._keys = _load_keys()
+                self._loaded_at = time.monotonic()
+            return self._keys
+
+
+KEY_RING = KeyRing()
+
+
+def new_signing_key(*, created_at: datetime, activates_at: datetime) -> SigningKey:
+    """Return a fresh P-256 key pair, not yet stored."""
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    jwk = ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+    key_id = thumbprint(jwk)
+    return SigningKey(
+        key_id=key_id,
+        private_key_encrypted=_encrypt_private_key(private_key),
+        public_jwk={
+            "kty": jwk["kty"],
+            "crv": jwk["crv"],
+            "x": jwk["x"],
+            "y": jwk["y"],
+            "kid": key_id,
+            "use": "sig",
+            "alg": "ES256",
+        },
+        created_at=created_at,
+        activates_at=activates_at,
+    )
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Return the RFC 7638 thumbprint of an elliptic curve key, base64url without padding."""
+    required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def decrypt_private_key(encrypted: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the private key. Raises ``SigningKeyUnreadable``."""
+    try:
+        encoded = _fernet().decrypt(encrypted)
+    except InvalidToken as error:
+        raise SigningKeyUnreadable from error
+    key = serialization.load_der_private_key(encoded, password=None)
+    return cast(ec.EllipticCurvePrivateKey, key)
+
+
+def _encrypt_private_key(private_key: ec.EllipticCurvePrivateKey) -> bytes:
+    encoded = private_key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return _fernet().encrypt(encoded)
+
+
+def _fernet() -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derived_key("signing keys")))
+
+
+def _load_keys() -> dict[str, LoadedKey]:
+    return {
+        row.key_id: LoadedKey(
+            key_id=row.key_id,
+            activates_at=row.activates_at,
+            retires_at=row.retires_at,
+            public_jwk=row.public_jwk,
+            public_key=cast(ec.EllipticCurvePublicKey, ECAlgorithm.from_jwk(row.public_jwk)),
+            private_key_encrypted=bytes(row.private_key_encrypted),
+        )
+        for row in SigningKey.objects.order_by("-activates_at", "-pk")
+    }
+
+
+def _is_retired(key: LoadedKey, now: datetime) -> bool:
+    return key.retires_at is not None and key.retires_at <= now

@@ -1,0 +1,150 @@
+"""Counting failed logins in PostgreSQL, so that all processes and hosts count together.
+
+Limits within five minutes: 10 for a user name from one address, 50 for an address, 100 for a
+user name. Equal attempts within two seconds are one failure.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.authn import rules
+from core.authn.derived_keys import derived_key
+from core.authn.errors import LoginThrottled
+from core.authn.types import Credentials
+from core.common.clock import now as current_time
+from core.common.origin import Origin
+from core.database import raw
+
+_USERNAME_WIDTH: Final = 255
+
+_LIMITS: Final = """
+SELECT
+  (SELECT failed_at FROM authn_loginfailure
+    WHERE username = %s AND address = %s AND failed_at > %s
+    ORDER BY failed_at DESC OFFSET %s LIMIT 1),
+  (SELECT failed_at FROM authn_loginfailure
+    WHERE address = %s AND failed_at > %s
+    ORDER BY failed_at DESC OFFSET %s LIMIT 1),
+  (SELECT failed_at FROM authn_loginfailure
+    WHERE username = %s AND failed_at > %s
+    ORDER BY failed_at DESC OFFSET %s LIMIT 1),
+  EXISTS (SELECT FROM authn_loginfailure
+    WHERE username = %s AND address = %s)
+"""
+
+_RECORD: Final = """
+INSERT INTO authn_loginfailure (username, address, attempt, failed_at)
+SELECT %s, %s, %s, %s WHERE NOT EXISTS (
+  SELECT FROM authn_loginfailure WHERE attempt IN (%s, %s) AND failed_at > %s
+)
+ON CONFLICT (attempt) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to log in, as far as limits care."""
+
+    username: str
+    address: str
+    secret_digest: bytes
+    began_at: datetime
+
+    @classmethod
+    def of(cls, credentials: Credentials, origin: Origin) -> "Attempt":
+        """Build the attempt from what the client presented, however hostile."""
+        username = credentials.username.encode(errors="replace").decode()
+        return cls(
+            username=username.replace("\x00", "").lower()[:_USERNAME_WIDTH],
+            address=rules.throttle_address(origin.address),
+            secret_digest=hashlib.sha256(
+                credentials.secret.encode(errors="surrogatepass")
+            ).digest(),
+            began_at=current_time(),
+        )
+
+    def fingerprints(self) -> tuple[bytes, bytes, bytes]:
+        """Return the keyed fingerprints for the present window, the one before and after."""
+        window = int(self.began_at.timestamp()) // rules.REPEAT_WINDOW_SECONDS
+        return (
+            self._fingerprint(window),
+            self._fingerprint(window - 1),
+            self._fingerprint(window + 1),
+        )
+
+    def _fingerprint(self, window: int) -> bytes:
+        message = "\n".join((str(window), self.address, self.username)).encode()
+        return hmac.digest(
+            derived_key("login failures"), message + b"\n" + self.secret_digest, hashlib.sha256
+        )
+
+
+def ensure_allowed(attempt: Attempt) -> bool:
+    """Refuse the attempt when a limit is reached, before anybody looks at the secret.
+
+    Returns whether failures of this name and address are stored. Raises ``LoginThrottled``.
+    """
+    return _ensure_below_limits(attempt, already_counted=0)
+
+
+def reserve(attempt: Attempt) -> None:
+    """Count the attempt as failed before a slow comparison begins.
+
+    Parallel guesses see each other this way, so no burst gets more of them than a limit
+    allows. A success clears the row again. Raises ``LoginThrottled`` and then takes the row
+    back, because the secret was not looked at.
+    """
+    is_new = record_failure(attempt)
+    try:
+        _ensure_below_limits(attempt, already_counted=1)
+    except LoginThrottled:
+        if is_new:
+            raw.execute(
+                "DELETE FROM authn_loginfailure WHERE attempt = %s", (attempt.fingerprints()[0],)
+            )
+        raise
+
+
+def record_failure(attempt: Attempt) -> bool:
+    """Store the failure; returns False when an equal attempt within two seconds stands for it."""
+    present, before, after = attempt.fingerprints()
+    since = attempt.began_at - timedelta(seconds=rules.REPEAT_WINDOW_SECONDS)
+    values = (attempt.username, attempt.address, present, attempt.began_at, before, after, since)
+    return raw.execute(_RECORD, values) == 1
+
+
+def clear(attempt: Attempt) -> None:
+    """Forget the failures of this name from this address."""
+    raw.execute(
+        "DELETE FROM authn_loginfailure WHERE username = %s AND address = %s",
+        (attempt.username, attempt.address),
+    )
+
+
+def delete_old(now: datetime) -> int:
+    """Remove failures that no limit counts any more and return how many."""
+    return raw.execute(
+        "DELETE FROM authn_loginfailure WHERE failed_at <= %s", (now - rules.FAILURE_WINDOW,)
+    )
+
+
+def _ensure_below_limits(attempt: Attempt, *, already_counted: int) -> bool:
+    since = attempt.began_at - rules.FAILURE_WINDOW
+    pair = (attempt.username, attempt.address)
+    limits = (
+        (*pair, since, rules.FAILURES_PER_PAIR - 1 + already_counted),
+        (attempt.address, since, rules.FAILURES_PER_ADDRESS - 1 + already_counted),
+        (attempt.username, since, rules.FAILURES_PER_USERNAME - 1 + already_counted),
+    )
+    values = [value for limit in limits for value in limit]
+    *counted, by_username, has_failures = raw.fetch_all(_LIMITS, [*values, *pair])[0]
+    if attempt.username:
+        # A secret that came without a name says nothing about whom the attempts are aimed at.
+        counted.append(by_username)
+    wait = rules.retry_after_seconds(counted, attempt.began_at)
+    if wait is not None:
+        raise LoginThrottled(retry_after_seconds=wait)
+    return bool(has_failures)

@@ -1,0 +1,108 @@
+"""Plain values of the feature and the shape of an authenticator."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from core.common.origin import Origin
+from core.rbac.types import Actor, ActorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user name and a secret as a client presented them, checked by nobody yet."""
+
+    username: str
+    secret: str = field(repr=False)
+
+
+class Authenticator(Protocol):
+    """What a module named in the setting ``AUTHENTICATORS`` provides."""
+
+    def authenticate(self, credentials: Credentials, origin: Origin) -> Actor | None:
+        """Return the actor; None when the credentials are of a sort it does not know.
+
+        Raises ``InvalidCredentials`` when they are of its sort and do not hold.
+        """
+
+    def load(self, subject: str, origin: Origin) -> Actor | None:
+        """Return the actor for a subject key, with its rights of this moment.
+
+        None when subjects of that kind belong to another authenticator. Raises
+        ``InvalidCredentials`` when the subject is gone, disabled or expired.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An actor whose rights stay as they are until the block that holds it ends.
+
+    ``issued_at`` is the instant to stamp on whatever is issued in the block.
+    """
+
+    actor: Actor
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One entry of a registry token: what may be done with one resource.
+
+    ``type`` is ``repository`` or ``registry``; actions are those of the token protocol
+    (``pull``, ``push``, ``delete``, ``*``).
+    """
+
+    type: str
+    name: str
+    actions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A registry token on its way to a client."""
+
+    token: str = field(repr=False)
+    expires_in_seconds: int
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryToken:
+    """The content of a verified registry token.
+
+    ``subject`` is the key of ``Actor.subject``, also for anonymous callers. ``token_id`` names
+    the personal access token it was issued for. ``issued_at`` has microseconds, to be compared
+    with revocations.
+    """
+
+    subject: str
+    kind: ActorKind
+    id: int | None
+    label: str
+    token_id: int | None
+    issued_at: datetime
+    expires_at: datetime
+    access: tuple[Access, ...]
+
+    def allows(self, name: str, action: str, *, type: str = "repository") -> bool:  # noqa: A002
+        """Tell whether the token lists the action, or all actions, for that resource."""
+        return any(
+            entry.name == name
+            and entry.type == type
+            and (action in entry.actions or "*" in entry.actions)
+            for entry in self.access
+        )
+
+    def as_actor(self, origin: Origin) -> Actor:
+        """Return who holds the token, for audit and ownership; it carries no rights.
+
+        ``core.authn.services.load_actor`` returns the same subject with its rights.
+        """
+        return Actor(
+            kind=self.kind,
+            id=self.id,
+            label=self.label,
+            origin=origin,
+            token_id=self.token_id,
+            scopes=frozenset(),
+        )
