@@ -36,7 +36,7 @@ ListenOn = Annotated[int | None, typer.Option("--listen-on", hidden=True)]
 # Name of a command -> (its typer application, one line of help).
 FEATURE_COMMANDS = {
     "user": ("core.users.commands:app", "People: create, list, set passwords."),
-    "project": ("core.projects.commands:app", "Projects: create, list, delete."),
+    "project": ("core.members.commands:app", "Projects: create them and let people in."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
 }
 

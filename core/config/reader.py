@@ -160,8 +160,15 @@ class Reader:
         for full_name in sorted(self._environ):
             if not full_name.startswith(self._prefix) or full_name in self._known:
                 continue
-            near = difflib.get_close_matches(full_name, sorted(self._known), n=1, cutoff=0.75)
-            advice = f"did you mean {near[0]}" if near else "remove it or correct its name"
+            near = difflib.get_close_matches(
+                full_name.removeprefix(self._prefix),
+                [name.removeprefix(self._prefix) for name in sorted(self._known)],
+                n=1,
+                cutoff=0.7,
+            )
+            advice = (
+                f"did you mean {self._prefix}{near[0]}" if near else "remove it or correct its name"
+            )
             question = "?" if near else "."
             self._faults.append(f"{full_name} is not a setting of Roadstead: {advice}{question}")
 

@@ -8,7 +8,6 @@ API_BASE = "api/v2.0/"
 
 FEATURE_URLS = (
     "core.api.urls",
-    "core.api.urls",
     "core.users.api.urls",
     "core.authn.api.urls",
     "core.projects.api.urls",
@@ -31,5 +30,3 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *[path(API_BASE, include(module)) for module in FEATURE_URLS if _exists(module)],
     path("", include("core.api.root_urls")),
 ]
-# The version of the API, and the answer to every path of it that leads nowhere.
-urlpatterns.append(path("", include("core.api.root_urls")))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -110,7 +111,7 @@ class RunningServer:
             )
         return self._process
 
-    def start(self, timeout: float = 60.0) -> "RunningServer":
+    def start(self, timeout: float = 60.0) -> Self:
         """Start and wait until it answers. AssertionError with its output if it does not."""
         began = time.monotonic()
         process = self.launch()
@@ -184,7 +185,7 @@ class RunningServer:
         if self._owns_data_dir:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
-    def __enter__(self) -> "RunningServer":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,9 @@ TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 
 
 def test_a_database_url_with_everything() -> None:
-    entry = django_database("postgresql://us%40er:p%2Fw@db.example.org:5433/na%20me?sslmode=require")
+    entry = django_database(
+        "postgresql://us%40er:p%2Fw@db.example.org:5433/na%20me?sslmode=require"
+    )
     assert entry["USER"] == "us@er"
     assert entry["PASSWORD"] == "p/w"
     assert entry["HOST"] == "db.example.org"

@@ -53,8 +53,7 @@ def test_defaults_need_no_variable() -> None:
         ({"HOST": " "}, "ROADSTEAD_HOST is empty: give it a value or unset it."),
         (
             {"LOG_LEVEL": "loud"},
-            "ROADSTEAD_LOG_LEVEL cannot be 'loud': "
-            "set it to one of debug, info, warning, error.",
+            "ROADSTEAD_LOG_LEVEL cannot be 'loud': set it to one of debug, info, warning, error.",
         ),
         (
             {"DEBUG": "perhaps"},
@@ -77,8 +76,7 @@ def test_defaults_need_no_variable() -> None:
         ),
         (
             {"REDIS_URL": "redis://host:port/0"},
-            "ROADSTEAD_REDIS_URL cannot be 'redis://host:port/0': "
-            "write it as redis://host:6379/0.",
+            "ROADSTEAD_REDIS_URL cannot be 'redis://host:port/0': write it as redis://host:6379/0.",
         ),
         (
             {"TRUSTED_PROXIES": "10.0.0.0/8,proxy"},

@@ -1,0 +1,73 @@
+"""The command as people type it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from core.config.cli import FEATURE_COMMANDS
+from tests.support.server import REPOSITORY_ROOT
+
+
+def roadstead(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with nothing but `variables` set."""
+    return subprocess.run(
+        [sys.executable, "-m", "core.config.cli", *arguments],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY_ROOT),
+            **{f"ROADSTEAD_{name.upper()}": value for name, value in variables.items()},
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_wrong_setting_stops_any_command_without_a_traceback() -> None:
+    result = roadstead("config", "show", port="x", colour="red")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "ROADSTEAD_PORT cannot be 'x': set it to a whole number from 1 to 65535.",
+        "ROADSTEAD_COLOUR is not a setting of Roadstead: remove it or correct its name.",
+    ]
+
+
+def test_a_wrong_setting_stops_serve() -> None:
+    result = roadstead("serve", workers="none")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "ROADSTEAD_WORKERS" in result.stderr
+
+
+def test_a_wrong_failpoint_stops_what_loads_django() -> None:
+    result = roadstead("migrate", failpoints="nonsense", secret_key="x" * 40)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_config_show_prints_values_and_origins() -> None:
+    result = roadstead("config", "show", port="5055", admin_password="hidden-one")
+    assert result.returncode == 0
+    lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert lines["ROADSTEAD_PORT"].split() == ["5055", "environment"]
+    assert lines["ROADSTEAD_WORKERS"].split() == ["2", "default"]
+    assert "hidden-one" not in result.stdout
+
+
+def test_a_command_without_a_database_says_what_to_do(tmp_path: object) -> None:
+    result = roadstead("user", "list", data_dir=f"{tmp_path}/data")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("The database cannot be reached (")
+    assert "start `roadstead serve` on the same data directory" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(FEATURE_COMMANDS))
+def test_commands_of_features_show_their_help(name: str, tmp_path: object) -> None:
+    result = roadstead(name, "--help", data_dir=f"{tmp_path}/data")
+    assert result.returncode == 0, result.stderr
+    assert f"roadstead {name}" in result.stdout

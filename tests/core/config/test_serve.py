@@ -1,0 +1,122 @@
+"""`roadstead serve` as a person lives with it: start, stop, again, twice, and after a crash."""
+
+import json
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.config.supervisor import Part, Supervisor
+from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.server
+
+READY_SECONDS = 8.0
+MEMORY_LIMIT_BYTES = 700 << 20
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server of its own for one test, with a password that it makes itself."""
+    server = RunningServer(tmp_path / "one", password=None, workers="1")
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.remove()
+
+
+def read(url: str) -> dict[str, object]:
+    """Return the JSON at `url`."""
+    with urllib.request.urlopen(url, timeout=10) as response:
+        content: dict[str, object] = json.load(response)
+        return content
+
+
+def assert_gone(processes: list[psutil.Process], seconds: float) -> None:
+    """Fail if one of the processes still runs after `seconds`."""
+    _gone, alive = psutil.wait_procs(processes, timeout=seconds)
+    assert not alive
+
+
+def test_first_start_ctrl_c_and_second_start(one: RunningServer) -> None:
+    one.start()
+    assert len(one.made_password) >= 12
+    assert f"docker login {one.registry} -u admin" in one.output()
+    assert f"podman login --tls-verify=false {one.registry} -u admin" in one.output()
+    assert read(f"{one.url}/readyz") == {"status": "ready", "faults": []}
+    assert read(f"{one.url}/livez") == {"status": "alive"}
+    family = one.processes()
+    assert one.stop(signal.SIGINT) == 0
+    assert_gone(family, 0)
+
+    one.start()
+    assert one.seconds_to_ready < READY_SECONDS
+    assert "Password:" not in one.output()
+    assert "Traceback" not in one.output()
+
+
+def test_killed_supervisor_leaves_nothing_and_the_next_start_recovers(one: RunningServer) -> None:
+    one.start()
+    family = one.processes()
+    one.kill_supervisor()
+    one.start()
+    assert one.seconds_to_ready < 2 * READY_SECONDS
+    assert_gone(family, 5)
+    one.kill()
+    one.start()
+    assert read(f"{one.url}/readyz") == {"status": "ready", "faults": []}
+
+
+def test_killed_web_processes_are_started_again(one: RunningServer) -> None:
+    one.start()
+    one.kill_web_processes()
+    for _ in range(100):
+        try:
+            assert read(f"{one.url}/livez") == {"status": "alive"}
+        except OSError:
+            signal.sigtimedwait([], 0.1)
+        else:
+            return
+    pytest.fail("no web process came back")
+
+
+def test_two_servers_and_those_that_are_refused(server: RunningServer, tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "two", workers="1") as other:
+        assert read(f"{other.url}/livez") == read(f"{server.url}/livez")
+        same_directory = RunningServer(other.data_dir)
+        assert same_directory.launch().wait(30) == 1
+        assert same_directory.output() == (
+            f"Another server (process {other.pid}) uses {other.data_dir}: stop it, or choose "
+            "another directory with --data-dir.\n"
+        )
+    same_port = RunningServer(tmp_path / "three", port=server.port)
+    assert same_port.launch().wait(30) == 1
+    assert same_port.output() == (
+        f"Port {server.port} of 127.0.0.1 cannot be used (Address already in use): stop the "
+        "program that holds it, or choose another with --port.\n"
+    )
+    same_port.remove()
+
+
+def test_memory_when_idle(server: RunningServer) -> None:
+    assert server.memory_bytes() < MEMORY_LIMIT_BYTES
+
+
+def test_an_idle_connection_does_not_hold_up_the_stop(one: RunningServer) -> None:
+    one.start()
+    with socket.create_connection(("127.0.0.1", one.port)) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert one.stop(timeout=15) == 0
+
+
+def test_a_part_that_keeps_ending_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.config.supervisor.RESTART_DELAY_SECONDS", 0.0)
+    supervisor = Supervisor([Part("worker", ["false"], {"PATH": "/bin:/usr/bin"})], [])
+    supervisor.start()
+    assert supervisor.watch() == "worker keeps ending, at last with code 1"
