@@ -1,0 +1,167 @@
+"""The ASGI application of the registry protocol: ``/v2/`` and ``/service/token``.
+
+Built for one thing, so that a pull costs one hop into a thread and back: a request is
+located by its path, handed to one function, and its answer gets the headers that every answer
+carries. Whatever goes wrong becomes the error envelope here and nowhere else.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Message, Receive, Scope, Send
+
+from core.common.errors import DomainError, ErrorKind
+from registry_api import blobs, catalog, manifests, referrers, tags, token, uploads, version
+from registry_api.auth import uses_password
+from registry_api.calls import Call
+from registry_api.challenges import challenge
+from registry_api.errors import RegistryError, error_response, to_response
+from registry_api.routing import MAX_PATH_BYTES, Endpoint, Location, locate, raw_path
+from registry_api.streaming import linger
+from registry_api.threads import Work, close_threads, in_thread
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+def in_one_thread(function: Callable[[Call], Response]) -> Handler:
+    """Answer with a function that blocks, in one hop to a thread and back."""
+
+    async def handle(call: Call) -> Response:
+        is_login = call.endpoint is Endpoint.TOKEN or uses_password(call)
+        return await in_thread(Work.LOGIN if is_login else Work.LOOKUP, function, call)
+
+    return handle
+
+
+HANDLERS: Final[Mapping[Endpoint, Mapping[str, Handler]]] = {
+    Endpoint.VERSION: {"GET": in_one_thread(version.get_version)},
+    Endpoint.CATALOG: {"GET": in_one_thread(catalog.list_repositories)},
+    Endpoint.TAGS: {"GET": in_one_thread(tags.list_tags)},
+    Endpoint.REFERRERS: {"GET": in_one_thread(referrers.list_referrers)},
+    Endpoint.MANIFEST: {
+        "GET": in_one_thread(manifests.get_manifest),
+        "PUT": manifests.put_manifest,
+        "DELETE": in_one_thread(manifests.delete_manifest),
+    },
+    Endpoint.BLOB: {
+        "GET": in_one_thread(blobs.get_blob),
+        "DELETE": in_one_thread(blobs.delete_blob),
+    },
+    Endpoint.UPLOADS: {"POST": uploads.start_upload},
+    Endpoint.UPLOAD: {
+        "GET": in_one_thread(uploads.get_upload),
+        "PATCH": uploads.patch_upload,
+        "PUT": uploads.put_upload,
+        "DELETE": in_one_thread(uploads.delete_upload),
+    },
+    Endpoint.TOKEN: {"GET": in_one_thread(token.get_token), "POST": token.post_token},
+    Endpoint.KEYS: {"GET": in_one_thread(token.get_keys)},
+}
+
+_VERSION_HEADER: Final = (b"docker-distribution-api-version", b"registry/2.0")
+
+
+class RegistryRoute(BaseRoute):
+    """Everything below ``/v2`` and ``/service/token``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take every request: the web process hands over only those of the registry."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, then take what is left of its body."""
+        path = raw_path(scope["path"], scope.get("raw_path"))
+        location = locate(path) if len(path) <= MAX_PATH_BYTES else Location(Endpoint.UNKNOWN)
+        call = Call(scope, receive, location)
+        answer = _Answer(call, send)
+        try:
+            response = await _respond(call, path)
+            await response(scope, receive, answer.send)
+        except ClientDisconnect:
+            log.info("client_left", request_id=call.request_id)
+        except Exception:
+            log.exception("registry_request_failed", request_id=call.request_id)
+            if not answer.has_started:
+                await error_response("UNKNOWN")(scope, receive, answer.send)
+            else:
+                raise
+        await linger(call)
+
+
+class _Answer:
+    """Adds the headers of every answer, and keeps bodies out of answers to HEAD."""
+
+    def __init__(self, call: Call, send: Send) -> None:
+        self.has_started = False
+        self._call = call
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            request_id = (b"x-request-id", self._call.request_id.encode())
+            headers = [*message.get("headers", ()), _VERSION_HEADER, request_id]
+            await self._send({**message, "headers": headers})
+        elif self._call.method == "HEAD" and message["type"] == "http.response.body":
+            await self._send({**message, "body": b""})
+        else:
+            await self._send(message)
+
+
+async def _respond(call: Call, path: bytes) -> Response:
+    try:
+        return await _handle(call, path)
+    except RegistryError as error:
+        return to_response(error)
+    except DomainError as error:
+        if error.kind is ErrorKind.UNAUTHENTICATED:
+            return _unauthenticated(call, error)
+        response = to_response(error)
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed_methods(call.endpoint)
+        return response
+    except (OperationalError, InterfaceError):
+        # The database is away or restarting. Nothing was acknowledged, so asking again is safe.
+        log.exception("database_unavailable", request_id=call.request_id)
+        return error_response("UNAVAILABLE", headers={"Retry-After": "1"})
+
+
+async def _handle(call: Call, path: bytes) -> Response:
+    if len(path) > MAX_PATH_BYTES:
+        return error_response("NAME_INVALID", "The path is too long.", status=414)
+    handlers = HANDLERS.get(call.endpoint)
+    if handlers is None:
+        return error_response("UNSUPPORTED", "There is no such endpoint.", status=404)
+    handler = handlers.get("GET" if call.method == "HEAD" else call.method)
+    if handler is None:
+        return error_response("UNSUPPORTED", headers={"Allow": _allowed_methods(call.endpoint)})
+    return await handler(call)
+
+
+def _unauthenticated(call: Call, error: DomainError) -> Response:
+    refusal = challenge(call)
+    refusal.message = error.message
+    return to_response(refusal)
+
+
+def _allowed_methods(endpoint: Endpoint) -> str:
+    methods = set(HANDLERS.get(endpoint, {}))
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
+@asynccontextmanager
+async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
+    yield
+    close_threads()
+
+
+application = Starlette(routes=[RegistryRoute()], lifespan=_lifespan)

@@ -1,0 +1,198 @@
+"""Who calls, what the caller may do, and the challenge for those who may not (yet).
+
+A registry token carries what it was granted. Every look-up re-reads, in its one statement,
+whether the subject's tokens were revoked and whether the project is still the same and, for
+anonymous callers, still public; so nothing is cached that a write must change at once.
+
+Answers, in order: no or unusable credentials 401; a token that was never asked for the
+needed action 401 ``insufficient_scope``, so that the client asks once; a token that was asked
+and refused 403, so that it does not ask for ever. A repository that the caller may not pull
+is answered exactly like one that does not exist.
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from core.artifacts import queries
+from core.artifacts.types import TargetLookup, Viewer
+from core.audit.buffer import record_buffered
+from core.audit.types import AuditRecord, Outcome
+from core.authn import registry_tokens
+from core.authn.errors import RegistryTokenInvalid
+from core.authn.services import authenticate
+from core.authn.types import Credentials, RegistryToken
+from core.common.clock import now
+from core.oci.reference import RepositoryName
+from core.rbac import services as rbac
+from core.rbac.types import Actor, Target
+from registry_api.calls import Call
+from registry_api.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, challenge
+from registry_api.errors import RegistryError
+
+DENIED_TYPE: Final = "denied"
+"""Type of the token entries that list what was asked for and refused."""
+
+UPLOAD_GRACE: Final = timedelta(hours=24)
+"""How long after its end a token still continues an upload that its subject started."""
+
+_DENIED_MESSAGE: Final = "Requested access to the resource is denied."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever makes a request; ``token`` is None when the credentials came with it."""
+
+    actor: Actor
+    token: RegistryToken | None
+
+    @property
+    def viewer(self) -> Viewer:
+        """On whose behalf look-ups read."""
+        issued_at = self.token.issued_at if self.token else None
+        return Viewer(subject=self.actor.subject, issued_at=issued_at)
+
+    @property
+    def has_expired_token(self) -> bool:
+        """Whether the token is only good for finishing an upload."""
+        return self.token is not None and self.token.expires_at <= now()
+
+
+def uses_password(call: Call) -> bool:
+    """Tell whether credentials must be checked, which may take a while."""
+    return call.headers.get("authorization", "")[:6].lower() == "basic "
+
+
+def identify(call: Call, *, grace: timedelta = timedelta()) -> Caller:
+    """Return the caller.
+
+    ``grace`` accepts tokens that expired less than that ago. Raises RegistryError 401 with a
+    challenge, InvalidCredentials and LoginThrottled.
+    """
+    header = call.headers.get("authorization")
+    if header is None:
+        raise challenge(call)
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return _bearer(call, value.strip(), grace)
+    if scheme.lower() == "basic":
+        credentials = basic_credentials(value)
+        if credentials is None:
+            raise challenge(call)
+        return Caller(authenticate(credentials, origin=call.origin), token=None)
+    raise challenge(call)
+
+
+def basic_credentials(value: str) -> Credentials | None:
+    """Return what a Basic header holds (RFC 7617, UTF-8), None when it is malformed."""
+    try:
+        text = b64decode(value.strip(), validate=True).decode()
+    except (Base64Error, ValueError):
+        return None
+    username, separator, secret = text.partition(":")
+    return Credentials(username, secret) if separator else None
+
+
+def require_scope(call: Call, caller: Caller, name: RepositoryName, action: str) -> None:
+    """Let pass a token that grants the action, and any caller without a token.
+
+    Raises RegistryError 401 or 403.
+    """
+    if caller.token is None or caller.token.allows(str(name), action):
+        return
+    if _was_refused(caller.token, str(name), action):
+        raise denied(caller, str(name), action)
+    raise challenge(call, error=INSUFFICIENT_SCOPE, action=action)
+
+
+def require_current(
+    call: Call, caller: Caller, name: RepositoryName, action: str, lookup: TargetLookup
+) -> None:
+    """Check what a token cannot know: revocation, the project, and rights without a token.
+
+    Raises RegistryError 401 or 403.
+    """
+    token, project = caller.token, lookup.project
+    if token is None:
+        if not rbac.allowed(caller.actor, f"repository:{action}", lookup.target(str(name))):
+            raise denied(caller, str(name), action)
+        return
+    if lookup.is_revoked:
+        raise challenge(call, error=INVALID_TOKEN, action=action)
+    if project is not None and project.created_at > token.issued_at:
+        # The name was given away and taken again; the token speaks of the former project.
+        raise challenge(call, error=INVALID_TOKEN, action=action)
+    if caller.actor.is_anonymous and (project is None or not project.is_public):
+        raise challenge(call, error=INVALID_TOKEN, action=action)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A caller who may do what the request asks for, and where."""
+
+    caller: Caller
+    name: RepositoryName
+    project_id: int
+    repository_id: int | None
+    target: Target
+
+    @property
+    def actor(self) -> Actor:
+        """Who is named in records."""
+        return self.caller.actor
+
+
+def admit(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admission:
+    """Check all that must hold before a request touches a repository.
+
+    Costs one statement when the caller has a token.
+    Raises RegistryError 401, 403, and 404 when the project does not exist (for callers who
+    would have the right), NameInvalid, InvalidCredentials and LoginThrottled.
+    """
+    caller = identify(call, grace=grace)
+    name = call.repository_name()
+    require_scope(call, caller, name, action)
+    lookup = queries.find_target(str(name), caller.viewer)
+    require_current(call, caller, name, action, lookup)
+    if lookup.project is None:
+        raise RegistryError("NAME_UNKNOWN")
+    return Admission(
+        caller, name, lookup.project.id, lookup.repository_id, lookup.target(str(name))
+    )
+
+
+def denied(caller: Caller, name: str, action: str) -> RegistryError:
+    """Record a refused push or delete and return the one answer for it."""
+    if action != PULL:
+        record_buffered(
+            AuditRecord(
+                action=f"repository.{action}",
+                actor=caller.actor,
+                target_kind="repository",
+                target_label=name,
+                project_name=name.partition("/")[0],
+                outcome=Outcome.DENIED,
+            )
+        )
+    return RegistryError("DENIED", _DENIED_MESSAGE)
+
+
+def _bearer(call: Call, text: str, grace: timedelta) -> Caller:
+    try:
+        token = registry_tokens.verify(
+            text,
+            service=call.external.service,
+            expired_grace_seconds=int(grace.total_seconds()),
+        )
+    except RegistryTokenInvalid as error:
+        raise challenge(call, error=INVALID_TOKEN) from error
+    return Caller(token.as_actor(call.origin), token)
+
+
+def _was_refused(token: RegistryToken, name: str, action: str) -> bool:
+    return any(
+        entry.type == DENIED_TYPE and entry.name == name and action in entry.actions
+        for entry in token.access
+    )

@@ -1,0 +1,177 @@
+"""/v2/<name>/blobs/<digest>: reading and deleting blobs (end-2, end-10)."""
+
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import Final
+
+import structlog
+from starlette.responses import Response
+
+from core.artifacts import queries
+from core.artifacts.services import blobs as services
+from core.artifacts.types import StoredBlob
+from core.oci.digest import Digest
+from core.oci.errors import RangeNotSatisfiable
+from core.oci.http_range import ByteRange, parse_range
+from core.oci.reference import RepositoryName
+from core.storage.errors import BlobMissing
+from core.storage.selection import default_driver
+from core.storage.types import BlobReader
+from registry_api import auth
+from registry_api.auth import Caller
+from registry_api.calls import Call
+from registry_api.challenges import DELETE, PULL, PUSH
+from registry_api.conditions import entity_tag, is_not_modified, range_applies
+from registry_api.errors import RegistryError
+from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
+
+log = structlog.get_logger(__name__)
+
+_MEDIA_TYPE: Final = "application/octet-stream"
+
+
+def get_blob(call: Call) -> Response:
+    """Answer the blob, or the parts of it that Range asks for; only its headers to HEAD."""
+    caller, name, repository_id, blob = _find(call)
+    headers = _headers(blob)
+    if is_not_modified(call.headers, blob.digest):
+        return Response(None, 304, headers)
+    if call.method == "HEAD":
+        is_pusher = caller.token is not None and caller.token.allows(str(name), PUSH)
+        _ensure_sound(call, repository_id, blob, is_pusher=is_pusher)
+        return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
+    ranges = None
+    if "range" in call.headers and range_applies(call.headers, blob.digest):
+        ranges = _requested_ranges(call, blob)
+    reader = _open(call, blob)
+    if ranges is None:
+        whole = ByteRange(0, blob.size_bytes - 1)
+        headers["Content-Length"] = str(blob.size_bytes)
+        return _send(call, reader, [whole], 200, headers)
+    if len(ranges) == 1:
+        headers["Content-Length"] = str(ranges[0].length)
+        headers["Content-Range"] = _content_range(ranges[0], blob.size_bytes)
+        return _send(call, reader, ranges, 206, headers)
+    parts, length, boundary = _multipart(ranges, blob.size_bytes)
+    headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    headers["Content-Length"] = str(length)
+    return _send(call, reader, parts, 206, headers)
+
+
+def delete_blob(call: Call) -> Response:
+    """Take the blob out of this repository; others keep it."""
+    admission = auth.admit(call, DELETE)
+    digest = Digest.parse(call.location.item)
+    services.delete_blob(str(admission.name), digest, actor=admission.actor)
+    return Response(None, 202, {"Content-Length": "0"})
+
+
+def _find(call: Call) -> tuple[Caller, RepositoryName, int, StoredBlob]:
+    caller = auth.identify(call)
+    name = call.repository_name()
+    digest = Digest.parse(call.location.item)
+    auth.require_scope(call, caller, name, PULL)
+    lookup = queries.find_blob(str(name), digest, caller.viewer)
+    auth.require_current(call, caller, name, PULL, lookup)
+    if lookup.repository_id is None:
+        raise RegistryError("NAME_UNKNOWN")
+    if lookup.blob is None:
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(digest)})
+    return caller, name, lookup.repository_id, lookup.blob
+
+
+def _headers(blob: StoredBlob) -> dict[str, str]:
+    return {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Type": _MEDIA_TYPE,
+        "Docker-Content-Digest": str(blob.digest),
+        "ETag": entity_tag(blob.digest),
+    }
+
+
+def _ensure_sound(call: Call, repository_id: int, blob: StoredBlob, *, is_pusher: bool) -> None:
+    """See to it that a pusher may rely on the answer: that the blob is there and stays.
+
+    A pusher is told that a damaged blob is missing, so that it uploads and heals it.
+    """
+    stored_bytes = default_driver().stat(blob.storage_key)
+    if stored_bytes != blob.size_bytes:
+        _report_damage(call, blob, stored_bytes)
+        raise RegistryError("BLOB_UNKNOWN" if is_pusher else "UNKNOWN")
+    if is_pusher and not services.renew_lease_if_needed(repository_id, blob):
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(blob.digest)})
+
+
+def _open(call: Call, blob: StoredBlob) -> BlobReader:
+    """Open the blob. Raises RegistryError 500 rather than send anything but its bytes."""
+    try:
+        reader = default_driver().open_blob(blob.storage_key)
+    except BlobMissing as error:
+        _report_damage(call, blob, None)
+        raise RegistryError("UNKNOWN", "The content of the blob is damaged.") from error
+    if reader.size != blob.size_bytes:
+        reader.close()
+        _report_damage(call, blob, reader.size)
+        raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
+    return reader
+
+
+def _report_damage(call: Call, blob: StoredBlob, stored_bytes: int | None) -> None:
+    log.error(
+        "blob_damaged",
+        digest=str(blob.digest),
+        storage_key=blob.storage_key,
+        recorded_bytes=blob.size_bytes,
+        stored_bytes=stored_bytes,
+        request_id=call.request_id,
+    )
+
+
+def _requested_ranges(call: Call, blob: StoredBlob) -> tuple[ByteRange, ...] | None:
+    try:
+        return parse_range(call.headers.get("range"), blob.size_bytes)
+    except RangeNotSatisfiable as error:
+        headers = {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
+        raise RegistryError("RANGE_INVALID", headers=headers) from error
+
+
+def _send(
+    call: Call,
+    reader: BlobReader,
+    parts: Sequence[bytes | ByteRange],
+    status: int,
+    headers: dict[str, str],
+) -> Response:
+    """Return small content at once, in this thread, and anything else as a stream."""
+    if int(headers["Content-Length"]) > FIRST_PIECE_BYTES:
+        return BlobResponse(call, reader, parts, status=status, headers=headers)
+    try:
+        body = b"".join(
+            part if isinstance(part, bytes) else reader.read(part.start, part.length)
+            for part in parts
+        )
+    finally:
+        reader.close()
+    if len(body) != int(headers["Content-Length"]):
+        raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
+    return Response(body, status, headers)
+
+
+def _content_range(part: ByteRange, size: int) -> str:
+    return f"bytes {part.start}-{part.end}/{size}"
+
+
+def _multipart(ranges: Sequence[ByteRange], size: int) -> tuple[list[bytes | ByteRange], int, str]:
+    """Return parts, length in bytes and boundary of a multipart/byteranges body."""
+    boundary = token_hex(16)
+    parts: list[bytes | ByteRange] = []
+    for part in ranges:
+        head = (
+            f"\r\n--{boundary}\r\nContent-Type: {_MEDIA_TYPE}\r\n"
+            f"Content-Range: {_content_range(part, size)}\r\n\r\n"
+        )
+        parts += [head.encode(), part]
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
+    return parts, length, boundary

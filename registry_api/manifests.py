@@ -1,0 +1,145 @@
+"""/v2/<name>/manifests/<tag-or-digest>: reading, pushing, deleting (end-3, end-7, end-9).
+
+The stored type is answered whatever Accept says: a client that cannot use it says so better
+than a registry that pretends there is nothing.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from core.artifacts import pulls, queries
+from core.artifacts.services import manifests as manifest_services
+from core.artifacts.services import tags as tag_services
+from core.artifacts.types import ManifestLookup, StoredManifest
+from core.oci.digest import Digest
+from core.oci.errors import ManifestTooLarge
+from core.oci.manifest import MAX_MANIFEST_BYTES
+from core.oci.reference import parse_reference, parse_tag
+from registry_api import auth
+from registry_api.auth import Admission
+from registry_api.calls import Call
+from registry_api.challenges import DELETE, PULL, PUSH
+from registry_api.conditions import entity_tag, is_not_modified
+from registry_api.errors import RegistryError
+from registry_api.threads import Work, in_thread
+
+_MAX_TAGS: Final = 64
+
+
+def get_manifest(call: Call) -> Response:
+    """Answer a manifest byte for byte as it was pushed; only its headers to HEAD."""
+    caller = auth.identify(call)
+    name = call.repository_name()
+    reference = parse_reference(call.location.item)
+    auth.require_scope(call, caller, name, PULL)
+    find = queries.head_manifest if call.method == "HEAD" else queries.find_manifest
+    lookup: ManifestLookup = find(str(name), reference, caller.viewer)
+    auth.require_current(call, caller, name, PULL, lookup)
+    if lookup.repository_id is None or lookup.project is None:
+        raise RegistryError("NAME_UNKNOWN")
+    manifest = lookup.manifest
+    if manifest is None:
+        raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
+    headers = _headers(manifest)
+    if is_not_modified(call.headers, manifest.digest):
+        return Response(None, 304, headers)
+    headers["Content-Length"] = str(manifest.size_bytes)
+    if call.method == "HEAD":
+        return Response(None, 200, headers)
+    pulls.record_pull(
+        repository_id=lookup.repository_id,
+        repository_name=str(name),
+        project_id=lookup.project.id,
+        manifest=manifest,
+        tag_name="" if isinstance(reference, Digest) else reference,
+        actor=caller.actor,
+    )
+    return Response(manifest.payload, 200, headers)
+
+
+async def put_manifest(call: Call) -> Response:
+    """Store a manifest under a digest, a tag, or a digest with the tags of ``?tag=``."""
+    work = Work.LOGIN if auth.uses_password(call) else Work.LOOKUP
+    admission = await in_thread(work, auth.admit, call, PUSH)
+    reference = parse_reference(call.location.item)
+    tags = _extra_tags(call) if isinstance(reference, Digest) else ()
+    payload = await _receive_payload(call)
+    return await in_thread(Work.TRANSFER, _push, call, admission, reference, tags, payload)
+
+
+def delete_manifest(call: Call) -> Response:
+    """Delete a tag, or a manifest with every tag that points at it."""
+    admission = auth.admit(call, DELETE)
+    reference = parse_reference(call.location.item)
+    name = str(admission.name)
+    if isinstance(reference, Digest):
+        manifest_services.delete_manifest(name, reference, actor=admission.actor)
+    else:
+        tag_services.delete_tag(name, reference, actor=admission.actor)
+    return Response(None, 202, {"Content-Length": "0"})
+
+
+def _headers(manifest: StoredManifest) -> dict[str, str]:
+    return {
+        "Content-Type": manifest.media_type,
+        "Docker-Content-Digest": str(manifest.digest),
+        "ETag": entity_tag(manifest.digest),
+    }
+
+
+def _push(
+    call: Call,
+    admission: Admission,
+    reference: Digest | str,
+    tags: tuple[str, ...],
+    payload: bytes,
+) -> Response:
+    pushed = manifest_services.push_manifest(
+        str(admission.name),
+        project_id=admission.project_id,
+        payload=payload,
+        content_type=call.headers.get("content-type"),
+        reference=reference,
+        extra_tags=tags,
+        if_match=call.headers.get("if-match"),
+        if_none_match=call.headers.get("if-none-match"),
+        actor=admission.actor,
+    )
+    headers = {
+        "Content-Length": "0",
+        "Docker-Content-Digest": str(pushed.digest),
+        "ETag": entity_tag(pushed.digest),
+        "Location": f"/v2/{admission.name}/manifests/{quote(str(pushed.digest), safe=':')}",
+    }
+    if pushed.subject is not None:
+        headers["OCI-Subject"] = str(pushed.subject)
+    if tags:
+        headers["OCI-Tag"] = ", ".join(pushed.tags)
+    return Response(None, 201, headers)
+
+
+def _extra_tags(call: Call) -> tuple[str, ...]:
+    """Return the tags of the query, each once. Raises TagInvalid, RegistryError 414."""
+    tags = tuple(dict.fromkeys(call.query.get("tag", ())))
+    if len(tags) > _MAX_TAGS:
+        message = f"A push sets at most {_MAX_TAGS} tags."
+        raise RegistryError("TAG_INVALID", message, status=414)
+    return tuple(parse_tag(tag) for tag in tags)
+
+
+async def _receive_payload(call: Call) -> bytes:
+    """Return the body. Raises ManifestTooLarge before more than the limit is held."""
+    announced = call.content_length
+    if announced is not None and announced > MAX_MANIFEST_BYTES:
+        raise ManifestTooLarge
+    pieces: list[bytes] = []
+    received = 0
+    while not call.body_has_ended():
+        piece = await call.receive()
+        received += len(piece)
+        if received > MAX_MANIFEST_BYTES:
+            raise ManifestTooLarge
+        pieces.append(piece)
+    return b"".join(pieces)

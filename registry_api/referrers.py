@@ -1,0 +1,81 @@
+"""GET /v2/<name>/referrers/<digest>: manifests whose subject that digest is (end-12)."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from core.artifacts import queries
+from core.artifacts.types import Referrer
+from core.oci.descriptor import Descriptor
+from core.oci.digest import Digest
+from core.oci.media_types import OCI_IMAGE_INDEX
+from core.oci.referrers import encode_descriptor, referrers_index
+from registry_api import auth
+from registry_api.calls import Call
+from registry_api.challenges import PULL
+from registry_api.errors import RegistryError
+from registry_api.paging import link_to_next
+
+MAX_DESCRIPTORS: Final = 1_000
+MAX_BYTES: Final = 3_500_000
+_BATCH: Final = 100
+
+
+def list_referrers(call: Call) -> Response:
+    """Answer one page of referrers as an image index, empty where nothing is known."""
+    admission = auth.admit(call, PULL)
+    subject = Digest.parse(call.location.item)
+    # An empty filter asks for nothing in particular.
+    artifact_type = call.parameter("artifactType") or None
+    after = _position(call.parameter("last"))
+    page, has_more = _page(admission.repository_id, subject, artifact_type, after)
+    headers = {"Cache-Control": "no-cache"}
+    if artifact_type is not None:
+        headers["OCI-Filters-Applied"] = "artifactType"
+    if has_more:
+        fields: dict[str, str | int] = {"last": page[-1].id}
+        if artifact_type is not None:
+            fields["artifactType"] = artifact_type
+        headers |= link_to_next(f"/v2/{admission.name}/referrers/{subject}", fields)
+    body = referrers_index(_descriptor(referrer) for referrer in page)
+    return Response(body, headers=headers, media_type=OCI_IMAGE_INDEX)
+
+
+def _page(
+    repository_id: int | None, subject: Digest, artifact_type: str | None, after: int
+) -> tuple[list[Referrer], bool]:
+    """Return the referrers of one page and whether more follow.
+
+    Read in batches, because annotations may make each as long as a manifest.
+    """
+    page: list[Referrer] = []
+    length = 0
+    while repository_id is not None:
+        batch = queries.list_referrers(repository_id, subject, artifact_type, after, _BATCH)
+        for referrer in batch:
+            length += len(encode_descriptor(_descriptor(referrer))) + 1
+            if page and (length > MAX_BYTES or len(page) >= MAX_DESCRIPTORS):
+                return page, True
+            page.append(referrer)
+        if len(batch) < _BATCH:
+            break
+        after = batch[-1].id
+    return page, False
+
+
+def _descriptor(referrer: Referrer) -> Descriptor:
+    return Descriptor(
+        media_type=referrer.media_type,
+        digest=referrer.digest,
+        size=referrer.size_bytes,
+        artifact_type=referrer.artifact_type,
+        annotations=referrer.annotations,
+    )
+
+
+def _position(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise RegistryError("PAGINATION_NUMBER_INVALID", "The parameter last is not one of ours.")
+    return int(text)

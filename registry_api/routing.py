@@ -1,0 +1,89 @@
+"""Which endpoint a path means, read from the right.
+
+Every component of a repository's name may be ``blobs``, ``manifests``, ``uploads``, ``tags``
+or ``referrers``, so only the end of a path decides. Segments are decoded one by one: an
+encoded slash never becomes a separator, and what does not decode stays encoded, which no
+grammar of names, tags, digests or upload ids accepts.
+"""
+
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+
+class Endpoint(StrEnum):
+    """The resources of the distribution specification and of the token service."""
+
+    VERSION = "version"
+    CATALOG = "catalog"
+    TAGS = "tags"
+    REFERRERS = "referrers"
+    MANIFEST = "manifest"
+    BLOB = "blob"
+    UPLOADS = "uploads"
+    UPLOAD = "upload"
+    TOKEN = "token"  # noqa: S105  # an endpoint
+    KEYS = "keys"
+    UNKNOWN = "unknown"
+
+
+class Location(NamedTuple):
+    """An endpoint with the texts, unchecked, that name its repository and its item."""
+
+    endpoint: Endpoint
+    name: str = ""
+    item: str = ""
+
+
+MAX_PATH_BYTES: Final = 4_096
+
+_PATTERNS: Final = (
+    (Endpoint.UPLOADS, re.compile(rb"(.+)/blobs/uploads/?")),
+    (Endpoint.UPLOAD, re.compile(rb"(.+)/blobs/uploads/([^/]+)")),
+    (Endpoint.TAGS, re.compile(rb"(.+)/tags/list")),
+    (Endpoint.MANIFEST, re.compile(rb"(.+)/manifests/([^/]+)")),
+    (Endpoint.BLOB, re.compile(rb"(.+)/blobs/([^/]+)")),
+    (Endpoint.REFERRERS, re.compile(rb"(.+)/referrers/([^/]+)")),
+)
+
+
+_FIXED: Final = {
+    b"/v2": Location(Endpoint.VERSION),
+    b"/v2/": Location(Endpoint.VERSION),
+    b"/v2/_catalog": Location(Endpoint.CATALOG),
+    b"/service/token": Location(Endpoint.TOKEN),
+    b"/service/token/": Location(Endpoint.TOKEN),
+    b"/service/token/jwks": Location(Endpoint.KEYS),
+}
+
+
+def locate(path: bytes) -> Location:
+    """Return what the raw path below the host means."""
+    fixed = _FIXED.get(path)
+    if fixed is not None:
+        return fixed
+    if not path.startswith(b"/v2/"):
+        return Location(Endpoint.UNKNOWN)
+    rest = path[len(b"/v2/") :]
+    for endpoint, pattern in _PATTERNS:
+        match = pattern.fullmatch(rest)
+        if match is not None:
+            name = "/".join(_decode(segment) for segment in match[1].split(b"/"))
+            item = _decode(match[2]) if pattern.groups > 1 else ""
+            return Location(endpoint, name, item)
+    return Location(Endpoint.UNKNOWN)
+
+
+def raw_path(scope_path: str, scope_raw_path: bytes | None) -> bytes:
+    """Return the path as the client sent it, without the query."""
+    if scope_raw_path:
+        return scope_raw_path.partition(b"?")[0]
+    return quote(scope_path).encode()
+
+
+def _decode(segment: bytes) -> str:
+    decoded = unquote_to_bytes(segment)
+    if b"/" in decoded or not decoded.isascii():
+        return quote(segment)
+    return decoded.decode("ascii")

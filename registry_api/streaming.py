@@ -1,0 +1,222 @@
+"""Bodies on their way through: pieces, threads and memory that stays flat.
+
+Bytes arriving: while a thread hashes and writes one buffer, the next one fills. Bytes
+leaving: a thread reads a piece while the socket takes the previous one. A slow client holds
+a small piece only, so that many of them cost little.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from core.blobs.sessions import UploadSession
+from core.oci.http_range import ByteRange
+from core.storage.types import BlobReader
+from registry_api.calls import Call
+from registry_api.errors import RegistryError
+from registry_api.threads import Work, start
+
+log = structlog.get_logger(__name__)
+
+BUFFER_BYTES: Final = 1 << 20
+SMALL_PIECE_BYTES: Final = 64 << 10
+FIRST_PIECE_BYTES: Final = 256 << 10
+SLOW_SECONDS: Final = 0.25
+"""A buffer that took longer to fill, or a piece to send, belongs to a slow client."""
+
+LINGER_SECONDS: Final = 5.0
+LINGER_BYTES: Final = 32 << 20
+
+Result = TypeVar("Result")
+
+_unattended: set["asyncio.Task[Any]"] = set()
+
+
+async def finish_regardless(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run to its end even when the request is cancelled because its client left.
+
+    What an upload must do then (make bytes durable, let go of its lock) takes longer than the
+    server waits.
+    """
+    task = asyncio.ensure_future(work)
+    _unattended.add(task)
+    task.add_done_callback(_forget)
+    return await asyncio.shield(task)
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    _unattended.discard(task)
+    if not task.cancelled():
+        # Marks the exception as seen: whoever still waits for the task gets it as well.
+        task.exception()
+
+
+async def store_body(call: Call, session: UploadSession, *, limit: int | None) -> int:
+    """Write the whole body of a request to the upload and return its length in bytes.
+
+    Nothing is durable before the caller's checkpoint. Raises ClientDisconnect when the client
+    left early, RegistryError when the body is longer than ``limit`` bytes, and whatever the
+    session raises. No thread uses the session any more when this returns or raises.
+    """
+    loop = asyncio.get_running_loop()
+    received = waiting = 0
+    pieces: list[bytes] = []
+    writing: asyncio.Future[None] | None = None
+    filling_since = loop.time()
+    try:
+        while not call.body_has_ended():
+            piece = await call.receive()
+            received += len(piece)
+            if limit is not None and received > limit:
+                raise RegistryError("SIZE_INVALID", "The body is longer than announced.")
+            if piece:
+                pieces.append(piece)
+                waiting += len(piece)
+            if waiting >= BUFFER_BYTES or loop.time() - filling_since > SLOW_SECONDS:
+                if writing is not None:
+                    await writing
+                writing = start(Work.TRANSFER, _write, session, pieces)
+                pieces, waiting, filling_since = [], 0, loop.time()
+    except ClientDisconnect:
+        # What did arrive may be worth keeping.
+        await _flush(session, pieces, writing)
+        raise
+    except BaseException:
+        if writing is not None:
+            await asyncio.wait([writing])
+        raise
+    await _flush(session, pieces, writing)
+    return received
+
+
+async def _flush(
+    session: UploadSession, pieces: list[bytes], writing: "asyncio.Future[None] | None"
+) -> None:
+    if writing is not None:
+        await writing
+    if pieces:
+        await start(Work.TRANSFER, _write, session, pieces)
+
+
+def _write(session: UploadSession, pieces: Sequence[bytes]) -> None:
+    if pieces:
+        session.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+async def linger(call: Call) -> None:
+    """Take what a refused client still sends, within bounds, after it has been answered.
+
+    Closing a connection while bytes arrive resets it, and the client may lose the answer. A
+    client that waits for 100 Continue sends nothing.
+    """
+    if call.body_has_ended() or (call.waits_for_permission and not call.body_was_asked_for):
+        return
+    taken = 0
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while not call.body_has_ended() and taken < LINGER_BYTES:
+                taken += len(await call.receive())
+    except (TimeoutError, ClientDisconnect):
+        return
+
+
+class BlobResponse(Response):
+    """Sends parts of a stored blob, with literal bytes between them.
+
+    Takes over the reader and closes it. Stops when the client leaves.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        reader: BlobReader,
+        parts: Sequence[bytes | ByteRange],
+        *,
+        status: int,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(None, status, headers)
+        self._call = call
+        self._reader = reader
+        self._parts = parts
+        self._pending: asyncio.Future[bytes] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        watch = asyncio.ensure_future(self._call.left())
+        try:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            if await self._send_file(scope, send) or await self._send_parts(watch, send):
+                return
+            log.info("blob_download_abandoned", request_id=self._call.request_id)
+        finally:
+            watch.cancel()
+            self._close()
+
+    async def _send_file(self, scope: Scope, send: Send) -> bool:
+        """Leave a whole blob to the server where it can send files by itself."""
+        path = self._reader.path
+        whole = ByteRange(0, self._reader.size - 1)
+        if path is None or "http.response.pathsend" not in scope.get("extensions", {}):
+            return False
+        if tuple(self._parts) != (whole,):
+            return False
+        await send({"type": "http.response.pathsend", "path": str(path)})
+        return True
+
+    async def _send_parts(self, watch: "asyncio.Future[None]", send: Send) -> bool:
+        """Return False when the client left before the end."""
+        for part in self._parts:
+            if isinstance(part, bytes):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            elif not await self._send_range(part, watch, send):
+                return False
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+    async def _send_range(self, part: ByteRange, watch: "asyncio.Future[None]", send: Send) -> bool:
+        loop = asyncio.get_running_loop()
+        offset, end, length = part.start, part.end + 1, FIRST_PIECE_BYTES
+        following = self._read(offset, min(length, end - offset))
+        while True:
+            piece = await following
+            if not piece:
+                # Shorter than its row says: cut the answer off rather than fill it up.
+                raise ConnectionAbortedError("A stored blob ended early.")
+            offset += len(piece)
+            if watch.done():
+                return False
+            is_last = offset >= end
+            if not is_last:
+                following = self._read(offset, min(length, end - offset))
+            began = loop.time()
+            try:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except OSError:
+                return False
+            if is_last:
+                return True
+            is_slow = loop.time() - began > SLOW_SECONDS
+            length = SMALL_PIECE_BYTES if is_slow else BUFFER_BYTES
+
+    def _read(self, offset: int, length: int) -> "asyncio.Future[bytes]":
+        self._pending = start(Work.TRANSFER, self._reader.read, offset, length)
+        return self._pending
+
+    def _close(self) -> None:
+        """Close the reader, after the thread that may still use it."""
+        if self._pending is None or (self._pending.done() and not self._pending.cancelled()):
+            self._reader.close()
+        else:
+            self._pending.add_done_callback(lambda _future: self._reader.close())

@@ -1,0 +1,81 @@
+"""Threads for everything that blocks: look-ups, bytes, and slow hashing, each with its own.
+
+Kept apart, so that neither slow disks nor a storm of logins holds up the look-ups that every
+pull needs. The threads live as long as the process and keep their database connections.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from functools import cache, partial
+from typing import ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class Work(StrEnum):
+    """What a pool of threads is for."""
+
+    LOOKUP = "lookup"
+    """Short database statements."""
+    TRANSFER = "transfer"
+    """Reading, hashing and writing content, and the commits that follow."""
+    LOGIN = "login"
+    """Checking secrets, which may take long on purpose."""
+
+
+@cache
+def executor(work: Work) -> ThreadPoolExecutor:
+    """Return the threads of this process for a kind of work, made at the first call."""
+    threads = settings.ROADSTEAD.server.registry_threads
+    if work is Work.LOGIN:
+        threads = max(2, threads // 4)
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"registry-{work}")
+
+
+def close_threads() -> None:
+    """Let the threads end once nothing waits for them."""
+    for work in Work:
+        executor(work).shutdown(wait=False, cancel_futures=True)
+    executor.cache_clear()
+
+
+# Threads do not survive a fork; a child makes its own.
+os.register_at_fork(after_in_child=executor.cache_clear)
+
+
+async def in_thread(
+    work: Work,
+    function: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> Result:
+    """Run a blocking function in a thread for that kind of work and return its result."""
+    return await start(work, function, *args, **kwargs)
+
+
+def start(
+    work: Work,
+    function: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> "asyncio.Future[Result]":
+    """Begin a blocking function in a thread and return its future."""
+    call = partial(_with_fresh_connection, partial(function, *args, **kwargs))
+    return asyncio.get_running_loop().run_in_executor(executor(work), call)
+
+
+def _with_fresh_connection(function: Callable[[], Result]) -> Result:
+    try:
+        return function()
+    except (OperationalError, InterfaceError):
+        # No request signal of Django reaches these threads. Whatever broke, the next call
+        # of this thread begins with a new connection.
+        connection.close()
+        raise
