@@ -38,7 +38,7 @@ RETURNING id, project_id, repository_name, owner, algorithm, storage_key, epoch,
 _CLAIM_EXPIRED = """
 UPDATE blobs_upload
    SET lock_token = %s, locked_until = clock_timestamp() + %s, epoch = epoch + 1
- WHERE id IN (
+ WHERE id = (
        SELECT id FROM blobs_upload
         WHERE expires_at <= %s AND NOT (id = ANY(%s::uuid[]))
           AND (lock_token IS NULL OR locked_until < clock_timestamp())

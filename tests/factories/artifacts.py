@@ -1,0 +1,231 @@
+"""Blobs, manifests and tags, made through the services with explicit content."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier
+from uuid import UUID
+
+from pytest_django.fixtures import Settings
+from django.db import connection
+
+from core.artifacts.services.blobs import finish_upload
+from core.artifacts.services.manifests import push_manifest
+from core.artifacts.types import PushedManifest, StoredBlob, Viewer
+from core.blobs.services import open_session, start_upload
+from core.blobs.types import UploadFacts
+from core.common.errors import DomainError
+from core.common.origin import Origin
+from core.oci.digest import Digest
+from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST, OCI_LAYER
+from core.projects.models import Project
+from core.rbac.types import Actor, ActorKind
+from core.storage.selection import default_driver
+
+PUSHER = Actor(
+    kind=ActorKind.USER,
+    id=7,
+    label="pusher",
+    origin=Origin(address="192.0.2.7", user_agent="tests/1", request_id="r-7"),
+)
+VIEWER = Viewer(subject=PUSHER.subject, issued_at=None)
+
+
+@contextmanager
+def storage_in(directory: Path, settings: Settings) -> Iterator[Path]:
+    """Let the default driver keep its files in a directory of the test's own."""
+    settings.STORAGE_ROOT = directory
+    default_driver.cache_clear()
+    yield directory
+    default_driver.cache_clear()
+
+
+def stored_files(root: Path) -> list[str]:
+    """Return every file below a storage directory, finished or not, as relative paths."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def make_upload(
+    project: Project, path: str = "app", *, algorithm: str = "sha256", owner: Actor = PUSHER
+) -> UploadFacts:
+    """Start an upload into a repository that need not exist."""
+    return start_upload(
+        project_id=project.pk,
+        repository_name=f"{project.name}/{path}",
+        actor_subject=owner.subject,
+        algorithm=algorithm,
+    )
+
+
+def write_chunk(upload: UploadFacts, data: bytes, *, offset: int | None = None) -> int:
+    """Append a durable chunk as one request would and return the size."""
+    with open_session(
+        upload.id,
+        repository_name=upload.repository_name,
+        owner=upload.owner,
+        expected_offset=offset,
+    ) as session:
+        session.write(data)
+        return session.checkpoint()
+
+
+def finish(upload: UploadFacts, digest: Digest, data: bytes = b"") -> StoredBlob:
+    """Close an upload as one request would, with a last piece of data or without."""
+    with open_session(
+        upload.id,
+        repository_name=upload.repository_name,
+        owner=upload.owner,
+        expected_offset=None,
+    ) as session:
+        if data:
+            session.write(data)
+        return finish_upload(session, digest, actor=PUSHER)
+
+
+def make_blob(project: Project, content: bytes, path: str = "app") -> StoredBlob:
+    """Upload content into a repository, which is created by it."""
+    return finish(make_upload(project, path), Digest.of(content), content)
+
+
+def descriptor(content: bytes, media_type: str, **members: object) -> dict[str, object]:
+    """Return the JSON descriptor of some content."""
+    return {
+        "mediaType": media_type,
+        "digest": str(Digest.of(content)),
+        "size": len(content),
+        **members,
+    }
+
+
+def image_document(
+    config: bytes = b"{}",
+    layers: Sequence[bytes] = (),
+    *,
+    subject: bytes | None = None,
+    artifact_type: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the bytes of an OCI image manifest."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_IMAGE_MANIFEST,
+        "config": descriptor(config, OCI_IMAGE_CONFIG),
+        "layers": [descriptor(layer, OCI_LAYER) for layer in layers],
+    }
+    if subject is not None:
+        document["subject"] = descriptor(subject, OCI_IMAGE_MANIFEST)
+    if artifact_type is not None:
+        document["artifactType"] = artifact_type
+    if annotations is not None:
+        document["annotations"] = dict(annotations)
+    return json.dumps(document).encode()
+
+
+def index_document(*children: bytes, media_type: str = OCI_IMAGE_MANIFEST) -> bytes:
+    """Return the bytes of an OCI image index of these manifests."""
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_IMAGE_INDEX,
+            "manifests": [descriptor(child, media_type) for child in children],
+        }
+    ).encode()
+
+
+def push(
+    project: Project,
+    payload: bytes,
+    reference: Digest | str | None = None,
+    path: str = "app",
+    *,
+    extra_tags: Sequence[str] = (),
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+) -> PushedManifest:
+    """Push a manifest, by its SHA-256 digest unless a reference is given."""
+    return push_manifest(
+        f"{project.name}/{path}",
+        project_id=project.pk,
+        payload=payload,
+        content_type=None,
+        reference=Digest.of(payload) if reference is None else reference,
+        extra_tags=extra_tags,
+        if_match=if_match,
+        if_none_match=if_none_match,
+        actor=PUSHER,
+    )
+
+
+def make_image(
+    project: Project,
+    reference: Digest | str | None = None,
+    *,
+    config: bytes = b"{}",
+    layers: Sequence[bytes] = (b"layer",),
+    path: str = "app",
+) -> PushedManifest:
+    """Push an image with all its content."""
+    for content in (config, *layers):
+        make_blob(project, content, path)
+    return push(project, image_document(config, layers), reference, path)
+
+
+def at_once(count: int, work: Callable[[int], object]) -> list[object]:
+    """Run the work in so many threads at the same moment; refusals come back as results."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> object:
+        barrier.wait()
+        try:
+            return work(number)
+        except DomainError as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+_PROLOGUE = """
+import sys
+from pathlib import Path
+from uuid import UUID
+import django
+django.setup()
+from django.conf import settings
+from django.db import connections
+connections.settings["default"]["NAME"] = sys.argv[1]
+settings.STORAGE_ROOT = Path(sys.argv[2])
+upload_id, name = UUID(sys.argv[3]), sys.argv[4]
+from core.artifacts.services.blobs import finish_upload
+from core.blobs.services import open_session
+from core.common import failpoints
+from core.oci.digest import Digest
+from tests.factories.artifacts import PUSHER
+session = open_session(
+    upload_id, repository_name=name, owner=PUSHER.subject, expected_offset=None
+)
+"""
+
+
+def in_other_process(
+    script: str, upload: UploadFacts, storage_root: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script on an open ``session`` of the upload, in a process of its own."""
+    arguments = [connection.settings_dict["NAME"], str(storage_root), _text(upload.id)]
+    return subprocess.run(
+        [sys.executable, "-c", _PROLOGUE + script, *arguments, upload.repository_name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _text(upload_id: UUID) -> str:
+    return str(upload_id)
