@@ -31,12 +31,7 @@ class Role(models.Model):
 
 
 class Membership(models.Model):
-    """One user or one group holding one role in one project.
-
-    ``entity_name``, the name of the user or group, exists on what ``queries`` returns.
-    """
-
-    entity_name: str
+    """One user or one group holding one role in one project."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(

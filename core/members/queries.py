@@ -35,7 +35,10 @@ def role_permissions(role: Role) -> frozenset[str]:
 
 
 def list_members(project: Project) -> QuerySet[Membership]:
-    """Return the project's memberships by ``entity_name``, with role and subject."""
+    """Return the project's memberships by ``entity_name``, with role and subject.
+
+    ``entity_name`` can be filtered by; on a membership itself ask ``subject_name``.
+    """
     return (
         Membership.objects.filter(project=project)
         .select_related("role", "user", "group")

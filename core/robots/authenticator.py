@@ -34,18 +34,23 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
         raise InvalidCredentials
     at = current_time()
     robot = queries.find_by_login(credentials.username)
-    if robot is None or not _matches(robot, credentials.secret, at):
+    if robot is None or not queries.is_usable(robot, at):
         raise InvalidCredentials
-    if not queries.is_usable(robot, at):
+    presented = secret_hash(credentials.secret)
+    if hmac.compare_digest(presented, bytes(robot.secret_hash)):
+        ends_at = robot.expires_at
+    elif _is_previous(robot, presented, at):
+        ends_at = _earlier(robot.expires_at, robot.previous_valid_until)
+    else:
         raise InvalidCredentials
     _note_use(robot, at)
-    return _actor(robot, origin)
+    return _actor(robot, origin, ends_at)
 
 
 def load(subject: str, origin: Origin) -> Actor | None:
-    """Return the actor of a subject such as ``robot:7`` whose refresh token was presented.
+    """Return the actor of a subject such as ``robot:7``, or None when it is no robot.
 
-    None when the subject is no robot, or one that is gone, disabled or expired.
+    Raises ``InvalidCredentials`` when the robot is gone, disabled or expired.
     """
     robot_id = subject.removeprefix(_SUBJECT_PREFIX)
     if not subject.startswith(_SUBJECT_PREFIX) or not robot_id.isdecimal():
@@ -53,15 +58,12 @@ def load(subject: str, origin: Origin) -> Actor | None:
     robot = Robot.objects.select_related("project").filter(pk=int(robot_id)).first()
     at = current_time()
     if robot is None or not queries.is_usable(robot, at):
-        return None
+        raise InvalidCredentials
     _note_use(robot, at)
-    return _actor(robot, origin)
+    return _actor(robot, origin, robot.expires_at)
 
 
-def _matches(robot: Robot, secret: str, at: datetime) -> bool:
-    presented = secret_hash(secret)
-    if hmac.compare_digest(presented, bytes(robot.secret_hash)):
-        return True
+def _is_previous(robot: Robot, presented: bytes, at: datetime) -> bool:
     if robot.previous_secret_hash is None or robot.previous_valid_until is None:
         return False
     return at < robot.previous_valid_until and hmac.compare_digest(
@@ -69,17 +71,22 @@ def _matches(robot: Robot, secret: str, at: datetime) -> bool:
     )
 
 
+def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
+    return min((moment for moment in (first, second) if moment is not None), default=None)
+
+
 def _note_use(robot: Robot, at: datetime) -> None:
     if robot.last_used_at is None or robot.last_used_at <= at - USE_RECORDED_EVERY:
         Robot.objects.filter(pk=robot.pk).update(last_used_at=at)
 
 
-def _actor(robot: Robot, origin: Origin) -> Actor:
+def _actor(robot: Robot, origin: Origin, ends_at: datetime | None) -> Actor:
+    """Build the actor; nothing issued to it may outlive ``ends_at``."""
     return Actor(
         kind=ActorKind.ROBOT,
         id=robot.pk,
         label=queries.login_name(robot),
         origin=origin,
         own_permissions=queries.permissions_of(robot),
-        expires_at=robot.expires_at,
+        expires_at=ends_at,
     )

@@ -164,8 +164,8 @@ def set_disabled(robot: Robot, disabled: bool, *, actor: Actor) -> Robot:
 def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Actor) -> NewRobot:
     """Give the robot a new secret; the old one goes on working for ``overlap``.
 
-    Without an overlap everything issued to the old secret ends at once. A second rotation
-    ends the overlap of the first. Raises ``RobotUnknown``, ``OverlapInvalid`` and
+    Everything issued before ends at once. A second rotation ends the overlap of the first.
+    Raises ``RobotUnknown``, ``OverlapInvalid`` and
     ``ScopeTooWide``.
     """
     rules.ensure_valid_overlap(overlap)
@@ -186,8 +186,9 @@ def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Act
             "updated_at",
         ]
     )
-    if not overlap:
-        revoke_subject_locked(subject_of(robot), at)
+    # Whoever still uses the old secret logs in with it again, which bounds what they get by
+    # the end of the overlap.
+    revoke_subject_locked(subject_of(robot), at)
     _record(
         "robots.secret.rotated",
         actor,

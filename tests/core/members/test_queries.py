@@ -22,7 +22,7 @@ def test_list_reads_subjects_and_roles_with_one_statement() -> None:
         connection,
     ) as statements:
         found = [
-            (m.entity_name, m.role.name, m.user or m.group) for m in queries.list_members(project)
+            (m.subject_name, m.role.name, m.user or m.group) for m in queries.list_members(project)
         ]
     assert [row[:2] for row in found] == [
         ("admins", "projectAdmin"),

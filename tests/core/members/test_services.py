@@ -71,7 +71,7 @@ def test_add_a_user_and_a_group() -> None:
     add_member(project, user=dana, role=built_in("developer"), actor=SYSTEM)
     add_member(project, group=testers, role=built_in("guest"), actor=SYSTEM)
     members = list(queries.list_members(project))
-    assert [(m.entity_name, m.role.name) for m in members] == [
+    assert [(m.subject_name, m.role.name) for m in members] == [
         ("dana", "developer"),
         ("testers", "guest"),
     ]
