@@ -8,6 +8,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from core.config.env import Environment
+from core.config.web_worker import Worker
 
 # A client may pause this long within a request body; a stuck event loop is
 # replaced after the same time. There is no limit on how long a request takes.
@@ -49,7 +50,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type 
         settings = {
             "bind": self._bind,
             "workers": self._environment.server.workers,
-            "worker_class": "asgi",
+            "worker_class": Worker,
+            "asgi_loop": "asyncio",
             "preload_app": not self._reload,
             "reload": self._reload,
             "proc_name": "roadstead-web",

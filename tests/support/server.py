@@ -50,7 +50,7 @@ class RunningServer:
         self._password = password
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = self.data_dir.parent / f"{self.data_dir.name}.log"
+        self._log = self.data_dir.parent / f"{self.data_dir.name}-{id(self):x}.log"
         self.seconds_to_ready = 0.0
 
     @property

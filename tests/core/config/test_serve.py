@@ -112,7 +112,8 @@ def test_an_idle_connection_does_not_hold_up_the_stop(one: RunningServer) -> Non
     with socket.create_connection(("127.0.0.1", one.port)) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-        assert one.stop(timeout=15) == 0
+        with socket.create_connection(("127.0.0.1", one.port)):
+            assert one.stop(timeout=15) == 0
 
 
 def test_a_part_that_keeps_ending_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
