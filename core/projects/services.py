@@ -1,6 +1,6 @@
 """Creating, changing and deleting projects."""
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from core.audit import services as audit
@@ -67,15 +67,13 @@ def delete_project(project: Project, *, actor: Actor) -> None:
 
     Raises ``ProjectNotEmpty`` and ``ProjectUnknown``.
     """
+    # The full lock waits for pushes that are committing, and the constraint of a push that
+    # commits later waits for this transaction, so no repository ever loses its project.
     project = lock_project(project, for_deletion=True)
     project_id, name = project.pk, project.name
     try:
-        with transaction.atomic():
-            project.delete()
-            # A repository that was pushed meanwhile is only seen by the constraint, which
-            # PostgreSQL would otherwise check at commit, when nobody can answer any more.
-            connection.check_constraints()
-    except (ProtectedError, IntegrityError) as error:
+        project.delete()
+    except ProtectedError as error:
         raise ProjectNotEmpty(
             f"Project {name} still holds repositories; delete them first."
         ) from error

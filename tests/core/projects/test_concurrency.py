@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from threading import Barrier, Event
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
+from core.artifacts.models import Repository
 from core.common.errors import DomainError
 from core.projects.errors import ProjectNameTaken, ProjectNotEmpty
 from core.projects.models import Project
@@ -51,26 +53,53 @@ def test_processes_that_start_together_make_one_library() -> None:
     assert len(results) == 8
 
 
-def test_delete_waits_for_a_push_and_then_refuses() -> None:
+def test_a_push_cannot_commit_into_a_project_that_was_deleted_meanwhile() -> None:
     project = make_project("team")
-    pushed, may_commit = Event(), Event()
+    inserted, may_commit = Event(), Event()
 
     def push() -> None:
         try:
             with transaction.atomic():
                 make_repository(project)
-                pushed.set()
-                may_commit.wait(10)
+                inserted.set()
+                assert may_commit.wait(20)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(push)
+        assert inserted.wait(20)
+        delete_project(project, actor=SYSTEM)
+        may_commit.set()
+        with pytest.raises(IntegrityError):
+            pushing.result(20)
+    assert not Project.objects.exists()
+    assert not Repository.objects.exists()
+
+
+def test_delete_waits_for_a_push_that_is_committing_and_then_refuses() -> None:
+    project = make_project("team")
+    checked, may_commit = Event(), Event()
+
+    def push() -> None:
+        try:
+            with transaction.atomic():
+                make_repository(project)
+                # From here on the row of the project is held, as during a commit.
+                connection.check_constraints()
+                checked.set()
+                assert may_commit.wait(20)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(2) as pool:
         pushing = pool.submit(push)
-        assert pushed.wait(10)
+        assert checked.wait(20)
         deleting = pool.submit(at_once, 1, lambda: delete_project(project, actor=SYSTEM))
+        with pytest.raises(NotYet):
+            deleting.result(0.3)
         may_commit.set()
         pushing.result(20)
         (outcome,) = deleting.result(20)
-    # Whoever comes first wins; the project never disappears below a repository.
     assert isinstance(outcome, ProjectNotEmpty)
     assert Project.objects.filter(name="team").exists()
