@@ -6,7 +6,6 @@ the kinds of runs.
 """
 
 import sys
-from importlib.util import find_spec
 
 from core.common import failpoints
 from core.config import env
@@ -29,19 +28,6 @@ USE_X_FORWARDED_HOST = False
 
 # --- Applications ---------------------------------------------------------------
 
-FEATURES = (
-    "core.users",
-    "core.authn",
-    "core.projects",
-    "core.members",
-    "core.blobs",
-    "core.artifacts",
-    "core.grants",
-    "core.robots",
-    "core.audit",
-    "jobservice.runs",
-)
-
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -52,7 +38,16 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    *[feature for feature in FEATURES if find_spec(feature)],
+    "core.users",
+    "core.authn",
+    "core.projects",
+    "core.members",
+    "core.blobs",
+    "core.artifacts",
+    "core.grants",
+    "core.robots",
+    "core.audit",
+    "jobservice.runs",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,120 @@
+"""Which part of the product gets a request, and what it learns of the client."""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+
+from core.config import asgi, env
+
+Message = MutableMapping[str, Any]
+
+
+class Recorder:
+    """Stands for the registry or for Django and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.scopes: list[MutableMapping[str, Any]] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        """Answer 204, or go through the life of a process."""
+        self.scopes.append(scope)
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+
+def ask(server: asgi.Server, path: str, **scope: Any) -> tuple[int, bytes]:
+    """Return status and body of the answer to a GET of `path`."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    whole = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "scheme": "http",
+        "headers": [],
+        "client": ("192.0.2.1", 4711),
+        **scope,
+    }
+    asyncio.run(server(whole, receive, send))
+    return sent[0]["status"], sent[1]["body"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2", "/v2/", "/v2/a/b/manifests/latest", "/service/token", "/service/token/jwks"]
+)
+def test_the_registry_gets_its_paths(path: str) -> None:
+    registry = Recorder()
+    assert ask(asgi.Server(registry, with_django=False), path)[0] == 204
+    assert registry.scopes[0]["path"] == path
+
+
+@pytest.mark.parametrize("path", ["/", "/v20/", "/v2x", "/service/tokens", "/api/v2.0/users"])
+def test_the_registry_gets_nothing_else(path: str) -> None:
+    registry = Recorder()
+    assert ask(asgi.Server(registry, with_django=False), path)[0] == 404
+    assert registry.scopes == []
+
+
+def test_the_client_behind_a_trusted_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = env.current()
+    trusted = (ipaddress.ip_network("192.0.2.0/24"),)
+    server = replace(environment.server, trusted_proxies=trusted)
+    monkeypatch.setattr(asgi, "current", lambda: replace(environment, server=server))
+    registry = Recorder()
+    headers = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]
+    ask(asgi.Server(registry, with_django=False), "/v2/", headers=headers)
+    assert registry.scopes[0]["client"] == ("203.0.113.9", 0)
+    assert registry.scopes[0]["scheme"] == "https"
+
+
+def test_the_client_behind_nobody() -> None:
+    registry = Recorder()
+    headers = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]
+    ask(asgi.Server(registry, with_django=False), "/v2/", headers=headers)
+    assert registry.scopes[0]["client"] == ("192.0.2.1", 4711)
+    assert registry.scopes[0]["scheme"] == "http"
+
+
+def test_alive_without_a_database() -> None:
+    status, body = ask(asgi.Server(Recorder(), with_django=False), "/livez")
+    assert (status, json.loads(body)) == (200, {"status": "alive"})
+
+
+def test_not_ready_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(type(connection), "cursor", property(lambda _self: refuse), raising=False)
+    status, body = ask(asgi.Server(Recorder(), with_django=False), "/readyz")
+    assert status == 503
+    assert json.loads(body)["faults"] == ["the database does not answer"]
+
+
+def test_a_websocket_is_refused() -> None:
+    sent: list[Message] = []
+
+    async def run() -> None:
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        server = asgi.Server(Recorder(), with_django=False)
+        await server({"type": "websocket", "path": "/"}, receive, send)
+
+    asyncio.run(run())
+    assert sent == [{"type": "websocket.close", "code": 1000}]
