@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.fields import ResponseSerializer, TimestampField
-from core.projects.api.audit_filters import operation_of
 from core.audit.models import AuditEntry
 from core.audit.types import Outcome
+from core.projects.api.audit_filters import operation_of
 
 
 class AuditEntrySerializer(ResponseSerializer):

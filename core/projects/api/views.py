@@ -7,9 +7,9 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.permissions import Access
+from core.audit.models import AuditEntry
 from core.projects.api.audit_filters import AUDIT_LISTING
 from core.projects.api.audit_serializers import AuditEntrySerializer
-from core.audit.models import AuditEntry
 from core.projects.api.scope import ProjectView
 
 

@@ -1,0 +1,120 @@
+"""How views describe themselves, and the OpenAPI document made of it."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from core.api.fields import ErrorsSerializer
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+ERROR_DESCRIPTIONS = {
+    400: "The request is malformed or a value breaks a rule.",
+    401: "Credentials are missing or wrong.",
+    403: "The caller lacks the permission.",
+    404: "What the path names does not exist.",
+    409: "An object of that name exists already.",
+    412: "The current state does not allow this.",
+    413: "The request body is too large.",
+    415: "The request body is not JSON.",
+    422: "A value is of the wrong type or out of its bounds.",
+    429: "Too many failed logins; see Retry-After.",
+}
+_ALWAYS = (400, 401, 403, 404, 422, 429)
+
+_PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
+    "project": (
+        OpenApiTypes.STR,
+        "Name or id of the project; digits are an id unless X-Is-Resource-Name is true.",
+    ),
+    "project_name": (OpenApiTypes.STR, "Name of the project."),
+    "repository": (
+        OpenApiTypes.STR,
+        "Name of the repository without its project, URL-encoded twice.",
+    ),
+    "reference": (OpenApiTypes.STR, "Tag or digest."),
+    "tag": (OpenApiTypes.STR, "Name of the tag."),
+}
+LIST_PARAMETERS = (
+    OpenApiParameter("page", int, description="Page to return, from 1.", default=1),
+    OpenApiParameter("page_size", int, description="Rows of a page, 1 to 100.", default=10),
+)
+QUERY_PARAMETERS = (
+    OpenApiParameter(
+        "q",
+        str,
+        description="Filter: comma-separated k=v, k=~v, k=[a~b], k={a b} or k=(a b).",
+    ),
+    OpenApiParameter(
+        "sort", str, description="Order: comma-separated keys, descending with a minus."
+    ),
+)
+
+
+class ManagementSchema(AutoSchema):
+    """Describes path parameters by their name, the same in every route."""
+
+    def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:
+        parameters = []
+        for name in variables:
+            kind, description = _PATH_PARAMETERS.get(
+                name, (OpenApiTypes.INT64, f"Id of the {name.removesuffix('_id')}.")
+            )
+            is_number = kind is OpenApiTypes.INT64
+            parameters.append(
+                {
+                    "in": "path",
+                    "name": name,
+                    "required": True,
+                    "description": description,
+                    "schema": {"type": "integer", "format": "int64"}
+                    if is_number
+                    else {"type": "string"},
+                }
+            )
+        return parameters
+
+
+def operation(
+    summary: str,
+    *,
+    tag: str,
+    body: Any = None,
+    answer: Any = None,
+    status: int = 200,
+    is_list: bool = False,
+    has_query: bool = False,
+    parameters: Iterable[OpenApiParameter] = (),
+    errors: Iterable[int] = (),
+) -> Callable[[Method], Method]:
+    """Document one method of a view.
+
+    ``body`` and ``answer`` are serializer classes or OpenAPI types; None means an empty body.
+    The summary, unique in the API, also names the operation.
+    """
+    documented: dict[int, Any] = {
+        code: OpenApiResponse(ErrorsSerializer, ERROR_DESCRIPTIONS[code])
+        for code in sorted({*_ALWAYS, *errors, *((413, 415) if body is not None else ())})
+    }
+    shape = answer(many=True) if is_list and isinstance(answer, type) else answer
+    documented[status] = OpenApiResponse(shape, "Done." if answer is None else "The answer.")
+    listed = (*LIST_PARAMETERS, *(QUERY_PARAMETERS if has_query else ())) if is_list else ()
+    decorator: Callable[[Method], Method] = extend_schema(
+        operation_id=_operation_id(summary),
+        summary=summary,
+        tags=[tag],
+        request=body,
+        responses=documented,
+        parameters=[*listed, *parameters],
+        filters=False,
+    )
+    return decorator
+
+
+def _operation_id(summary: str) -> str:
+    first, *others = re.findall(r"[A-Za-z0-9]+", summary)
+    return str(first).lower() + "".join(str(word).capitalize() for word in others)

@@ -1,0 +1,153 @@
+"""The one place that turns a failure into a response of the management API.
+
+Every error has Harbor's envelope ``{"errors": [{"code": ..., "message": ...}]}``. Clients
+match on the status and on Harbor's codes, so the code follows from the kind of the error.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from core.common.errors import DomainError, ErrorKind
+
+log = structlog.get_logger(__name__)
+
+RESPONSES: dict[ErrorKind, tuple[int, str]] = {
+    ErrorKind.INVALID: (400, "BAD_REQUEST"),
+    ErrorKind.UNAUTHENTICATED: (401, "UNAUTHORIZED"),
+    ErrorKind.DENIED: (403, "FORBIDDEN"),
+    ErrorKind.NOT_FOUND: (404, "NOT_FOUND"),
+    ErrorKind.UNSUPPORTED: (405, "METHOD_NOT_ALLOWED"),
+    ErrorKind.CONFLICT: (409, "CONFLICT"),
+    ErrorKind.PRECONDITION: (412, "PRECONDITION"),
+    ErrorKind.TOO_LARGE: (413, "REQUEST_ENTITY_TOO_LARGE"),
+    ErrorKind.RANGE: (416, "BAD_REQUEST"),
+    ErrorKind.OVER_LIMIT: (429, "TOO_MANY_REQUEST"),
+    ErrorKind.UPSTREAM: (502, "UNKNOWN"),
+    ErrorKind.BUSY: (503, "UNKNOWN"),
+    ErrorKind.STORAGE_FULL: (507, "UNKNOWN"),
+}
+"""Kind of an error to its status and Harbor's code."""
+
+_CODES_BY_STATUS = {
+    **dict(RESPONSES.values()),
+    406: "NOT_ACCEPTABLE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    422: "UNPROCESSABLE_ENTITY",
+}
+CHALLENGE = 'Basic realm="Roadstead", charset="UTF-8"'
+
+
+class BadRequest(DomainError):
+    """The request is malformed."""
+
+    code = "BAD_REQUEST"
+    kind = ErrorKind.INVALID
+    default_message = "The request is malformed."
+
+
+class NotFound(DomainError):
+    """What the path names does not exist."""
+
+    code = "NOT_FOUND"
+    kind = ErrorKind.NOT_FOUND
+    default_message = "Not found."
+
+
+class PreconditionFailed(DomainError):
+    """The request is well formed but makes no sense for this caller or object."""
+
+    code = "PRECONDITION"
+    kind = ErrorKind.PRECONDITION
+    default_message = "This is not possible in the current state."
+
+
+class BodyTooLarge(DomainError):
+    """The request body is larger than the management API reads."""
+
+    code = "REQUEST_ENTITY_TOO_LARGE"
+    kind = ErrorKind.TOO_LARGE
+    default_message = "The request body is too large."
+
+
+class UnprocessableEntity(DomainError):
+    """A value is of the wrong type or out of its bounds (status 422, as Harbor answers)."""
+
+    code = "UNPROCESSABLE_ENTITY"
+    kind = ErrorKind.INVALID
+    default_message = "The request does not fit its schema."
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Render any exception that leaves a view; never returns None.
+
+    What nobody anticipated is logged and answered 500 ``UNKNOWN`` without details.
+    """
+    if isinstance(error, UnprocessableEntity):
+        return _response(422, error.message)
+    if isinstance(error, DomainError):
+        return _domain_response(error)
+    if isinstance(error, exceptions.ValidationError):
+        return _response(422, "; ".join(_sentences(error.detail)))
+    if isinstance(error, exceptions.APIException):
+        return _response(error.status_code, str(error.detail), _retry_header(error))
+    if isinstance(error, Http404):
+        return _response(404, NotFound.default_message)
+    if isinstance(error, DjangoPermissionDenied):
+        return _response(403, "You do not have permission to do this.")
+    if isinstance(error, RequestDataTooBig):
+        return _response(413, BodyTooLarge.default_message)
+    if isinstance(error, SuspiciousOperation):
+        return _response(400, BadRequest.default_message)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.error("database_unavailable", exc_info=error)
+        return _response(503, "The database is not available; try again.", {"Retry-After": "2"})
+    view = type(context.get("view")).__name__
+    log.error("management_request_failed", view=view, exc_info=error)
+    return _response(500, "internal server error")
+
+
+def envelope(status: int, message: str) -> dict[str, list[dict[str, str]]]:
+    """Return the error body for a status."""
+    return {"errors": [{"code": _CODES_BY_STATUS.get(status, "UNKNOWN"), "message": message}]}
+
+
+def _domain_response(error: DomainError) -> Response:
+    status, _code = RESPONSES[error.kind]
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return _response(status, error.message, headers)
+
+
+def _response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(envelope(status, message), status=status, headers=dict(headers or {}))
+    if status == 401:
+        response["WWW-Authenticate"] = CHALLENGE
+    return response
+
+
+def _retry_header(error: exceptions.APIException) -> dict[str, str]:
+    wait = getattr(error, "wait", None)
+    return {} if wait is None else {"Retry-After": str(int(wait))}
+
+
+def _sentences(detail: Any, path: str = "") -> Iterator[str]:
+    """Flatten DRF's nested validation errors into "field.path: message"."""
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _sentences(value, ".".join(filter(None, (path, name))))
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, Mapping)
+            yield from _sentences(value, f"{path}[{index}]" if nested else path)
+    else:
+        yield f"{path}: {detail}" if path else str(detail)

@@ -1,0 +1,80 @@
+"""Bases of request and response shapes.
+
+Requests and responses never share a serializer, and none has ``create`` or ``update``.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+NEVER = "0001-01-01T00:00:00.000Z"
+"""How the API writes a time that has not come."""
+
+MAXIMUM_INTEGER = (1 << 63) - 1
+
+
+def timestamp(moment: datetime | None) -> str:
+    """Return a time as RFC 3339 with milliseconds in UTC; None as ``NEVER``."""
+    if moment is None:
+        return NEVER
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class TimestampField(serializers.Field[Any, Any, str, Any]):
+    """A time as ``2026-01-31T13:45:00.123Z``; one that has not come as ``NEVER``."""
+
+    def get_attribute(self, instance: Any) -> Any:
+        """Return the time, or ``NEVER`` so that a missing one is rendered too."""
+        return super().get_attribute(instance) or NEVER
+
+    def to_representation(self, value: Any) -> str:
+        """Render the time."""
+        return value if isinstance(value, str) else timestamp(value)
+
+
+class ResponseSerializer(serializers.Serializer[Any]):
+    """A shape on the wire.
+
+    Fields with a zero value are left out, as Harbor leaves them out, except those named in
+    ``always``. Times are always present.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields; only those always present are documented as required."""
+        fields = super().get_fields()
+        for name, field in fields.items():
+            field.required = name in self.always or isinstance(field, TimestampField)
+        return fields
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Render and drop zero values."""
+        rendered = super().to_representation(instance)
+        return {
+            name: value
+            for name, value in rendered.items()
+            if name in self.always or value not in (None, "", 0, [], {})
+        }
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    """A shape that is read from a request body. Unknown members are ignored."""
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """One error."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ErrorsSerializer(serializers.Serializer[Any]):
+    """The body of every error response."""
+
+    # Serializer has an attribute of that name, which this shape never needs.
+    errors = ErrorSerializer(many=True)  # type: ignore[assignment]

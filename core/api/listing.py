@@ -1,0 +1,142 @@
+"""Lists that can be filtered by ``q`` and ordered by ``sort``.
+
+A feature declares a ``Listing``: the keys a client may use and the columns behind them.
+Unknown keys are ignored, as Harbor ignores them; a value that a column cannot have is 400.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from rest_framework.request import Request
+
+from core.api.errors import BadRequest
+from core.api.query_language import (
+    AllOf,
+    AnyOf,
+    Exact,
+    Fuzzy,
+    Pattern,
+    Range,
+    normal_key,
+    parse_query,
+    parse_sort,
+)
+
+Special = Callable[["QuerySet[Any]", Pattern], "QuerySet[Any]"]
+_BIGGEST = (1 << 63) - 1
+
+
+class ColumnKind(StrEnum):
+    """What values a column has."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    TIME = "time"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One key of a list. ``lookup`` is the ORM path behind it."""
+
+    lookup: str
+    kind: ColumnKind = ColumnKind.TEXT
+    is_sortable: bool = True
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The filters and orders of one list.
+
+    ``special`` holds keys that no plain column can answer; its functions get the pattern as
+    parsed. ``default_order`` are ORM order terms; the id always breaks ties.
+    """
+
+    columns: Mapping[str, Column]
+    default_order: tuple[str, ...]
+    special: Mapping[str, Special] = field(default_factory=dict)
+
+    def apply(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
+        """Return the rows that ``q`` selects in the order of ``sort``. Raises ``BadRequest``."""
+        columns = {normal_key(key): column for key, column in self.columns.items()}
+        special = {normal_key(key): function for key, function in self.special.items()}
+        for term in parse_query(request.query_params.get("q", "")):
+            if term.key in special:
+                queryset = special[term.key](queryset, term.pattern)
+            elif term.key in columns:
+                queryset = queryset.filter(condition(columns[term.key], term.pattern, term.key))
+        return queryset.order_by(*self._order(request, columns))
+
+    def _order(self, request: Request, columns: Mapping[str, Column]) -> list[str]:
+        terms: list[str] = []
+        for order in parse_sort(request.query_params.get("sort", "")):
+            column = columns.get(order.key)
+            if column is not None and column.is_sortable:
+                terms.append(("-" if order.is_descending else "") + column.lookup)
+        return [*(terms or self.default_order), "id"]
+
+
+def condition(column: Column, pattern: Pattern, key: str) -> Q:
+    """Translate a pattern into an ORM condition on the column. Raises ``BadRequest``."""
+    lookup = column.lookup
+    match pattern:
+        case Exact(value):
+            return Q(**{lookup: _value(column, value, key)})
+        case Fuzzy(value):
+            if column.kind is not ColumnKind.TEXT:
+                raise BadRequest(f"q: {key} cannot be searched with ~.")
+            return Q(**{f"{lookup}__icontains": value})
+        case Range(minimum, maximum):
+            combined = Q()
+            if minimum is not None:
+                combined &= Q(**{f"{lookup}__gte": _value(column, minimum, key)})
+            if maximum is not None:
+                combined &= Q(**{f"{lookup}__lte": _value(column, maximum, key)})
+            return combined
+        case AnyOf(values):
+            return Q(**{f"{lookup}__in": [_value(column, value, key) for value in values]})
+        case AllOf(values):
+            combined = Q()
+            for value in values:
+                combined &= Q(**{lookup: _value(column, value, key)})
+            return combined
+
+
+def _value(column: Column, text: str, key: str) -> str | int | bool | datetime:
+    if column.kind is ColumnKind.INTEGER:
+        return _integer(text, key)
+    if column.kind is ColumnKind.TIME:
+        return _time(text, key)
+    if column.kind is ColumnKind.BOOLEAN:
+        return boolean(text, key)
+    return text
+
+
+def boolean(text: str, key: str) -> bool:
+    """Return the truth value of ``true``, ``false``, ``1`` or ``0``. Raises ``BadRequest``."""
+    lowered = text.strip().lower()
+    if lowered in ("true", "1"):
+        return True
+    if lowered in ("false", "0"):
+        return False
+    raise BadRequest(f"{key} must be true or false.")
+
+
+def _integer(text: str, key: str) -> int:
+    if len(text) <= 20 and text.isascii() and text.removeprefix("-").isdigit():
+        value = int(text)
+        if -_BIGGEST <= value <= _BIGGEST:
+            return value
+    raise BadRequest(f"{key} must be a whole number.")
+
+
+def _time(text: str, key: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{key} must be a time such as 2026-01-31T13:45:00.") from error

@@ -1,0 +1,101 @@
+"""What a route declares about access, and the check that enforces it.
+
+Every method of every route maps to exactly one of: a permission name (checked against the
+view's target before the method runs), ``SignedIn``, ``Filtered``, ``Deferred`` or ``Public``.
+The last four carry the reason why the plain form does not fit.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from core.rbac.errors import AuthenticationRequired, PermissionDenied
+from core.rbac.rules import scope_covers
+from core.rbac.types import Actor
+
+if TYPE_CHECKING:
+    from core.api.views import ManagementView
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """Anyone may call this, even without credentials."""
+
+    public_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Any caller with credentials; ``permission`` is what a limited token must cover."""
+
+    permission: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """Anyone may ask; the answer holds only what the caller may see.
+
+    ``permission`` is what a limited token must cover to ask at all.
+    """
+
+    permission: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The view itself authorizes, because the target is known only from the request's data.
+
+    A successful response without such a call is a defect and is answered 500.
+    """
+
+    permission: str
+    reason: str
+
+
+Access = str | Public | SignedIn | Filtered | Deferred
+
+
+class DeclaredPermission(BasePermission):
+    """Enforces the declaration of the view's method."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return True or raise what the error renderer knows."""
+        enforce(cast("ManagementView", view), request.method or "")
+        return True
+
+
+def enforce(view: "ManagementView", method: str) -> None:
+    """Check the access declared for ``method``.
+
+    Raises ``MethodNotAllowed`` for undeclared methods, ``AuthenticationRequired`` and
+    ``PermissionDenied``.
+    """
+    access = view.access_for(method)
+    if access is None:
+        raise MethodNotAllowed(method)
+    if isinstance(access, str):
+        view.authorize(access, view.target)
+        return
+    if isinstance(access, Public):
+        return
+    if isinstance(access, SignedIn):
+        ensure_signed_in(view.actor)
+    ensure_covered(view.actor, access.permission)
+
+
+def ensure_signed_in(actor: Actor) -> None:
+    """Refuse callers without credentials. Raises ``AuthenticationRequired``."""
+    if actor.is_anonymous:
+        raise AuthenticationRequired
+
+
+def ensure_covered(actor: Actor, permission: str) -> None:
+    """Refuse tokens whose scopes leave the permission out. Raises ``PermissionDenied``."""
+    if not scope_covers(actor.scopes, permission):
+        raise PermissionDenied(f"The token's scopes do not cover {permission}.")

@@ -1,0 +1,10 @@
+"""Routes of this package outside the API's base; include them last, at the root."""
+
+from django.urls import path
+
+from core.api import system
+
+urlpatterns = [
+    path("api/version", system.api_version),
+    path("api/<path:path>", system.UnknownRouteView.as_view()),
+]

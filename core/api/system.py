@@ -1,0 +1,244 @@
+"""Routes about the installation itself: is it there, is it well, what does it offer."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache as hints
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.documentation import operation
+from core.api.errors import NotFound, envelope
+from core.api.fields import ResponseSerializer, timestamp
+from core.api.permissions import Access, Public, SignedIn
+from core.api.views import ManagementView
+from core.common.clock import now
+from core.database import raw
+from core.rbac.permissions import (
+    PROJECT_ROBOT_PERMISSIONS,
+    SYSTEM_ROBOT_PERMISSIONS,
+)
+from core.storage.keys import key_for_upload
+from core.storage.selection import default_driver
+
+log = structlog.get_logger(__name__)
+
+HARBOR_LEVEL = "v2.14.0"
+"""The release of Harbor whose API this one follows; clients parse it to adapt themselves."""
+API_VERSION = "v2.0"
+
+
+class ComponentSerializer(ResponseSerializer):
+    """The state of one part of the installation."""
+
+    name = serializers.CharField()
+    status = serializers.ChoiceField(["healthy", "unhealthy"])
+    error = serializers.CharField()
+
+
+class HealthSerializer(ResponseSerializer):
+    """The state of the installation."""
+
+    status = serializers.ChoiceField(["healthy", "unhealthy"])
+    components = ComponentSerializer(many=True)
+
+
+class SystemInfoSerializer(ResponseSerializer):
+    """What clients may know of the installation; the second half only when signed in."""
+
+    always = frozenset({"self_registration", "primary_auth_mode", "auth_mode"})
+
+    auth_mode = serializers.CharField()
+    primary_auth_mode = serializers.BooleanField()
+    self_registration = serializers.BooleanField()
+    banner_message = serializers.CharField()
+    harbor_version = serializers.CharField(default="")
+    registry_url = serializers.CharField(default="")
+    external_url = serializers.CharField(default="")
+    project_creation_restriction = serializers.CharField(default="")
+    registry_storage_provider_name = serializers.CharField(default="")
+    has_ca_root = serializers.BooleanField(default=False)
+    # A name that Field uses for itself, on the wire since Harbor 1.
+    read_only = serializers.BooleanField(default=False)  # type: ignore[assignment]
+    notification_enable = serializers.BooleanField(default=False)
+    current_time = serializers.CharField(default="")
+
+
+class PermissionSerializer(ResponseSerializer):
+    """One permission: a resource and an action."""
+
+    resource = serializers.CharField()
+    action = serializers.CharField()
+
+
+class PermissionsSerializer(ResponseSerializer):
+    """What robots may hold."""
+
+    always = frozenset({"system", "project"})
+
+    system = PermissionSerializer(many=True)
+    project = PermissionSerializer(many=True)
+
+
+class PingView(ManagementView):
+    """Says that the server answers."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": Public("clients test the address with it")}
+
+    @operation("Ping the server", tag="system", answer=OpenApiTypes.STR)
+    def get(self, request: Request) -> HttpResponse:
+        """Answer the text ``Pong``."""
+        return HttpResponse("Pong", content_type="text/plain; charset=utf-8")
+
+
+class HealthView(ManagementView):
+    """Says which parts work; 200 even when one does not."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": Public("monitoring has no credentials")}
+
+    @operation("Get the health of the components", tag="system", answer=HealthSerializer)
+    def get(self, request: Request) -> Response:
+        """Probe the components."""
+        return Response(HealthSerializer(health()).data)
+
+
+class SystemInfoView(ManagementView):
+    """General information."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": Public("login pages and clients read it first; anonymous callers get less")
+    }
+
+    @operation("Get general information", tag="system", answer=SystemInfoSerializer)
+    def get(self, request: Request) -> Response:
+        """Return what the caller may know."""
+        info: dict[str, Any] = {
+            "auth_mode": "db_auth",
+            "primary_auth_mode": False,
+            "self_registration": False,
+            "banner_message": "",
+        }
+        if not self.actor.is_anonymous:
+            info |= _details(request)
+        return Response(SystemInfoSerializer(info).data)
+
+
+class PermissionsView(ManagementView):
+    """The permissions that robots may be given."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": SignedIn("project:read", "the vocabulary is documentation and names nobody")
+    }
+
+    @operation("List the permissions of robots", tag="system", answer=PermissionsSerializer)
+    def get(self, request: Request) -> Response:
+        """Return both vocabularies; the system's only for system administrators."""
+        system = SYSTEM_ROBOT_PERMISSIONS if self.actor.is_system_admin else frozenset[str]()
+        return Response(
+            PermissionsSerializer(
+                {"system": split(system), "project": split(PROJECT_ROBOT_PERMISSIONS)}
+            ).data
+        )
+
+
+class OpenAPIView(ManagementView):
+    """The description of this API."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": Public("documentation names no data")}
+
+    @operation("Get the OpenAPI document", tag="system", answer=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Return the document, built once in each process."""
+        return Response(openapi_document())
+
+
+class UnknownRouteView(ManagementView):
+    """Every path of the API that leads nowhere."""
+
+    access: ClassVar[dict[str, Access]] = {
+        method: Public("a path that does not exist tells nothing")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    }
+    schema = None  # type: ignore[assignment]  # left out of the OpenAPI document
+
+    def handle(self, request: Request, path: str = "") -> Response:
+        """Raise ``NotFound``."""
+        raise NotFound(f"There is no such route: {request.path}")
+
+    get = post = put = patch = delete = handle
+
+
+def api_version(request: HttpRequest) -> HttpResponse:
+    """Return the version of the API, which Harbor's own clients and replication ask for."""
+    if request.method not in ("GET", "HEAD"):
+        return JsonResponse(envelope(405, "Only GET is allowed."), status=405)
+    return JsonResponse({"version": API_VERSION})
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document of every route."""
+    # drf-spectacular annotates next to nothing.
+    generator = SchemaGenerator()  # type: ignore[no-untyped-call]
+    document: dict[str, Any] = generator.get_schema(  # type: ignore[no-untyped-call]
+        request=None, public=True
+    )
+    return document
+
+
+def split(permissions: frozenset[str]) -> list[dict[str, str]]:
+    """Return permission names as resource and action, in order."""
+    return [
+        dict(zip(("resource", "action"), name.split(":", 1), strict=True))
+        for name in sorted(permissions)
+    ]
+
+
+def health() -> dict[str, Any]:
+    """Probe every component. The text of a failure goes to the log, not to the caller."""
+    components = [
+        _probe("core", lambda: None),
+        _probe("database", lambda: raw.fetch_one("SELECT 1")),
+        _probe("redis", lambda: hints.get("health")),
+        _probe("storage", lambda: default_driver().stat(key_for_upload(UUID(int=0)))),
+    ]
+    is_healthy = all(component["status"] == "healthy" for component in components)
+    return {"status": "healthy" if is_healthy else "unhealthy", "components": components}
+
+
+def _probe(name: str, look: Callable[[], object]) -> dict[str, str]:
+    try:
+        look()
+    except Exception:  # whatever a component throws means that it does not work
+        log.warning("component_unhealthy", component=name, exc_info=True)
+        return {"name": name, "status": "unhealthy", "error": f"{name} does not work"}
+    return {"name": name, "status": "healthy", "error": ""}
+
+
+def _details(request: Request) -> dict[str, Any]:
+    external = settings.ROADSTEAD.server.external_url or f"{request.scheme}://{request.get_host()}"
+    return {
+        "harbor_version": f"{HARBOR_LEVEL}-roadstead-{_product_version()}",
+        "registry_url": external.partition("://")[2],
+        "external_url": external,
+        "project_creation_restriction": "everyone",
+        "registry_storage_provider_name": "filesystem",
+        "current_time": timestamp(now()),
+    }
+
+
+@cache
+def _product_version() -> str:
+    try:
+        return version("roadstead")
+    except PackageNotFoundError:
+        return "development"

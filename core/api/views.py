@@ -1,0 +1,174 @@
+"""The base of every management view: authorize, parse, render."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
+
+import structlog
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from core.api.documentation import ManagementSchema
+from core.api.errors import envelope
+from core.api.filtering import ParameterFilter
+from core.api.listing import Listing
+from core.api.origin import origin_of
+from core.api.pagination import PageNumberPagination
+from core.api.parsers import BoundedJSONParser, ensure_storable_text
+from core.api.permissions import (
+    Access,
+    DeclaredPermission,
+    Deferred,
+    ensure_covered,
+    ensure_signed_in,
+)
+from core.common.origin import Origin
+from core.rbac.services import authorize
+from core.rbac.types import Actor, Target
+
+log = structlog.get_logger(__name__)
+
+Context = Callable[[list[Any]], Mapping[str, Any]]
+"""Given the rows of a page, what its serializer needs beside them, read in bulk."""
+
+
+class OnlyJSON(BaseContentNegotiation):
+    """Answers in JSON whatever the client says it accepts."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        """Return the JSON parser when the body says it is JSON, else None (415)."""
+        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        is_json = media_type == "application/json" or media_type.endswith("+json")
+        return cast("BaseParser", parsers[0]) if is_json else None
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type
+
+
+class ManagementView(APIView):
+    """One resource of the management API.
+
+    ``access`` maps each method to what it needs; see ``core.api.permissions``. Methods stay
+    short: parse, one call, render.
+    """
+
+    access: ClassVar[Mapping[str, Access]] = {}
+    permission_classes = (DeclaredPermission,)
+    parser_classes = (BoundedJSONParser,)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = OnlyJSON
+    metadata_class = None
+    schema = ManagementSchema()
+    has_authorized = False
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the request came from."""
+        return origin_of(cast(HttpRequest, self.request))
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls; the anonymous actor without credentials."""
+        user = cast("Actor | None", self.request.user)
+        return user if user is not None else Actor.anonymous(self.origin)
+
+    @property
+    def target(self) -> Target:
+        """What the declared permission is checked against; the system unless overridden."""
+        return Target.of_system()
+
+    def authorize(self, permission: str, target: Target) -> None:
+        """Let the request pass or raise; the only call that does so."""
+        authorize(self.actor, permission, target)
+        self.has_authorized = True
+
+    def authorize_signed_in(self, permission: str) -> None:
+        """Let anyone with credentials pass whose token, if limited, covers the permission."""
+        ensure_signed_in(self.actor)
+        ensure_covered(self.actor, permission)
+        self.has_authorized = True
+
+    def access_for(self, method: str) -> Access | None:
+        """Return what the method needs; HEAD needs what GET does unless declared."""
+        declared = self.access.get(method)
+        return self.access.get("GET") if declared is None and method == "HEAD" else declared
+
+    def parse(self, serializer_class: type[BaseSerializer[Any]]) -> dict[str, Any]:
+        """Return the validated request body. Raises ``ValidationError`` (422)."""
+        serializer = serializer_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return cast("dict[str, Any]", serializer.validated_data)
+
+    def page(
+        self,
+        rows: "QuerySet[Any]",
+        serializer_class: type[BaseSerializer[Any]],
+        listing: Listing | None = None,
+        context: Context | None = None,
+        parameters: type[ParameterFilter] | None = None,
+    ) -> Response:
+        """Return one page of the rows, filtered and ordered as the request asks.
+
+        ``parameters`` are filters that are query parameters of their own, beside ``q``.
+        """
+        if parameters is not None:
+            filterset = parameters(self.request.query_params, queryset=rows)
+            if not filterset.is_valid():
+                raise ValidationError(filterset.errors)
+            rows = filterset.qs
+        if listing is not None:
+            rows = listing.apply(rows, self.request)
+        paginator = PageNumberPagination()
+        shown = paginator.paginate_queryset(rows, self.request, self)
+        extra = dict(context(shown)) if context is not None and shown else {}
+        serializer = serializer_class(shown, many=True, context=extra)
+        return paginator.get_paginated_response(serializer.data)
+
+    def created(self, identifier: object, body: object = None) -> Response:
+        """Return 201 with the new object's path-absolute ``Location``."""
+        path = self.request.get_full_path().partition("?")[0].rstrip("/")
+        response = Response(body, status=201)
+        response["Location"] = f"{path}/{identifier}"
+        return response
+
+    def done(self) -> Response:
+        """Return what updates and deletes answer: 200 without a body."""
+        return Response(status=200)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse text that nothing can store, then authenticate and authorize."""
+        ensure_storable_text(request.path, "path")
+        for name, values in request.query_params.lists():
+            ensure_storable_text(str(name), "query")
+            for value in values:
+                ensure_storable_text(str(value), "query")
+        super().initial(request, *args, **kwargs)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Handle the request with its id bound to the log."""
+        with structlog.contextvars.bound_contextvars(request_id=origin_of(request).request_id):
+            return super().dispatch(request, *args, **kwargs)
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Add the headers of every response; refuse to pass on what nobody authorized."""
+        access = self.access_for(request.method or "")
+        if isinstance(access, Deferred) and not self.has_authorized and response.status_code < 400:
+            log.error("response_without_authorization", view=type(self).__name__)
+            response = Response(envelope(500, "internal server error"), status=500)
+        final = super().finalize_response(request, response, *args, **kwargs)
+        final["X-Request-Id"] = self.origin.request_id
+        final["Cache-Control"] = "no-store"
+        return final

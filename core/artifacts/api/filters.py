@@ -1,0 +1,183 @@
+"""What lists of repositories, artifacts and tags show, and in which order."""
+
+from typing import Any
+
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+
+from core.api.errors import BadRequest
+from core.api.listing import Column, ColumnKind, Listing
+from core.api.query_language import AllOf, AnyOf, Exact, Fuzzy, Pattern, parse_query
+from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.members.api.filters import projects_where
+from core.oci import media_types
+from core.oci.digest import Digest
+from core.oci.media_types import ArtifactKind, artifact_kind
+from core.rbac.types import Actor, ActorKind
+
+_KNOWN_TYPES = sorted(
+    {value for value in vars(media_types).values() if isinstance(value, str) and "/" in value}
+)
+_KINDS = {text: kind for text in _KNOWN_TYPES if (kind := artifact_kind(text, None)) != "UNKNOWN"}
+
+REPOSITORY_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "name": Column("name"),
+        "project_id": Column("project_id", ColumnKind.INTEGER),
+        "description": Column("description"),
+        "pull_count": Column("pull_count", ColumnKind.INTEGER),
+        "creation_time": Column("created_at", ColumnKind.TIME),
+        "update_time": Column("updated_at", ColumnKind.TIME),
+    },
+    default_order=("name",),
+)
+TAG_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "name": Column("name"),
+        "repository_id": Column("repository_id", ColumnKind.INTEGER),
+        "artifact_id": Column("manifest_id", ColumnKind.INTEGER),
+        "push_time": Column("started_at", ColumnKind.TIME),
+        "pull_time": Column("last_pulled_at", ColumnKind.TIME),
+    },
+    default_order=("name",),
+)
+HISTORY_LISTING = Listing(
+    columns={
+        "started_at": Column("started_at", ColumnKind.TIME),
+        "ended_at": Column("ended_at", ColumnKind.TIME),
+        "started_by": Column("started_by"),
+        "ended_by": Column("ended_by"),
+    },
+    default_order=("-started_at", "-id"),
+)
+ACCESSORY_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "size": Column("size_bytes", ColumnKind.INTEGER),
+        "creation_time": Column("pushed_at", ColumnKind.TIME),
+    },
+    default_order=("-pushed_at",),
+)
+
+
+def visible_repositories(actor: Actor) -> "QuerySet[Repository]":
+    """Return the repositories that the actor may list.
+
+    Beside those of projects, the ones granted one by one; the relations ``repositoryusergrant``
+    and ``repositorygroupgrant`` belong to the feature above.
+    """
+    visible = Q(project_id__in=projects_where(actor, "repository:list"))
+    is_limited = actor.scopes is not None or actor.scope_projects is not None
+    if actor.kind is ActorKind.USER and not actor.is_system_admin and not is_limited:
+        granted = Repository.objects.filter(
+            Q(repositoryusergrant__user_id=actor.id)
+            | Q(repositorygroupgrant__group__user__id=actor.id)
+        )
+        visible |= Q(pk__in=granted.values("pk"))
+    return Repository.objects.filter(visible)
+
+
+def listed(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Return manifests that stand for themselves.
+
+    Left out are manifests about others (accessories), and untagged ones that an index lists.
+    """
+    parents = ManifestReference.objects.filter(child=OuterRef("pk"))
+    return manifests.filter(Exists(_live_tags()) | ~Exists(parents), subject=None)
+
+
+def artifacts_of(repository: Repository, query: str) -> "QuerySet[Manifest]":
+    """Return what a list of artifacts begins with; ``base`` in ``q`` asks for everything."""
+    manifests = Manifest.objects.filter(repository=repository).defer("payload")
+    manifests = manifests.annotate(kind=_kind())
+    if any(term.key == "base" for term in parse_query(query)):
+        return manifests
+    return listed(manifests)
+
+
+def _live_tags() -> "QuerySet[Tag]":
+    return Tag.objects.filter(manifest=OuterRef("pk"), ended_at=None)
+
+
+def _kind() -> Coalesce:
+    """Say in SQL what ``artifact_kind`` says in Python."""
+    by_type, by_config = (
+        Case(
+            *[When(**{column: text}, then=Value(kind.value)) for text, kind in _KINDS.items()],
+            default=None,
+        )
+        for column in ("artifact_type", "config_media_type")
+    )
+    nothing = Case(
+        When(
+            Q(artifact_type=None) | Q(artifact_type=""),
+            config_media_type=None,
+            then=Value(ArtifactKind.IMAGE.value),
+        ),
+        default=None,
+    )
+    return Coalesce(by_type, by_config, nothing, Value(ArtifactKind.UNKNOWN.value))
+
+
+def _by_tags(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    match pattern:
+        case Exact("*"):
+            return manifests.filter(Exists(_live_tags()))
+        case Exact("nil"):
+            return manifests.filter(~Exists(_live_tags()))
+        case Exact(value):
+            return manifests.filter(Exists(_live_tags().filter(name=value)))
+        case Fuzzy(value):
+            return manifests.filter(Exists(_live_tags().filter(name__icontains=value)))
+        case AnyOf(values):
+            return manifests.filter(Exists(_live_tags().filter(name__in=values)))
+        case AllOf(values):
+            for value in values:
+                manifests = manifests.filter(Exists(_live_tags().filter(name=value)))
+            return manifests
+        case _:
+            raise BadRequest("q: tags takes no range.")
+
+
+def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    match pattern:
+        case Exact(value):
+            wanted: tuple[str, ...] = (value,)
+        case AnyOf(values):
+            wanted = values
+        case _:
+            raise BadRequest("q: digest takes a whole digest or a {list}.")
+    return manifests.filter(digest__in=[Digest.parse(text).to_bytes() for text in wanted])
+
+
+def _by_labels(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    """No artifact carries a label yet."""
+    return manifests.none()
+
+
+def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    """``artifacts_of`` has already looked at the key."""
+    return manifests
+
+
+ARTIFACT_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "type": Column("kind"),
+        "media_type": Column("config_media_type"),
+        "manifest_media_type": Column("media_type"),
+        "artifact_type": Column("artifact_type"),
+        "size": Column("total_bytes", ColumnKind.INTEGER),
+        "push_time": Column("pushed_at", ColumnKind.TIME),
+        "pull_time": Column("last_pulled_at", ColumnKind.TIME),
+    },
+    default_order=("-pushed_at",),
+    special={
+        "tags": _by_tags,
+        "digest": _by_digest,
+        "labels": _by_labels,
+        "base": _unchanged,
+    },
+)

@@ -1,0 +1,232 @@
+"""Shapes of repositories, artifacts and tags on the wire."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
+from core.artifacts.api.bulk import digest_text
+from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.oci.media_types import artifact_kind
+
+COSIGN_TYPES = frozenset(
+    {
+        "application/vnd.dev.cosign.artifact.sig.v1+json",
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+    }
+)
+NOTATION_TYPE = "application/vnd.cncf.notary.signature"
+MAXIMUM_DESCRIPTION = 64 * 1024
+
+
+class RepositorySerializer(ResponseSerializer):
+    """Harbor's ``Repository``; the context brings ``artifacts``, counts by repository id."""
+
+    always = frozenset({"artifact_count", "pull_count"})
+
+    id = serializers.IntegerField()
+    project_id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    artifact_count = serializers.SerializerMethodField()
+    pull_count = serializers.IntegerField()
+    creation_time = TimestampField(source="created_at")
+    update_time = TimestampField(source="updated_at")
+
+    def get_artifact_count(self, repository: Repository) -> int:
+        """Return how many artifacts a list of them would show."""
+        return int(self.context.get("artifacts", {}).get(repository.pk, 0))
+
+
+class RepositoryUpdateSerializer(RequestSerializer):
+    """What of a repository can be changed."""
+
+    description = serializers.CharField(
+        required=False, allow_blank=True, max_length=MAXIMUM_DESCRIPTION, trim_whitespace=False
+    )
+
+
+class TagSerializer(ResponseSerializer):
+    """Harbor's ``Tag``."""
+
+    always = frozenset({"immutable"})
+
+    id = serializers.IntegerField()
+    repository_id = serializers.IntegerField()
+    artifact_id = serializers.IntegerField(source="manifest_id")
+    name = serializers.CharField()
+    push_time = TimestampField(source="started_at")
+    pull_time = TimestampField(source="last_pulled_at")
+    immutable = serializers.SerializerMethodField()
+
+    def get_immutable(self, tag: Tag) -> bool:
+        """Return False: there are no rules that make tags immutable yet."""
+        return False
+
+
+class TagRequestSerializer(RequestSerializer):
+    """Harbor's ``Tag`` as it is created."""
+
+    name = serializers.CharField(max_length=1024)
+
+
+class TagPeriodSerializer(ResponseSerializer):
+    """One period of a tag's history: from when until when it named a digest."""
+
+    always = frozenset({"name", "digest", "live"})
+
+    name = serializers.CharField()
+    digest = serializers.SerializerMethodField()
+    artifact_id = serializers.IntegerField(source="manifest_id")
+    live = serializers.SerializerMethodField()
+    started_at = TimestampField()
+    started_by = serializers.CharField()
+    ended_at = TimestampField()
+    ended_by = serializers.CharField()
+
+    def get_digest(self, tag: Tag) -> str:
+        """Return the digest that the tag named."""
+        return digest_text(tag.digest)
+
+    def get_live(self, tag: Tag) -> bool:
+        """Tell whether the tag still names it."""
+        return tag.ended_at is None
+
+
+class AccessorySerializer(ResponseSerializer):
+    """Harbor's ``Accessory``; the context brings ``subject`` and ``repository``."""
+
+    always = frozenset(
+        {
+            "artifact_id",
+            "subject_artifact_digest",
+            "subject_artifact_repo",
+            "size",
+            "digest",
+            "type",
+            "icon",
+        }
+    )
+
+    id = serializers.IntegerField()
+    artifact_id = serializers.IntegerField(source="id")
+    subject_artifact_id = serializers.SerializerMethodField()
+    subject_artifact_digest = serializers.SerializerMethodField()
+    subject_artifact_repo = serializers.SerializerMethodField()
+    size = serializers.IntegerField(source="total_bytes")
+    digest = serializers.SerializerMethodField()
+    type = serializers.SerializerMethodField()
+    icon = serializers.SerializerMethodField()
+    creation_time = TimestampField(source="pushed_at")
+
+    def get_subject_artifact_id(self, accessory: Manifest) -> int:
+        """Return the id of the artifact it is about."""
+        return int(self.context["subject"].pk)
+
+    def get_subject_artifact_digest(self, accessory: Manifest) -> str:
+        """Return the digest of the artifact it is about."""
+        return digest_text(accessory.subject)
+
+    def get_subject_artifact_repo(self, accessory: Manifest) -> str:
+        """Return the repository of both."""
+        return str(self.context["repository"].name)
+
+    def get_digest(self, accessory: Manifest) -> str:
+        """Return its own digest."""
+        return digest_text(accessory.digest)
+
+    def get_type(self, accessory: Manifest) -> str:
+        """Return Harbor's name for the type."""
+        types = {accessory.artifact_type, accessory.config_media_type}
+        if types & COSIGN_TYPES:
+            return "signature.cosign"
+        return "signature.notation" if NOTATION_TYPE in types else "subject.accessory"
+
+    def get_icon(self, accessory: Manifest) -> str:
+        """Return nothing: there are no icons."""
+        return ""
+
+
+class ArtifactSerializer(ResponseSerializer):
+    """Harbor's ``Artifact``; the context is that of ``bulk.artifact_context``."""
+
+    id = serializers.IntegerField()
+    type = serializers.SerializerMethodField()
+    media_type = serializers.SerializerMethodField()
+    manifest_media_type = serializers.CharField(source="media_type")
+    artifact_type = serializers.SerializerMethodField()
+    project_id = serializers.SerializerMethodField()
+    repository_id = serializers.IntegerField()
+    repository_name = serializers.SerializerMethodField()
+    digest = serializers.SerializerMethodField()
+    size = serializers.IntegerField(source="total_bytes")
+    push_time = TimestampField(source="pushed_at")
+    pull_time = TimestampField(source="last_pulled_at")
+    annotations: Any = serializers.JSONField()
+    references: Any = serializers.SerializerMethodField()
+    tags: Any = serializers.SerializerMethodField()
+    accessories: Any = serializers.SerializerMethodField()
+
+    def get_type(self, manifest: Manifest) -> str:
+        """Return what the artifact is to its users."""
+        return artifact_kind(manifest.config_media_type, manifest.artifact_type).value
+
+    def get_media_type(self, manifest: Manifest) -> str:
+        """Return the configuration's media type; an index has only its own."""
+        return manifest.config_media_type or manifest.media_type
+
+    def get_artifact_type(self, manifest: Manifest) -> str:
+        """Return the declared type, else that of the configuration."""
+        return manifest.artifact_type or manifest.config_media_type or manifest.media_type
+
+    def get_project_id(self, manifest: Manifest) -> int:
+        """Return the repository's project."""
+        return int(self.context["repository"].project_id)
+
+    def get_repository_name(self, manifest: Manifest) -> str:
+        """Return the full name."""
+        return str(self.context["repository"].name)
+
+    def get_digest(self, manifest: Manifest) -> str:
+        """Return the digest."""
+        return digest_text(manifest.digest)
+
+    def get_references(self, manifest: Manifest) -> list[dict[str, Any]]:
+        """Return the children of an index with their platforms."""
+        return [_reference(row) for row in self.context["references"].get(manifest.pk, ())]
+
+    def get_tags(self, manifest: Manifest) -> list[dict[str, Any]]:
+        """Return the live tags, the newest first."""
+        return [_tag(tag) for tag in self.context["tags"].get(manifest.pk, ())]
+
+    def get_accessories(self, manifest: Manifest) -> list[Any]:
+        """Return the manifests that are about this one."""
+        rows = self.context["accessories"].get(manifest.pk, ())
+        context = {"subject": manifest, "repository": self.context["repository"]}
+        return [AccessorySerializer(row, context=context).data for row in rows]
+
+
+def _tag(tag: Tag) -> dict[str, Any]:
+    """Return what ``TagSerializer`` would; a page may hold thousands of tags."""
+    return {
+        "id": tag.pk,
+        "repository_id": tag.repository_id,
+        "artifact_id": tag.manifest_id,
+        "name": tag.name,
+        "push_time": timestamp(tag.started_at),
+        "pull_time": timestamp(tag.last_pulled_at),
+        "immutable": False,
+    }
+
+
+def _reference(row: ManifestReference) -> dict[str, Any]:
+    reference: dict[str, Any] = {
+        "parent_id": row.parent_id,
+        "child_id": row.child_id,
+        "child_digest": digest_text(row.digest),
+    }
+    if row.platform:
+        reference["platform"] = row.platform
+    if row.annotations:
+        reference["annotations"] = row.annotations
+    return reference

@@ -1,0 +1,26 @@
+"""Routes of repositories, artifacts and tags.
+
+A repository name that arrives with its slashes can contain the words of the routes below it;
+the longer route is tried first. Clients that encode names twice, as documented, never meet it.
+"""
+
+from django.urls import path
+
+from core.api import converters as converters
+from core.artifacts.api import artifact_views, views
+
+_REPOSITORY = "projects/<str:project_name>/repositories/<repository_name:repository>"
+_ARTIFACT = f"{_REPOSITORY}/artifacts/<reference:reference>"
+
+urlpatterns = [
+    path("repositories", views.RepositoriesView.as_view()),
+    path("projects/<str:project_name>/repositories", views.ProjectRepositoriesView.as_view()),
+    path(f"{_ARTIFACT}/tags/<reference:tag>", artifact_views.ArtifactTagView.as_view()),
+    path(f"{_ARTIFACT}/tags", artifact_views.ArtifactTagsView.as_view()),
+    path(f"{_ARTIFACT}/accessories", artifact_views.AccessoriesView.as_view()),
+    path(_ARTIFACT, artifact_views.ArtifactView.as_view()),
+    path(f"{_REPOSITORY}/artifacts", artifact_views.ArtifactsView.as_view()),
+    path(f"{_REPOSITORY}/tags/<reference:tag>/history", views.TagHistoryView.as_view()),
+    # The shortest route would swallow every longer one, so it comes last.
+    path(_REPOSITORY, views.RepositoryView.as_view()),
+]

@@ -1,0 +1,120 @@
+"""Repositories, and the history of tags."""
+
+from typing import ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.documentation import operation
+from core.api.permissions import Access, Filtered
+from core.api.views import ManagementView
+from core.artifacts.api.bulk import repository_context
+from core.artifacts.api.filters import (
+    HISTORY_LISTING,
+    REPOSITORY_LISTING,
+    visible_repositories,
+)
+from core.artifacts.api.scope import RepositoryScopedView
+from core.artifacts.api.serializers import (
+    RepositorySerializer,
+    RepositoryUpdateSerializer,
+    TagPeriodSerializer,
+)
+from core.artifacts.models import Repository, Tag
+from core.artifacts.services.repositories import delete_repository, update_repository
+from core.projects.api.scope import ProjectView
+
+
+class RepositoriesView(ManagementView):
+    """Every repository that the caller may list."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": Filtered("repository:list", "everyone sees what public projects hold")
+    }
+
+    @operation(
+        "List all repositories",
+        tag="repositories",
+        answer=RepositorySerializer,
+        is_list=True,
+        has_query=True,
+    )
+    def get(self, request: Request) -> Response:
+        """Return repositories by name."""
+        return self.page(
+            visible_repositories(self.actor),
+            RepositorySerializer,
+            REPOSITORY_LISTING,
+            repository_context,
+        )
+
+
+class ProjectRepositoriesView(ProjectView):
+    """The repositories of a project."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": "repository:list"}
+    names_by_id = False
+
+    @operation(
+        "List repositories",
+        tag="repositories",
+        answer=RepositorySerializer,
+        is_list=True,
+        has_query=True,
+    )
+    def get(self, request: Request, project_name: str) -> Response:
+        """Return repositories by name."""
+        return self.page(
+            Repository.objects.filter(project=self.project),
+            RepositorySerializer,
+            REPOSITORY_LISTING,
+            repository_context,
+        )
+
+
+class RepositoryView(RepositoryScopedView):
+    """One repository."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": "repository:read",
+        "PUT": "repository:update",
+        "DELETE": "repository:delete",
+    }
+
+    @operation("Get a repository", tag="repositories", answer=RepositorySerializer)
+    def get(self, request: Request, project_name: str, repository: str) -> Response:
+        """Return the repository."""
+        context = dict(repository_context([self.repository]))
+        return Response(RepositorySerializer(self.repository, context=context).data)
+
+    @operation("Update a repository", tag="repositories", body=RepositoryUpdateSerializer)
+    def put(self, request: Request, project_name: str, repository: str) -> Response:
+        """Change the description when the body has one."""
+        wanted = self.parse(RepositoryUpdateSerializer)
+        if "description" in wanted:
+            update_repository(self.full_name, description=wanted["description"], actor=self.actor)
+        return self.done()
+
+    @operation("Delete a repository", tag="repositories")
+    def delete(self, request: Request, project_name: str, repository: str) -> Response:
+        """Delete the repository with everything in it."""
+        delete_repository(self.full_name, actor=self.actor)
+        return self.done()
+
+
+class TagHistoryView(RepositoryScopedView):
+    """What a tag named, when, and who made it so."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": "tag:list"}
+
+    @operation(
+        "List a tag's history",
+        tag="repositories",
+        answer=TagPeriodSerializer,
+        is_list=True,
+        has_query=True,
+    )
+    def get(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
+        """Return the periods, the latest first; empty for a name that was never a tag."""
+        periods = Tag.objects.filter(repository_id=self.repository_id, name=tag)
+        return self.page(periods, TagPeriodSerializer, HISTORY_LISTING)

@@ -1,0 +1,14 @@
+"""How personal access tokens are filtered and ordered."""
+
+from core.api.listing import Column, ColumnKind, Listing
+
+TOKEN_LISTING = Listing(
+    columns={
+        "id": Column("id", ColumnKind.INTEGER),
+        "name": Column("name"),
+        "creation_time": Column("created_at", ColumnKind.TIME),
+        "expires_at": Column("expires_at", ColumnKind.TIME),
+        "last_used_at": Column("last_used_at", ColumnKind.TIME),
+    },
+    default_order=("-created_at",),
+)

@@ -1,0 +1,1 @@
+"""Management routes of repository grants, and of why somebody may do something."""

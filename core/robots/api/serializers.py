@@ -1,0 +1,172 @@
+"""Shapes of robots on the wire."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.errors import BadRequest
+from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.rbac.rules import THE_SYSTEM
+from core.robots.models import Robot
+from core.robots.queries import login_name
+from core.robots.rules import FOR_EVER, MAXIMUM_DURATION_DAYS
+
+KIND_SYSTEM, KIND_PROJECT = "system", "project"
+
+
+class AccessSerializer(RequestSerializer):
+    """One permission: a resource and an action."""
+
+    resource = serializers.CharField(max_length=64)
+    action = serializers.CharField(max_length=64)
+    effect = serializers.ChoiceField(["", "allow"], required=False, allow_blank=True)
+
+
+class RobotPermissionSerializer(RequestSerializer):
+    """Permissions in the system or in one project (``*``: in every project)."""
+
+    kind = serializers.ChoiceField([KIND_SYSTEM, KIND_PROJECT])
+    namespace = serializers.CharField(max_length=255)
+    access = AccessSerializer(many=True)
+
+
+class RobotCreateSerializer(RequestSerializer):
+    """Harbor's ``RobotCreate``. The secret is always made here, never taken."""
+
+    name = serializers.CharField(max_length=1024)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    level = serializers.ChoiceField([KIND_SYSTEM, KIND_PROJECT])
+    disable = serializers.BooleanField(required=False, default=False)
+    duration = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS
+    )
+    secret = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    permissions = RobotPermissionSerializer(many=True)
+
+
+class RobotUpdateSerializer(RequestSerializer):
+    """Harbor's ``Robot`` as it is put back: name and level must be what they were."""
+
+    name = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    level = serializers.CharField(required=False, allow_blank=True, max_length=16)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    disable = serializers.BooleanField(required=False)
+    duration = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS
+    )
+    permissions = RobotPermissionSerializer(many=True, required=False)
+
+
+class RobotSecretRequestSerializer(RequestSerializer):
+    """A request for a new secret; the old one may go on working for a while."""
+
+    secret = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    overlap_seconds = serializers.IntegerField(
+        required=False, default=0, min_value=0, max_value=30 * 86_400
+    )
+
+
+class RobotSecretSerializer(ResponseSerializer):
+    """The new secret, shown once."""
+
+    always = frozenset({"secret"})
+
+    secret = serializers.CharField()
+
+
+class RobotCreatedSerializer(ResponseSerializer):
+    """A new robot with its secret, shown once."""
+
+    always = frozenset({"id", "name", "secret", "expires_at"})
+
+    id = serializers.IntegerField()
+    name = serializers.SerializerMethodField()
+    secret = serializers.SerializerMethodField()
+    creation_time = TimestampField(source="created_at")
+    expires_at = serializers.SerializerMethodField()
+
+    def get_name(self, robot: Robot) -> str:
+        """Return the login name."""
+        return login_name(robot)
+
+    def get_secret(self, robot: Robot) -> str:
+        """Return the secret that came with the robot."""
+        return str(self.context["secret"])
+
+    def get_expires_at(self, robot: Robot) -> int:
+        """Return the expiry in seconds since 1970, -1 for never."""
+        return expiry_seconds(robot)
+
+
+class RobotSerializer(ResponseSerializer):
+    """Harbor's ``Robot``."""
+
+    always = frozenset({"editable", "disable", "permissions"})
+
+    id = serializers.IntegerField()
+    name = serializers.SerializerMethodField()
+    description = serializers.CharField()
+    level = serializers.SerializerMethodField()
+    duration = serializers.SerializerMethodField()
+    editable = serializers.SerializerMethodField()
+    disable = serializers.BooleanField(source="is_disabled")
+    expires_at = serializers.SerializerMethodField()
+    permissions: Any = serializers.SerializerMethodField()
+    creation_time = TimestampField(source="created_at")
+    update_time = TimestampField(source="updated_at")
+    last_used_at = TimestampField()
+    created_by = serializers.CharField()
+
+    def get_name(self, robot: Robot) -> str:
+        """Return the login name."""
+        return login_name(robot)
+
+    def get_level(self, robot: Robot) -> str:
+        """Return ``system`` or ``project``."""
+        return KIND_SYSTEM if robot.project_id is None else KIND_PROJECT
+
+    def get_duration(self, robot: Robot) -> int:
+        """Return the days from creation to expiry, -1 for ever."""
+        return FOR_EVER if robot.duration_days is None else robot.duration_days
+
+    def get_editable(self, robot: Robot) -> bool:
+        """Return True: no robot is made by the product itself."""
+        return True
+
+    def get_expires_at(self, robot: Robot) -> int:
+        """Return the expiry in seconds since 1970, -1 for never."""
+        return expiry_seconds(robot)
+
+    def get_permissions(self, robot: Robot) -> list[dict[str, Any]]:
+        """Return the permissions by namespace."""
+        return [
+            {
+                "kind": KIND_SYSTEM if namespace == THE_SYSTEM else KIND_PROJECT,
+                "namespace": namespace,
+                "access": [
+                    dict(zip(("resource", "action"), name.split(":", 1), strict=True))
+                    for name in sorted(names)
+                ],
+            }
+            for namespace, names in sorted(robot.permissions.items())
+        ]
+
+
+def expiry_seconds(robot: Robot) -> int:
+    """Return when the robot expires, in seconds since 1970; -1 for never."""
+    return -1 if robot.expires_at is None else int(robot.expires_at.timestamp())
+
+
+def wanted_permissions(entries: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Return namespace to permission names; ``/`` is the system, ``*`` every project.
+
+    Raises ``BadRequest`` when kind and namespace contradict each other.
+    """
+    wanted: dict[str, set[str]] = {}
+    for entry in entries:
+        is_system = entry["namespace"] == THE_SYSTEM
+        if is_system != (entry["kind"] == KIND_SYSTEM):
+            raise BadRequest('permissions: kind "system" goes with namespace "/" only.')
+        names = {f"{access['resource']}:{access['action']}" for access in entry["access"]}
+        wanted.setdefault(entry["namespace"], set()).update(names)
+    return wanted
