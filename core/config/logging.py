@@ -69,12 +69,12 @@ def configuration(settings: LoggingSettings) -> None:
 
 
 def _standard_library(settings: LoggingSettings, shared: list[Processor]) -> dict[str, Any]:
-    renderer: list[Processor]
+    # Tracebacks become text before secrets are masked, and never show local variables.
+    renderer: list[Processor] = [structlog.processors.format_exc_info, redact]
     if settings.format == "json":
-        renderer = [structlog.processors.format_exc_info, redact]
-        renderer.append(structlog.processors.JSONRenderer(sort_keys=False))
+        renderer.append(structlog.processors.JSONRenderer())
     else:
-        renderer = [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     return {
         "version": 1,
         "disable_existing_loggers": False,

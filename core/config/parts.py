@@ -7,6 +7,7 @@ or only watches other processes, must not carry Django, Celery and gunicorn in m
 import signal
 import sys
 import threading
+import warnings
 
 from core.config.env import Environment, use_django_settings
 from core.config.logging import configuration
@@ -40,8 +41,12 @@ def run_web(
 def run_worker(environment: Environment, threads: int) -> None:
     """Carry out runs until told to stop; those in progress are finished first."""
     load_django(environment)
+    from celery.platforms import SecurityWarning
+
     from jobservice.worker.app import app
 
+    # Celery fears code in messages from strangers; ours are JSON and carry one id.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         pool="threads",
         concurrency=threads,

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -119,11 +120,12 @@ CSRF_TRUSTED_ORIGINS = [ROADSTEAD.server.external_url] if ROADSTEAD.server.exter
 
 # --- Seams ----------------------------------------------------------------------
 
-# Asked in order; the first that recognises the credentials decides.
+# Modules with `authenticate` and `load`, asked in order; the first that recognises the
+# credentials decides.
 AUTHENTICATORS = (
-    "core.robots.authenticator.authenticate",
-    "core.authn.token_authenticator.authenticate",
-    "core.authn.password_authenticator.authenticate",
+    "core.robots.authenticator",
+    "core.authn.token_authenticator",
+    "core.authn.password_authenticator",
 )
 # Asked in order before content is written; the first that objects decides.
 GATEKEEPERS: tuple[str, ...] = ()

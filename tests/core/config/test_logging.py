@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -44,18 +45,40 @@ def test_tokens_are_masked_wherever_they_stand() -> None:
     assert shown["jwt"] == MASK
 
 
-def test_json_lines_of_structlog_and_of_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def _own_logging() -> Iterator[None]:
+    """Put the logging of the test session back afterwards."""
     root = logging.getLogger()
     handlers, level, old = root.handlers[:], root.level, structlog.get_config()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**old)
+
+
+@pytest.mark.usefixtures("_own_logging")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_tracebacks_hold_no_secret_and_no_local_variable(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration(LoggingSettings(level="info", format=form))
+    hidden_word = "plain" + "-word"
     try:
-        configuration(LoggingSettings(level="info", format="json"))
-        structlog.get_logger("product").info("pushed", project="library", password="plain")
-        logging.getLogger("library").warning("saw %s", TOKEN)
-        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.configure(**old)
+        raise ValueError(TOKEN)
+    except ValueError:
+        structlog.get_logger(f"product.{form}").exception("failed")
+    shown = capsys.readouterr().err
+    assert f"ValueError: {MASK}" in shown
+    assert TOKEN not in shown
+    assert hidden_word not in shown
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_json_lines_of_structlog_and_of_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+    configuration(LoggingSettings(level="info", format="json"))
+    structlog.get_logger("product").info("pushed", project="library", password="plain")
+    logging.getLogger("library").warning("saw %s", TOKEN)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["pushed", f"saw {MASK}"]
     assert lines[0]["project"] == "library"
     assert lines[0]["password"] == MASK
