@@ -26,7 +26,8 @@ TOMBSTONE_DURATION = timedelta(hours=1)
 
 _CLAIM = """
 UPDATE blobs_upload
-   SET lock_token = %s, locked_until = clock_timestamp() + %s, epoch = epoch + 1
+   SET lock_token = %s, locked_until = clock_timestamp() + %s, epoch = epoch + 1,
+       expires_at = clock_timestamp() + %s
  WHERE id = %s AND repository_name = %s AND owner = %s
    AND committed_digest IS NULL AND expires_at > clock_timestamp()
    AND size_bytes = coalesce(%s, size_bytes)
@@ -94,18 +95,8 @@ def claim_upload(
 ) -> UploadClaim | None:
     """Claim an open upload that is free and, if an offset is given, stands exactly there."""
     token = uuid4()
-    row = raw.fetch_one(
-        _CLAIM,
-        (
-            token,
-            LOCK_DURATION,
-            upload_id,
-            repository_name,
-            owner,
-            expected_offset,
-            token,
-        ),
-    )
+    who = (upload_id, repository_name, owner, expected_offset)
+    row = raw.fetch_one(_CLAIM, (token, LOCK_DURATION, EXPIRY, *who, token))
     return _claim(row) if row else None
 
 

@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
-from uuid import UUID
 
-from pytest_django.fixtures import Settings
 from django.db import connection
+from pytest_django.fixtures import Settings
 
 from core.artifacts.services.blobs import finish_upload
 from core.artifacts.services.manifests import push_manifest
@@ -44,9 +43,13 @@ def storage_in(directory: Path, settings: Settings) -> Iterator[Path]:
     default_driver.cache_clear()
 
 
-def stored_files(root: Path) -> list[str]:
-    """Return every file below a storage directory, finished or not, as relative paths."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+def stored_files() -> list[str]:
+    """Return what the storage holds, finished or not: ``blob`` or ``upload``, and the key."""
+    driver = default_driver()
+    return sorted(
+        [f"blob {item.key}" for item in driver.list_blobs()]
+        + [f"upload {item.key}" for item in driver.list_uploads()]
+    )
 
 
 def make_upload(
@@ -217,7 +220,7 @@ def in_other_process(
     script: str, upload: UploadFacts, storage_root: Path
 ) -> "subprocess.CompletedProcess[str]":
     """Run a script on an open ``session`` of the upload, in a process of its own."""
-    arguments = [connection.settings_dict["NAME"], str(storage_root), _text(upload.id)]
+    arguments = [connection.settings_dict["NAME"], str(storage_root), str(upload.id)]
     return subprocess.run(
         [sys.executable, "-c", _PROLOGUE + script, *arguments, upload.repository_name],
         capture_output=True,
@@ -225,7 +228,3 @@ def in_other_process(
         timeout=60,
         check=False,
     )
-
-
-def _text(upload_id: UUID) -> str:
-    return str(upload_id)

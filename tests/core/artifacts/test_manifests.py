@@ -13,6 +13,7 @@ from core.artifacts.errors import (
 from core.artifacts.models import Manifest, ManifestReference, Repository, RepositoryBlob, Tag
 from core.artifacts.rules import LEASE_AFTER_DELETE
 from core.artifacts.services.manifests import delete_manifest
+from core.artifacts.types import PushedManifest
 from core.audit.models import AuditEntry
 from core.blobs.errors import DigestMismatch
 from core.common.clock import now
@@ -213,15 +214,21 @@ def test_preconditions_on_an_existing_tag(
 ) -> None:
     digest = str(make_image(project, "v1").digest)
     make_blob(project, b"2")
-    headers = {
-        "if_match": if_match and if_match.format(digest=digest),
-        "if_none_match": if_none_match and if_none_match.format(digest=digest),
-    }
+
+    def push_anew() -> PushedManifest:
+        return push(
+            project,
+            image_document(b"2"),
+            "v1",
+            if_match=if_match and if_match.format(digest=digest),
+            if_none_match=if_none_match and if_none_match.format(digest=digest),
+        )
+
     if accepted:
-        assert push(project, image_document(b"2"), "v1", **headers).created
+        assert push_anew().created
     else:
         with pytest.raises(PreconditionFailed):
-            push(project, image_document(b"2"), "v1", **headers)
+            push_anew()
         assert Manifest.objects.count() == 1
 
 

@@ -1,0 +1,188 @@
+"""Starting and finding uploads; sweeping what is left of them."""
+
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from core.blobs.errors import (
+    AlgorithmUnsupported,
+    ProjectUnknown,
+    TooManyStrays,
+    UploadUnknown,
+)
+from core.blobs.models import Blob, Upload
+from core.blobs.services import (
+    STRAY_AGE,
+    get_upload,
+    open_session,
+    start_upload,
+    sweep_strays,
+    sweep_uploads,
+)
+from core.common.clock import now
+from core.oci.digest import Digest
+from core.projects.models import Project
+from core.storage.errors import StorageFailed
+from core.storage.filesystem import FilesystemDriver
+from core.storage.keys import key_for_upload
+from core.storage.selection import default_driver
+from tests.factories.artifacts import at_once, finish, make_upload, stored_files, write_chunk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LATER = timedelta(days=8)
+
+
+def store_stray(content: bytes = b"stray", *, committed: bool = True) -> str:
+    """Put an object into the storage that no row names."""
+    driver, key = default_driver(), key_for_upload(uuid4())
+    writer = driver.open_writer(key, driver.start(key), 0)
+    writer.write(content)
+    state = writer.sync()
+    writer.close()
+    if committed:
+        driver.commit(key, state, len(content))
+    return key
+
+
+def test_a_fresh_upload_is_empty_and_its_owners_alone(project: Project) -> None:
+    upload = make_upload(project)
+    found = get_upload(upload.id, repository_name="team/app", owner=upload.owner)
+    assert (found, found.size_bytes) == (upload, 0)
+    for name, owner in (("team/other", upload.owner), ("team/app", "user:8")):
+        with pytest.raises(UploadUnknown):
+            get_upload(upload.id, repository_name=name, owner=owner)
+        with pytest.raises(UploadUnknown):
+            open_session(upload.id, repository_name=name, owner=owner, expected_offset=None)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256x", "SHA256", ""])
+def test_an_unknown_algorithm_is_refused(project: Project, algorithm: str) -> None:
+    with pytest.raises(AlgorithmUnsupported):
+        make_upload(project, algorithm=algorithm)
+
+
+def test_an_upload_needs_its_project(project: Project) -> None:
+    with pytest.raises(ProjectUnknown):
+        start_upload(project_id=project.pk + 1, repository_name="no/app", actor_subject="user:7")
+
+
+def test_an_expired_upload_is_unknown_and_swept_with_its_bytes(project: Project) -> None:
+    expired, open_still = make_upload(project), make_upload(project)
+    for upload in (expired, open_still):
+        write_chunk(upload, b"content")
+    Upload.objects.filter(pk=expired.id).update(expires_at=now())
+    with pytest.raises(UploadUnknown):
+        get_upload(expired.id, repository_name="team/app", owner=expired.owner)
+    assert sweep_uploads(now()) == 1
+    assert [row.pk for row in Upload.objects.all()] == [open_still.id]
+    assert len(stored_files()) == 1
+    assert finish(open_still, Digest.of(b"content")).size_bytes == 7
+
+
+def test_a_tombstone_goes_and_its_blob_stays(project: Project) -> None:
+    upload = make_upload(project)
+    blob = finish(upload, Digest.of(b"content"), b"content")
+    before = stored_files()
+    assert sweep_uploads(now() + timedelta(minutes=59)) == 0
+    assert sweep_uploads(now() + timedelta(minutes=61)) == 1
+    assert stored_files() == before
+    assert default_driver().stat(blob.storage_key) == 7
+
+
+def test_a_sweep_stops_at_its_limit(project: Project) -> None:
+    for _ in range(3):
+        make_upload(project)
+    assert sweep_uploads(now() + LATER, limit=2) == 2
+    assert Upload.objects.count() == 1
+
+
+def test_an_upload_at_work_is_not_swept(project: Project) -> None:
+    upload = make_upload(project)
+    with open_session(
+        upload.id, repository_name="team/app", owner=upload.owner, expected_offset=0
+    ) as session:
+        session.write(b"content")
+        assert sweep_uploads(now() + LATER) == 0
+        assert session.checkpoint() == 7
+
+
+def test_an_upload_whose_bytes_cannot_go_keeps_its_row(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, fine = make_upload(project), make_upload(project)
+    abort = FilesystemDriver.abort
+
+    def fail_once(driver: FilesystemDriver, key: str, state: dict[str, object]) -> None:
+        if key == key_for_upload(stuck.id):
+            raise StorageFailed
+        abort(driver, key, state)
+
+    monkeypatch.setattr(FilesystemDriver, "abort", fail_once)
+    assert sweep_uploads(now() + LATER) == 1
+    assert not Upload.objects.filter(pk=fine.id).exists()
+    monkeypatch.undo()
+    assert sweep_uploads(now() + LATER) == 1
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize("delay_milliseconds", [0, 5, 10, 15, 20, 30])
+def test_a_sweep_racing_a_late_chunk_leaves_one_clean_winner(
+    project: Project, delay_milliseconds: int
+) -> None:
+    upload = make_upload(project)
+    write_chunk(upload, b"content")
+    Upload.objects.update(expires_at=now() + timedelta(milliseconds=15))
+
+    def work(number: int) -> object:
+        if number == 0:
+            deadline = time.monotonic() + 0.05
+            swept = 0
+            while time.monotonic() < deadline:
+                swept += sweep_uploads(now())
+            return swept
+        time.sleep(delay_milliseconds / 1000)
+        return write_chunk(upload, b" more", offset=7)
+
+    swept, written = at_once(2, work)
+    if swept:
+        assert isinstance(written, UploadUnknown)
+        assert not Upload.objects.exists()
+        assert stored_files() == []
+    else:
+        assert written == 12
+        assert finish(upload, Digest.of(b"content more")).size_bytes == 12
+
+
+def test_strays_go_when_they_are_old_enough(project: Project) -> None:
+    blob = finish(make_upload(project), Digest.of(b"kept"), b"kept")
+    unfinished = make_upload(project)
+    write_chunk(unfinished, b"kept as well")
+    before = stored_files()
+    store_stray()
+    store_stray(committed=False)
+    assert sweep_strays(now()) == 0
+    assert sweep_strays(now() + STRAY_AGE + timedelta(minutes=1)) == 2
+    assert stored_files() == before
+    Upload.objects.filter(pk=unfinished.id).delete()
+    assert sweep_strays(now() + STRAY_AGE + timedelta(minutes=1)) == 1
+    assert default_driver().stat(blob.storage_key) == 4
+
+
+def test_a_blob_whose_upload_row_is_gone_is_no_stray(project: Project) -> None:
+    blob = finish(make_upload(project), Digest.of(b"kept"), b"kept")
+    sweep_uploads(now() + LATER)
+    assert not Upload.objects.exists()
+    assert sweep_strays(now() + LATER) == 0
+    assert default_driver().stat(blob.storage_key) == 4
+
+
+def test_an_empty_database_does_not_cost_the_storage(project: Project) -> None:
+    for _ in range(101):
+        store_stray()
+    with pytest.raises(TooManyStrays):
+        sweep_strays(now() + LATER)
+    assert len(list(default_driver().list_blobs())) == 101
+    assert not Blob.objects.exists()
