@@ -104,5 +104,8 @@ def _standard_library(settings: LoggingSettings, shared: list[Processor]) -> dic
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
             "asyncio": {"level": "WARNING"},
+            # Runs log their own start and end.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
         },
     }
