@@ -28,16 +28,8 @@ USE_X_FORWARDED_HOST = False
 
 # --- Applications ---------------------------------------------------------------
 
-INSTALLED_APPS = [
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.staticfiles",
-    "guardian",
-    "rest_framework",
-    "django_filters",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
+# From bottom to top.
+FEATURES = (
     "core.users",
     "core.authn",
     "core.projects",
@@ -48,6 +40,19 @@ INSTALLED_APPS = [
     "core.robots",
     "core.audit",
     "jobservice.runs",
+)
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "guardian",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    *FEATURES,
 ]
 
 MIDDLEWARE = [
