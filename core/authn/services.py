@@ -315,6 +315,11 @@ def delete_expired(now: datetime) -> Mapping[str, int]:
     }
 
 
+def forget_recorded_logins() -> None:
+    """Record the next login of everybody, however recent the last one was."""
+    _RECORDED_LOGINS.clear()
+
+
 def _load(subject: str, token_id: int | None, origin: Origin) -> Actor:
     """Return the subject as it is now, within the limits of its personal token if any."""
     if token_id is None:

@@ -55,7 +55,7 @@ class KeyRing:
 
         Raises ``SigningKeyUnreadable``.
         """
-        key = self._newest_active()
+        key = self._signing()
         if key is None:
             raise SigningKeyUnreadable(
                 "There is no signing key. Make one with: roadstead keys rotate --now"
@@ -86,12 +86,17 @@ class KeyRing:
             self._loaded_at = float("-inf")
             self._private = {}
 
-    def _newest_active(self) -> LoadedKey | None:
+    def _signing(self) -> LoadedKey | None:
+        """Return the newest active key, or the oldest on a host whose clock is behind."""
         for reload_seconds in (RELOAD_SECONDS, UNKNOWN_KEY_RELOAD_SECONDS):
             now = current_time()
-            for key in self._reload_if_older_than(reload_seconds).values():
-                if key.activates_at <= now and not _is_retired(key, now):
-                    return key
+            usable = [
+                key
+                for key in self._reload_if_older_than(reload_seconds).values()
+                if not _is_retired(key, now)
+            ]
+            if usable:
+                return next((key for key in usable if key.activates_at <= now), usable[-1])
         return None
 
     def _current(self) -> dict[str, LoadedKey]:

@@ -36,17 +36,17 @@ def create(
     password_stdin: PasswordFromInput = False,
 ) -> None:
     """Create a user; without --password-stdin a password is made and shown once."""
-    password = _password_from_input() if password_stdin else None
+    generated = None if password_stdin else passwords.generate_password()
     with _readable_errors():
         services.create_user(
             username,
-            password=password or (generated := passwords.generate_password()),
+            password=_password_from_input() if generated is None else generated,
             email=email,
             is_system_admin=admin,
             actor=Actor.system(),
         )
     console.print(f"Created the user {username}.", markup=False)
-    if password is None:
+    if generated is not None:
         _show_generated(generated)
 
 
