@@ -74,7 +74,9 @@ def _recorders(module: Module) -> dict[str, int]:
 
 
 def _calls(module: Module) -> Iterator[tuple[Function | None, ast.Call]]:
-    def visit(node: ast.AST, function: Function | None) -> Iterator[tuple[Function | None, ast.Call]]:
+    def visit(
+        node: ast.AST, function: Function | None
+    ) -> Iterator[tuple[Function | None, ast.Call]]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Call):
                 yield function, child

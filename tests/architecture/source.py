@@ -134,7 +134,7 @@ def layer_order() -> dict[str, int]:
 def table_rows(page: str, heading: str) -> list[list[str]]:
     """Return the body rows of the first table below a heading of a page in `docs`.
 
-    Cells are stripped, and lose the backticks when one pair encloses all of a cell.
+    Cells are stripped, and lose their backticks.
     """
     lines = iter((DOCS / page).read_text(encoding="utf-8").splitlines())
     for line in lines:
@@ -158,8 +158,8 @@ def _first_table(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _cells(line: str) -> list[str]:
-    cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-    return [cell[1:-1] if re.fullmatch(r"`[^`]+`", cell) else cell for cell in cells]
+    cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+    return [cell.replace("`", "").strip() for cell in cells]
 
 
 def _read(path: Path) -> Module:

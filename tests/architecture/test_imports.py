@@ -142,7 +142,9 @@ def test_every_feature_is_under_the_contracts(options: dict[str, Any]) -> None:
 def test_no_contract_can_be_ignored_by_accident(options: dict[str, Any]) -> None:
     assert options["session_options"]["unmatched_ignore_imports_alerting"] == "error"
     ignored = [
-        one for contract in options["contracts_options"] for one in contract.get("ignore_imports", ())
+        one
+        for contract in options["contracts_options"]
+        for one in contract.get("ignore_imports", ())
     ]
     # Each of these stands in pyproject.toml with its reason.
     assert sorted(ignored) == [

@@ -49,9 +49,7 @@ def test_every_subscription_is_named_in_the_settings() -> None:
 
 
 def test_runs_and_schedules_are_named_in_the_settings() -> None:
-    tasks = {
-        module.name for module in written_modules() if module.name.split(".")[-1] == "tasks"
-    }
+    tasks = {module.name for module in written_modules() if module.name.split(".")[-1] == "tasks"}
     assert set(settings.RUN_TASKS) == tasks
     schedules = {
         f"{module.name}.SCHEDULES"
@@ -93,11 +91,7 @@ def test_every_feature_and_its_routes_are_in_place() -> None:
     assert len(settings.FEATURES) >= 10
     for feature in settings.FEATURES:
         assert find_spec(feature) is not None, f"{feature} is named in the settings and missing"
-    routed = {
-        module.name
-        for module in written_modules()
-        if module.name.endswith(".api.urls")
-    }
+    routed = {module.name for module in written_modules() if module.name.endswith(".api.urls")}
     assert routed
     for name in urls.FEATURE_URLS:
         assert name in routed | {"core.api.urls"}, f"{name} is named in the routes and missing"

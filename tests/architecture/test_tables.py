@@ -104,9 +104,9 @@ def test_models_and_migrations_agree() -> None:
     loader = MigrationLoader(None)
     assert len(loader.disk_migrations or {}) > 10
     assert not loader.detect_conflicts()
-    changes = MigrationAutodetector(
-        loader.project_state(), ProjectState.from_apps(apps)
-    ).changes(graph=loader.graph)
+    changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(
+        graph=loader.graph
+    )
     missing = {
         label: [str(operation) for migration in found for operation in migration.operations]
         for label, found in changes.items()

@@ -75,7 +75,10 @@ def test_exceptions_are_still_needed() -> None:
 def test_actor_is_never_positional() -> None:
     checked = 0
     for module in written_modules():
-        if not module.name.split(".")[-1].startswith("services") and ".services." not in module.name:
+        if (
+            not module.name.split(".")[-1].startswith("services")
+            and ".services." not in module.name
+        ):
             continue
         for node in module.tree.body:
             if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
