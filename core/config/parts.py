@@ -41,7 +41,7 @@ def run_web(
 def run_worker(environment: Environment, threads: int) -> None:
     """Carry out runs until told to stop; those in progress are finished first."""
     load_django(environment)
-    from celery.platforms import SecurityWarning
+    from celery.exceptions import SecurityWarning
 
     from jobservice.worker.app import app
 
