@@ -10,6 +10,8 @@ FEATURE_URLS = (
     "core.authn.api.urls",
     "core.projects.api.urls",
     "core.members.api.urls",
+    # Names of repositories may hold slashes, so longer routes below them come first.
+    "core.grants.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
 )

@@ -1,1 +1,1 @@
-"""Management routes of people and groups."""
+"""Management routes of people and groups; ``group_views`` has those of groups."""

@@ -1,0 +1,307 @@
+"""Every route of the management API with every kind of caller: one table of statuses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import override_settings
+from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django import DjangoDbBlocker
+
+from core.api.views import ManagementView
+from core.artifacts.models import Repository
+from core.grants.services import grant_repository
+from core.members.models import Membership
+from core.rbac.types import Actor
+from core.robots.models import Robot
+from core.storage.selection import default_driver
+from tests.core.api.cast import ACTORS, BASE, Cast, make_cast, undone
+from tests.factories.artifacts import make_image
+from tests.factories.members import make_group, make_role
+from tests.factories.users import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+REPOSITORY = "/projects/secret/repositories/team%252Fapp"
+ARTIFACT = f"{REPOSITORY}/artifacts/v1"
+ROBOT = {
+    "name": "other",
+    "level": "project",
+    "permissions": [
+        {
+            "kind": "project",
+            "namespace": "secret",
+            "access": [{"resource": "repository", "action": "pull"}],
+        }
+    ],
+}
+SYSTEM_ROBOT = {
+    "name": "other",
+    "level": "system",
+    "permissions": [
+        {
+            "kind": "system",
+            "namespace": "/",
+            "access": [{"resource": "user", "action": "list"}],
+        }
+    ],
+}
+
+# Statuses in the order of ACTORS: admin, owner, maintainer, developer, guest, limited guest,
+# outsider, anonymous, robot of the project, robot of the system.
+EVERYONE = "200 200 200 200 200 200 200 200 200 200"
+SIGNED_IN = "200 200 200 200 200 200 200 401 200 200"
+USERS_ONLY = "200 200 200 200 200 200 200 401 412 412"
+MEMBERS = "200 200 200 200 200 200 403 401 200 200"
+MEMBERS_NO_ROBOTS = "200 200 200 200 200 200 403 401 403 403"
+GUESTS = "200 200 200 200 200 403 403 401 403 403"
+DEVELOPERS = "200 200 200 200 403 403 403 401 403 403"
+MAINTAINERS = "200 200 200 403 403 403 403 401 403 403"
+OWNER = "200 200 403 403 403 403 403 401 403 403"
+ADMIN = "200 403 403 403 403 403 403 401 403 403"
+SYSTEM = "200 403 403 403 403 403 403 401 403 200"
+SELF = "200 403 403 403 403 403 200 401 403 200"
+NOWHERE = "404 404 404 404 404 404 404 404 404 404"
+
+CASES: list[tuple[str, str, Any, str]] = [
+    # the installation
+    ("GET", "/ping", None, EVERYONE),
+    ("GET", "/health", None, EVERYONE),
+    ("GET", "/systeminfo", None, EVERYONE),
+    ("GET", "/openapi.json", None, EVERYONE),
+    ("GET", "/api/version", None, EVERYONE),
+    ("GET", "/permissions", None, SIGNED_IN),
+    ("GET", "/nowhere", None, NOWHERE),
+    ("POST", "/projects/secret/nowhere", {}, NOWHERE),
+    # people
+    ("GET", "/users", None, SYSTEM),
+    ("POST", "/users", {"username": "new", "password": PASSWORD}, SYSTEM.replace("200", "201")),
+    ("GET", "/users/current", None, USERS_ONLY),
+    ("GET", "/users/search?username=out", None, SIGNED_IN),
+    ("GET", "/users/{outsider}", None, SELF),
+    ("PUT", "/users/{outsider}", {"realname": "O"}, SELF),
+    ("DELETE", "/users/{outsider}", None, SYSTEM),
+    ("PUT", "/users/{outsider}/sysadmin", {"sysadmin_flag": True}, ADMIN),
+    (
+        "PUT",
+        "/users/{outsider}/password",
+        {"old_password": PASSWORD, "new_password": "Other-horse-2"},
+        SELF,
+    ),
+    ("GET", "/users/current/permissions", None, SIGNED_IN),
+    ("GET", "/users/current/tokens", None, USERS_ONLY),
+    (
+        "POST",
+        "/users/current/tokens",
+        {"name": "t", "scopes": ["management:read"]},
+        USERS_ONLY.replace("200", "201"),
+    ),
+    ("GET", "/users/current/tokens/999", None, USERS_ONLY.replace("200", "404")),
+    ("DELETE", "/users/current/tokens/999", None, USERS_ONLY.replace("200", "404")),
+    # groups
+    ("GET", "/usergroups", None, SYSTEM),
+    ("POST", "/usergroups", {"group_name": "new"}, SYSTEM.replace("200", "201")),
+    ("GET", "/usergroups/search?groupname=te", None, SIGNED_IN),
+    ("GET", "/usergroups/{group}", None, SYSTEM),
+    ("PUT", "/usergroups/{group}", {"group_name": "renamed"}, SYSTEM),
+    ("DELETE", "/usergroups/{group}", None, SYSTEM),
+    ("GET", "/usergroups/{group}/users", None, SYSTEM),
+    ("POST", "/usergroups/{group}/users", {"user_id": "{guest}"}, SYSTEM.replace("200", "201")),
+    ("DELETE", "/usergroups/{group}/users/{outsider}", None, SYSTEM),
+    # projects
+    ("GET", "/projects", None, EVERYONE),
+    (
+        "HEAD",
+        "/projects?project_name=secret",
+        None,
+        "200 200 200 200 200 200 404 401 200 200",
+    ),
+    (
+        "POST",
+        "/projects",
+        {"project_name": "new"},
+        "201 201 201 201 201 201 201 401 403 201",
+    ),
+    ("GET", "/projects/secret", None, MEMBERS),
+    ("GET", "/projects/{project}", None, MEMBERS),
+    ("PUT", "/projects/secret", {"metadata": {"public": "true"}}, OWNER),
+    ("DELETE", "/projects/secret", None, OWNER.replace("200", "412")),
+    ("GET", "/projects/secret/_deletable", None, OWNER),
+    ("GET", "/projects/secret/summary", None, MEMBERS),
+    ("GET", "/projects/secret/auditlog-exts", None, OWNER),
+    ("GET", "/projects/secret/logs", None, OWNER),
+    ("GET", "/auditlog-exts", None, SIGNED_IN),
+    ("GET", "/audit-logs", None, SIGNED_IN),
+    # what does not exist looks like what is hidden, except for administrators
+    ("GET", "/projects/missing", None, "404 403 403 403 403 403 403 401 403 403"),
+    ("DELETE", "/projects/999999", None, "404 403 403 403 403 403 403 401 403 403"),
+    ("GET", "/projects/missing/repositories", None, "404 403 403 403 403 403 403 401 403 403"),
+    ("GET", "/robots/999999", None, "404 403 403 403 403 403 403 401 403 404"),
+    # members and roles
+    ("GET", "/projects/secret/members", None, GUESTS),
+    (
+        "POST",
+        "/projects/secret/members",
+        {"role_id": 3, "member_user": {"username": "outsider"}},
+        OWNER.replace("200", "201"),
+    ),
+    ("GET", "/projects/secret/members/{member}", None, GUESTS),
+    ("PUT", "/projects/secret/members/{member}", {"role_id": 2}, OWNER),
+    ("DELETE", "/projects/secret/members/{member}", None, OWNER),
+    ("GET", "/roles", None, SIGNED_IN),
+    (
+        "POST",
+        "/roles",
+        {"name": "puller", "permissions": ["repository:pull"]},
+        ADMIN.replace("200", "201"),
+    ),
+    ("GET", "/roles/1", None, SIGNED_IN),
+    ("PUT", "/roles/{role}", {"description": "changed"}, ADMIN),
+    ("DELETE", "/roles/{role}", None, ADMIN),
+    # robots
+    ("GET", "/robots", None, SYSTEM),
+    ("GET", "/robots?q=Level%3Dproject%2CProjectID%3D{project}", None, GUESTS),
+    ("POST", "/robots", ROBOT, OWNER.replace("200", "201")),
+    ("POST", "/robots", SYSTEM_ROBOT, SYSTEM.replace("200", "201")),
+    ("GET", "/robots/{robot}", None, GUESTS),
+    ("PUT", "/robots/{robot}", {"description": "changed"}, OWNER),
+    ("PATCH", "/robots/{robot}", {"secret": ""}, OWNER),
+    ("DELETE", "/robots/{robot}", None, OWNER),
+    ("GET", "/robots/{system_robot}", None, SYSTEM),
+    ("DELETE", "/robots/{system_robot}", None, SYSTEM),
+    # repositories
+    ("GET", "/repositories", None, EVERYONE),
+    ("GET", "/projects/secret/repositories", None, MEMBERS),
+    ("GET", REPOSITORY, None, MEMBERS),
+    ("PUT", REPOSITORY, {"description": "changed"}, DEVELOPERS),
+    ("DELETE", REPOSITORY, None, MAINTAINERS),
+    ("GET", f"{REPOSITORY}/tags/v1/history", None, MEMBERS),
+    # artifacts
+    ("GET", f"{REPOSITORY}/artifacts", None, MEMBERS),
+    ("GET", ARTIFACT, None, MEMBERS),
+    ("DELETE", ARTIFACT, None, MAINTAINERS),
+    ("GET", f"{ARTIFACT}/tags", None, MEMBERS),
+    ("POST", f"{ARTIFACT}/tags", {"name": "v2"}, "201 201 201 201 403 403 403 401 201 201"),
+    ("DELETE", f"{ARTIFACT}/tags/v1", None, MAINTAINERS),
+    ("GET", f"{ARTIFACT}/accessories", None, MEMBERS_NO_ROBOTS),
+    # grants and explanations
+    ("GET", f"{REPOSITORY}/grants", None, GUESTS),
+    (
+        "POST",
+        f"{REPOSITORY}/grants",
+        {"username": "guest", "right": "push"},
+        OWNER.replace("200", "201"),
+    ),
+    ("DELETE", f"{REPOSITORY}/grants/u-{{limited}}-pull", None, OWNER),
+    ("GET", "/explain?permission=project%3Aread&project=secret", None, SIGNED_IN),
+    ("GET", "/explain?permission=tag%3Alist&project=secret&user=guest", None, OWNER),
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The cast and the ids of what the paths name."""
+
+    cast: Cast
+    ids: dict[str, int]
+
+    def path(self, template: str) -> str:
+        for name, value in self.ids.items():
+            template = template.replace(f"{{{name}}}", str(value))
+        return template
+
+    def body(self, template: Any) -> Any:
+        if isinstance(template, dict):
+            return {key: self.body(value) for key, value in template.items()}
+        if isinstance(template, str) and template.startswith("{"):
+            return self.ids[template.strip("{}")]
+        return template
+
+
+@pytest.fixture(scope="module")
+def stage(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """Make everything once; each call below is taken back by itself."""
+    storage = override_settings(STORAGE_ROOT=tmp_path_factory.mktemp("storage"))
+    with django_db_blocker.unblock(), undone(), storage:
+        default_driver.cache_clear()
+        cast = make_cast()
+        make_image(cast.project, "v1", path="team/app")
+        yield Stage(cast, _ids(cast))
+        default_driver.cache_clear()
+
+
+def _ids(cast: Cast) -> dict[str, int]:
+    group = make_group("team", cast.users["outsider"])
+    grant_repository(
+        Repository.objects.get(name="secret/team/app"),
+        user=cast.users["limited"],
+        permission="pull",
+        actor=Actor.system(),
+    )
+    return {
+        "project": cast.project.pk,
+        "outsider": cast.users["outsider"].pk,
+        "guest": cast.users["guest"].pk,
+        "limited": cast.users["limited"].pk,
+        "group": group.pk,
+        "role": make_role("custom", ["tag:list"]).pk,
+        "member": Membership.objects.get(user=cast.users["guest"]).pk,
+        "robot": Robot.objects.get(project=cast.project).pk,
+        "system_robot": Robot.objects.get(project=None).pk,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES]
+)
+def test_each_caller_gets_the_expected_status(
+    stage: Stage, method: str, path: str, body: Any, expected: str
+) -> None:
+    found = []
+    for actor in ACTORS:
+        with undone():
+            response = stage.cast[actor].call(method, stage.path(path), stage.body(body))
+        found.append(str(response.status_code))
+    assert dict(zip(ACTORS, found, strict=True)) == dict(zip(ACTORS, expected.split(), strict=True))
+
+
+def test_the_table_has_every_route_and_method() -> None:
+    covered = set()
+    for method, path, _body, _expected in CASES:
+        full = path if path.startswith("/api") else BASE + path
+        plain = full.partition("?")[0].replace("%252F", "%2F")
+        match = get_resolver().resolve(_with_numbers(plain))
+        covered.add((match.route, method))
+    missing = sorted(
+        f"{method} {route}"
+        for route, view in _routes(get_resolver().url_patterns)
+        for method in view.access
+        if (route, method) not in covered and not route.startswith("api/<path:")
+    )
+    assert missing == []
+
+
+def _with_numbers(path: str) -> str:
+    for segment in path.split("/"):
+        if segment.startswith("{"):
+            path = path.replace(segment, "1")
+    return quote(path.replace("{limited}", "1"), safe="/%-_.")
+
+
+def _routes(
+    patterns: list[URLPattern | URLResolver], prefix: str = ""
+) -> Iterator[tuple[str, type[ManagementView]]]:
+    for pattern in patterns:
+        where = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from _routes(pattern.url_patterns, where)
+            continue
+        view = getattr(pattern.callback, "view_class", None)
+        if view is not None and issubclass(view, ManagementView):
+            yield where, view
