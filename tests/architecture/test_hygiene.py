@@ -14,8 +14,12 @@ ENVIRONMENT_NAMES = frozenset({"environ", "environb", "getenv", "getenvb", "pute
 
 # Handlers of `Exception`, which belong to the edges only, counted, each with its reason.
 BROAD_HANDLERS: dict[str, tuple[int, str]] = {
+    "core/api/system.py": (1, "whatever a component throws means that it does not work"),
     "core/events/services.py": (1, "one subscriber must not stop the others"),
     "jobservice/runs/tasks.py": (1, "the task base records how any run failed"),
+    "registry_api/app.py": (1, "the edge of the protocol: what nobody anticipated becomes 500"),
+    "registry_api/streaming.py": (1, "a write that is under way is waited for, then raised on"),
+    "registry_api/uploads.py": (2, "the upload is put back in order, then raised on"),
 }
 BROAD = frozenset({"Exception", "BaseException"})
 
@@ -58,6 +62,24 @@ def test_broad_handlers_are_the_known_ones() -> None:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node)
     )
     assert found == {path: count for path, (count, _reason) in BROAD_HANDLERS.items()}
+
+
+def test_broad_handlers_of_everything_raise_on() -> None:
+    """Nothing swallows the cancellation of a task or the end of a process."""
+    seen = 0
+    for module in written_modules():
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ExceptHandler) or not _catches_everything(node):
+                continue
+            seen += 1
+            last = node.body[-1]
+            assert isinstance(last, ast.Raise), f"{module.relative}:{node.lineno}"
+            assert last.exc is None, f"{module.relative}:{node.lineno}"
+    assert seen >= 1
+
+
+def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.type, ast.Name) and handler.type.id == "BaseException"
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:

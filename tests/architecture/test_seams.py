@@ -17,10 +17,13 @@ from tests.architecture.source import ROOT, written_modules
 pytestmark = pytest.mark.architecture
 
 
-def test_authenticators_take_credentials_and_their_origin() -> None:
+def test_authenticators_take_credentials_and_subjects() -> None:
     assert len(settings.AUTHENTICATORS) >= 3
     for path in settings.AUTHENTICATORS:
-        assert list(inspect.signature(import_string(path)).parameters) == ["credentials", "origin"]
+        module = import_module(path)
+        for name, first in (("authenticate", "credentials"), ("load", "subject")):
+            function = getattr(module, name)
+            assert list(inspect.signature(function).parameters) == [first, "origin"], path
 
 
 def test_gatekeepers_can_be_called() -> None:

@@ -14,6 +14,10 @@ WITHOUT_ACTOR = {
     "jobservice.runs.services.finish": "a worker reports on a run that its actor asked for",
     "jobservice.runs.services.declare_schedules": "the product's own schedules, at its start",
     "jobservice.runs.services.delete_finished": "housekeeping of its own rows",
+    "core.artifacts.pulls.fold_pull_records": "counts what actors did; each is in the audit log",
+    "core.artifacts.services.manifests._store_push": "the actor is part of the push it is given",
+    "core.authn.services.delete_expired": "housekeeping of rows that are past their use",
+    "core.authn.services.ensure_signing_key": "names Actor.system() itself",
     "core.users.services._create_first_administrator": "names Actor.system() itself",
 }
 
