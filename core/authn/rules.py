@@ -122,23 +122,16 @@ def is_presentable(username: str, secret: str) -> bool:
 
 def storable_address(address: str | None) -> str | None:
     """Return the address without the zone of IPv6, or None when it is no IP address."""
-    try:
-        return str(ipaddress.ip_address((address or "").partition("%")[0]))
-    except ValueError:
-        return None
+    parsed = _parsed_address(address or "")
+    return str(parsed) if parsed is not None else None
 
 
 def throttle_address(address: str | None) -> str:
     """Return what stands for the address in limits: for IPv6 the network of one customer."""
-    if address is None:
-        return ""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]
+    parsed = _parsed_address(address or "")
+    if parsed is None:
+        return (address or "")[:64]
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
 
@@ -174,3 +167,13 @@ def retirement(activates_at: datetime, *, token_lifetime: timedelta) -> datetime
 
 def _is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address, an IPv4 one also where a socket wraps it in IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed

@@ -1,5 +1,6 @@
 """Personal access tokens and refresh tokens."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -123,7 +124,7 @@ def test_last_use_is_written_once_a_minute(
             Credentials("", created.secret), origin=Origin("fe80::1%eth0", "", "")
         )
     stored = PersonalToken.objects.get()
-    assert stored.last_used_at == first.last_used_at + timedelta(seconds=61)  # type: ignore[operator]
+    assert stored.last_used_at == first.last_used_at + timedelta(seconds=61)
     assert stored.last_used_address == "fe80::1"
 
 
@@ -194,11 +195,13 @@ def test_a_refresh_token_lives_on_while_it_is_used() -> None:
     ],
     ids=["new password", "disabled", "deleted", "revoked"],
 )
-def test_what_ends_a_refresh_token(end: object, recorded: list[AuditRecord]) -> None:
+def test_what_ends_a_refresh_token(
+    end: Callable[[User], object], recorded: list[AuditRecord]
+) -> None:
     user = make_user()
     secret = services.issue_refresh_token(actor_of(user), client="docker")
     assert services.delete_expired(now())["refresh_tokens"] == 0
-    end(user)  # type: ignore[operator]
+    end(user)
     with pytest.raises(InvalidCredentials):
         services.redeem_refresh_token(secret, origin=ORIGIN)
     assert recorded[-1].outcome is Outcome.DENIED

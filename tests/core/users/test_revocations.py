@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Barrier, Event
 
 import pytest
@@ -67,7 +68,7 @@ def test_parallel_revocations_of_the_same_subjects_all_succeed() -> None:
 
     started_at = now()
     with ThreadPoolExecutor(12) as pool:
-        waits = [in_thread(pool, lambda number=number: revoke(number)) for number in range(12)]
+        waits = [in_thread(pool, partial(revoke, number)) for number in range(12)]
         for wait in waits:
             wait()
     assert Revocation.objects.filter(revoked_at__gt=started_at).count() == len(subjects)
