@@ -157,7 +157,7 @@ def descriptor(data: bytes, media_type: str, **members: Any) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": sha256(data), "size": len(data), **members}
 
 
-def image_manifest(config: bytes, layers: Iterable[bytes], **members: Any) -> bytes:
+def image_manifest(config: bytes, layers: Iterable[bytes], /, **members: Any) -> bytes:
     return json.dumps(
         {
             "schemaVersion": 2,
@@ -169,7 +169,7 @@ def image_manifest(config: bytes, layers: Iterable[bytes], **members: Any) -> by
     ).encode()
 
 
-def index_manifest(children: Iterable[bytes], **members: Any) -> bytes:
+def index_manifest(children: Iterable[bytes], /, **members: Any) -> bytes:
     return json.dumps(
         {
             "schemaVersion": 2,
