@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.audit.buffer import BUFFER
 from tests.support.server import RunningServer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let no buffered record, and no connection of its thread, outlive the test's database."""
+    BUFFER.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ Row = tuple[Any, ...]
 Result = TypeVar("Result")
 
 
-def fetch_one(sql: str, parameters: Sequence[object] = ()) -> Row | None:
+def fetch_one(sql: str, parameters: Sequence[Any] = ()) -> Row | None:
     """Return the first row, or None. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> Row | None:
@@ -26,7 +26,7 @@ def fetch_one(sql: str, parameters: Sequence[object] = ()) -> Row | None:
     return _with_one_reconnect(read)
 
 
-def fetch_all(sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+def fetch_all(sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
     """Return all rows. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> list[Row]:
@@ -36,7 +36,7 @@ def fetch_all(sql: str, parameters: Sequence[object] = ()) -> list[Row]:
     return _with_one_reconnect(read)
 
 
-def execute(sql: str, parameters: Sequence[object] = ()) -> int:
+def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
     """Run a statement that changes rows and return how many it changed."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
