@@ -1,6 +1,8 @@
 """The two error renderers and the routes of the management API leave nothing out."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -11,6 +13,7 @@ from core.api.views import ManagementView
 from core.common.errors import ErrorKind
 from core.rbac.permissions import PERMISSIONS
 from registry_api.errors import CODE_OF_KIND, STATUS_OF_KIND, TABLE
+from tests.architecture.source import ROOT
 
 pytestmark = pytest.mark.architecture
 
@@ -67,3 +70,28 @@ def test_every_route_declares_a_permission_or_a_reason() -> None:
                 assert isinstance(access, SignedIn | Filtered | Deferred)
                 assert len(access.reason) > 10
     assert checked > 30
+
+
+def test_every_route_of_the_management_api_is_called_by_some_test() -> None:
+    """A path in the tests may have values, or braces of an f-string, where the route has names."""
+    called = "\n".join(_with_constants(path) for path in (ROOT / "tests" / "core").rglob("*.py"))
+    untested, checked = [], 0
+    for where, pattern in routes(get_resolver().url_patterns):
+        view = getattr(pattern.callback, "view_class", None)
+        if view is None or not issubclass(view, ManagementView):
+            continue
+        checked += 1
+        path = where.removeprefix("api/v2.0")
+        expected = re.sub(r"<[^>]+>", r"[^\\s\"']+?", re.escape(path).replace(r"\<", "<"))
+        if not re.search(rf"{expected}[\"'?]", called):
+            untested.append(path)
+    assert checked > 30
+    assert untested == []
+
+
+def _with_constants(path: Path) -> str:
+    """Return the text of a test file with its constant paths put where they are used."""
+    text = path.read_text(encoding="utf-8")
+    for name, value in re.findall(r'(?m)^([A-Z_]+) = f?"([^"]+)"$', text):
+        text = text.replace(f"{{{name}}}", value)
+    return text
