@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from core.api.fields import ErrorsSerializer
+from core.api.permissions import Filtered, Public
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -55,8 +57,33 @@ QUERY_PARAMETERS = (
 )
 
 
+class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Documents the two forms of credentials."""
+
+    target_class = "core.api.authentication.CredentialsAuthentication"
+    # The base class declares it as plain attribute of the class.
+    name = ["basic", "token"]  # noqa: RUF012
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        """Return the two as alternatives."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        """Return Basic with a password, robot secret or token, and Bearer with a token."""
+        return [
+            {"type": "http", "scheme": "basic"},
+            {"type": "http", "scheme": "bearer", "bearerFormat": "rsd_pat_..."},
+        ]
+
+
 class ManagementSchema(AutoSchema):
     """Describes path parameters by their name, the same in every route."""
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Return the forms of credentials, and none where anyone may call."""
+        auth: list[dict[str, Any]] = super().get_auth()
+        access = self.view.access.get(self.method)
+        return [*auth, {}] if isinstance(access, Public | Filtered) else auth
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:
         parameters = []

@@ -35,7 +35,7 @@ class RobotCreateSerializer(RequestSerializer):
 
     name = serializers.CharField(max_length=1024)
     description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
-    level = serializers.ChoiceField([KIND_SYSTEM, KIND_PROJECT])
+    level = serializers.RegexField(r"^(system|project)$", max_length=16)
     disable = serializers.BooleanField(required=False, default=False)
     duration = serializers.IntegerField(
         required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS

@@ -1,0 +1,422 @@
+"""What holds for every route: headers, pages, names, credentials, errors."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.db import OperationalError
+
+from core.api import system
+from core.api.fields import NEVER, timestamp
+from core.audit.models import AuditEntry
+from core.authn.services import create_personal_token
+from tests.core.api.cast import (
+    Caller,
+    Cast,
+    anonymous,
+    basic,
+    bearer,
+    body_of,
+    errors_of,
+    rows_of,
+)
+from tests.factories.projects import make_project, make_repository
+from tests.factories.users import PASSWORD, actor_of
+
+
+def make_projects(count: int) -> None:
+    for number in range(count):
+        make_project(f"p{number:03d}", is_public=True)
+
+
+def test_the_version_is_what_replication_adapters_expect() -> None:
+    response = anonymous().get("/api/version")
+    assert body_of(response) == {"version": "v2.0"}
+    assert anonymous().post("/api/version").status_code == 405
+
+
+def test_ping_is_text() -> None:
+    response = anonymous().get("/ping", Accept="text/plain")
+    assert response.content == b"Pong"
+    assert response["Content-Type"].startswith("text/plain")
+
+
+def test_the_request_id_is_echoed_or_made() -> None:
+    assert anonymous().get("/ping", X_Request_Id="abc-1")["X-Request-Id"] == "abc-1"
+    made = anonymous().get("/ping")["X-Request-Id"]
+    assert len(made) == 32
+    assert anonymous().get("/ping", X_Request_Id="x" * 65)["X-Request-Id"] != "x" * 65
+
+
+def test_the_request_id_reaches_the_audit_log(cast: Cast) -> None:
+    cast["admin"].put("/projects/secret", {"metadata": {"public": "true"}}, X_Request_Id="r-42")
+    entry = AuditEntry.objects.get(action="projects.project.updated")
+    assert (entry.request_id, entry.address, entry.actor_label) == ("r-42", "127.0.0.1", "boss")
+
+
+class TestPages:
+    def test_totals_and_links(self, db: None) -> None:
+        make_projects(25)
+        first = anonymous().get("/projects?q=name%3D~p&page_size=10")
+        assert first["X-Total-Count"] == "25"
+        assert len(rows_of(first)) == 10
+        assert first["Link"] == '</api/v2.0/projects?q=name%3D~p&page=2&page_size=10>; rel="next"'
+        middle = anonymous().get("/projects?page=2&page_size=10")
+        assert middle["Link"] == (
+            '</api/v2.0/projects?page=3&page_size=10>; rel="next" , '
+            '</api/v2.0/projects?page=1&page_size=10>; rel="prev"'
+        )
+        last = anonymous().get("/projects?page=3&page_size=10")
+        assert last["Link"] == '</api/v2.0/projects?page=2&page_size=10>; rel="prev"'
+        assert [row["name"] for row in rows_of(last)] == [f"p{n:03d}" for n in range(20, 25)]
+
+    def test_links_lead_through_the_whole_list(self, db: None) -> None:
+        make_projects(7)
+        seen, where = [], "/api/v2.0/projects?page_size=3&sort=-name"
+        while where:
+            response = anonymous().get(where)
+            seen += [row["name"] for row in rows_of(response)]
+            link = response.headers.get("Link", "")
+            where = link.partition('>; rel="next"')[0].removeprefix("<") if "next" in link else ""
+        assert seen == [f"p{n:03d}" for n in range(6, -1, -1)]
+
+    def test_a_page_past_the_end_is_empty(self, db: None) -> None:
+        make_projects(1)
+        response = anonymous().get("/projects?page=2000000000&page_size=100")
+        assert rows_of(response) == []
+        assert response["X-Total-Count"] == "1"
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "page=0",
+            "page=-1",
+            "page=x",
+            "page=1.5",
+            "page=99999999999999999999",
+            "page_size=0",
+            "page_size=-1",
+            "page_size=101",
+            "page_size=%EF%BC%91",
+        ],
+    )
+    def test_bounds(self, db: None, query: str) -> None:
+        response = anonymous().get(f"/projects?{query}")
+        assert response.status_code == 422
+        assert query.partition("=")[0] in errors_of(response)[0]["message"]
+
+
+class TestFilters:
+    def test_each_form(self, db: None) -> None:
+        make_projects(3)
+        make_project("other", is_public=True)
+
+        def names(query: str) -> list[str]:
+            return [row["name"] for row in rows_of(anonymous().get(f"/projects?{query}"))]
+
+        assert names("q=name%3Dother") == ["other"]
+        assert names("q=name%3D~P00") == ["p000", "p001", "p002"]
+        assert names("q=name%3D%7Bp001%20other%7D") == ["other", "p001"]
+        assert names("q=Name%3Dp001,public%3Dtrue") == ["p001"]
+        assert names("q=creation_time%3D%5B2020-01-01T00:00:00~2020-01-02T00:00:00%5D") == []
+        assert names("q=creation_time%3D%5B2020-01-01T00:00:00~%5D&sort=-name")[0] == "p002"
+        assert names("name=the") == ["other"]
+        assert names("public=false") == []
+        assert names("q=name%3D~_0%25") == []
+
+    def test_unknown_keys_and_sorts_are_ignored(self, db: None) -> None:
+        make_projects(2)
+        response = anonymous().get("/projects?q=colour%3Dred&sort=colour,-password")
+        assert [row["name"] for row in rows_of(response)] == ["p000", "p001"]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "q=name",
+            "q=name%3D",
+            "q=project_id%3Dabc",
+            "q=project_id%3D99999999999999999999999",
+            "q=project_id%3D~1",
+            "q=public%3Dmaybe",
+            "q=creation_time%3Dyesterday",
+            "q=creation_time%3D%5B0001-01-01T00:00:00%2B14:00~%5D",
+            "q=name%3Da%2500",
+        ],
+    )
+    def test_malformed_values(self, db: None, query: str) -> None:
+        response = anonymous().get(f"/projects?{query}")
+        assert response.status_code == 400
+        assert errors_of(response)[0]["code"] == "BAD_REQUEST"
+
+    def test_a_bad_parameter_is_named(self, db: None) -> None:
+        response = anonymous().get("/projects?public=perhaps")
+        assert response.status_code == 422
+        assert "public" in errors_of(response)[0]["message"]
+
+
+class TestNames:
+    def test_digits_are_an_id_unless_said_otherwise(self, cast: Cast) -> None:
+        named = make_project(str(cast.project.pk))
+        by_id = body_of(cast["admin"].get(f"/projects/{cast.project.pk}"))
+        assert by_id["name"] == "secret"
+        by_name = cast["admin"].get(f"/projects/{cast.project.pk}", X_Is_Resource_Name="true")
+        assert body_of(by_name)["project_id"] == named.pk
+
+    @pytest.mark.parametrize("encoded", ["team%252Fapp", "team%2Fapp", "team/app"])
+    def test_repository_names_in_every_encoding(self, cast: Cast, encoded: str) -> None:
+        make_repository(cast.project, "team/app")
+        response = cast["guest"].get(f"/projects/secret/repositories/{encoded}")
+        assert body_of(response)["name"] == "secret/team/app"
+        listed = cast["guest"].get(f"/projects/secret/repositories/{encoded}/artifacts")
+        assert rows_of(listed) == []
+
+    def test_a_repository_named_like_a_route(self, cast: Cast) -> None:
+        make_repository(cast.project, "a/artifacts/b")
+        response = cast["guest"].get("/projects/secret/repositories/a%252Fartifacts%252Fb")
+        assert body_of(response)["name"] == "secret/a/artifacts/b"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "%25",
+            "..%252F..%252Fetc%252Fpasswd",
+            "..",
+            "%C3%A9",
+            "x" * 10_000,
+            "a%252500",
+            "a%27%20OR%201=1--",
+            "%F0%9F%90%B3",
+            "9" * 30,
+            "0",
+            "-1",
+            "\\",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "/projects/{}",
+            "/projects/{}/members",
+            "/projects/secret/repositories/{}",
+            "/projects/secret/repositories/{}/artifacts",
+            "/projects/secret/repositories/app/artifacts/{}",
+            "/projects/secret/repositories/app/tags/{}/history",
+            "/users/{}",
+            "/robots/{}",
+            "/roles/{}",
+        ],
+    )
+    def test_strange_names_are_not_found(self, cast: Cast, template: str, name: str) -> None:
+        make_repository(cast.project, "app")
+        response = cast["admin"].get(template.format(name))
+        if "history" in template and response.status_code == 200:
+            assert rows_of(response) == []
+            return
+        assert response.status_code in (400, 404), response.content
+        assert errors_of(response)
+
+    @pytest.mark.parametrize(
+        "path", ["/projects/a%00b", "/projects?name=%00", "/projects?q%00=x", "/x%00"]
+    )
+    def test_nul_is_refused(self, db: None, path: str) -> None:
+        response = anonymous().get(path)
+        assert response.status_code == 400
+        assert errors_of(response)[0]["code"] == "BAD_REQUEST"
+
+
+class TestCredentials:
+    def test_basic_and_bearer(self, cast: Cast) -> None:
+        created = create_personal_token(
+            cast.users["guest"],
+            name="ci",
+            scopes=["management:read"],
+            actor=actor_of(cast.users["guest"]),
+        )
+        assert body_of(bearer(created.secret).get("/users/current"))["username"] == "guest"
+        by_basic = Caller("x", basic("whoever", created.secret))
+        assert body_of(by_basic.get("/users/current"))["username"] == "guest"
+
+    @pytest.mark.parametrize(
+        "authorization",
+        [
+            basic("guest", "wrong-Password-1"),
+            basic("nobody", PASSWORD),
+            basic("", ""),
+            basic("guest", ""),
+            basic("robot-secret+ci", "rsd_rob_" + "x" * 36),
+            "Bearer rsd_pat_" + "x" * 36,
+            "Bearer eyJhbGciOiJub25lIn0.e30.",
+            "Bearer",
+            "Basic",
+            "Basic !!!",
+            "Basic Z3Vlc3Q=",
+            "Basic //79/A==",
+            "Basic Z3UAZXN0OmE=",
+            "Negotiate abc",
+            "x" * 9000,
+        ],
+    )
+    def test_wrong_credentials_are_401_even_where_anyone_may_look(
+        self, cast: Cast, authorization: str
+    ) -> None:
+        response = Caller("x", authorization).get("/projects")
+        assert response.status_code == 401
+        assert errors_of(response)[0]["code"] == "UNAUTHORIZED"
+        assert response["WWW-Authenticate"].startswith("Basic ")
+
+    def test_no_csrf_token_is_asked_of_basic_requests(self, cast: Cast) -> None:
+        owner = cast["owner"]
+        owner.client.handler.enforce_csrf_checks = True
+        response = owner.put("/projects/secret", {"metadata": {}}, Cookie="sid=1; csrf=2")
+        assert response.status_code == 200
+
+    def test_a_token_is_no_wider_than_its_scopes(self, cast: Cast) -> None:
+        user = cast.users["owner"]
+        created = create_personal_token(
+            user, name="read", scopes=["management:read"], actor=actor_of(user)
+        )
+        token = bearer(created.secret)
+        assert token.get("/projects/secret/members").status_code == 200
+        assert token.delete("/projects/secret").status_code == 403
+        assert token.post("/projects", {"project_name": "new"}).status_code == 403
+        wider = {"name": "more", "scopes": ["management:write"]}
+        assert token.post("/users/current/tokens", wider).status_code == 403
+
+    def test_a_token_for_content_cannot_manage(self, cast: Cast) -> None:
+        user = cast.users["admin"]
+        created = create_personal_token(
+            user, name="push", scopes=["repository:push"], actor=actor_of(user)
+        )
+        token = bearer(created.secret)
+        for path in ("/projects", "/users", "/users/current", "/auditlog-exts", "/roles"):
+            assert token.get(path).status_code == 403, path
+
+    def test_a_token_of_one_project_sees_no_other(self, cast: Cast) -> None:
+        make_project("open", is_public=True)
+        user = cast.users["admin"]
+        created = create_personal_token(
+            user,
+            name="one",
+            scopes=["management:read", "management:write"],
+            project_names=["secret"],
+            actor=actor_of(user),
+        )
+        token = bearer(created.secret)
+        assert [row["name"] for row in rows_of(token.get("/projects"))] == ["secret"]
+        assert token.get("/projects/open").status_code == 403
+        assert token.get("/users").status_code == 403
+        assert token.post("/projects", {"project_name": "new"}).status_code == 403
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        ("raw", "status"),
+        [
+            (b"{", 400),
+            (b"", 422),
+            (b"[]", 422),
+            (b'"text"', 422),
+            (b"null", 422),
+            (b"{}", 422),
+            (b'{"username": "a\\u0000b", "password": "Correct-horse-1"}', 400),
+            (b'{"username": "\\ud800", "password": "Correct-horse-1"}', 400),
+            (b'{"username": ["x"], "password": "Correct-horse-1"}', 422),
+            (b'{"username": "' + b"x" * 2000 + b'", "password": "Correct-horse-1"}', 422),
+            (b'{"username": "a b", "password": "Correct-horse-1"}', 400),
+            (b'{"username": "robot-x", "password": "Correct-horse-1"}', 400),
+            (b'{"username": "fine", "password": "short"}', 400),
+            (b'{"username": "OUTSIDER", "password": "Correct-horse-1"}', 409),
+            (b"[" * 100_000, 400),
+            (b'{"a": "' + b"x" * (1 << 20) + b'"}', 413),
+        ],
+    )
+    def test_bad_bodies(self, cast: Cast, raw: bytes, status: int) -> None:
+        response = cast["admin"].call("POST", "/users", raw=raw)
+        assert response.status_code == status, response.content
+        assert errors_of(response)
+
+    def test_a_body_must_say_that_it_is_json(self, cast: Cast) -> None:
+        body = json.dumps({"username": "x", "password": PASSWORD}).encode()
+        for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+            response = cast["admin"].call("POST", "/users", raw=body, content_type=content_type)
+            assert response.status_code == 415
+            assert errors_of(response)
+
+    def test_the_faulty_field_is_named(self, cast: Cast) -> None:
+        response = cast["owner"].post("/projects/secret/members", {"role_id": "x"})
+        assert response.status_code == 422
+        assert "role_id" in errors_of(response)[0]["message"]
+
+
+class TestErrors:
+    def test_unknown_methods(self, cast: Cast) -> None:
+        for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
+            response = cast["admin"].call(method, "/projects")
+            assert response.status_code == 405, method
+            assert errors_of(response)[0]["code"] == "METHOD_NOT_ALLOWED"
+
+    def test_a_defect_is_500_without_details(
+        self, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def break_down() -> None:
+            raise RuntimeError("a secret detail")
+
+        monkeypatch.setattr(system, "health", break_down)
+        response = anonymous().get("/health")
+        assert response.status_code == 500
+        assert errors_of(response) == [{"code": "UNKNOWN", "message": "internal server error"}]
+
+    def test_a_lost_database_is_503(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def break_down() -> None:
+            raise OperationalError("server closed the connection")
+
+        monkeypatch.setattr(system, "health", break_down)
+        response = anonymous().get("/health")
+        assert response.status_code == 503
+        assert response["Retry-After"] == "2"
+        assert "server closed" not in response.content.decode()
+
+    def test_health_says_what_is_broken(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse() -> None:
+            raise OSError("disk on fire")
+
+        monkeypatch.setattr(system, "default_driver", refuse)
+        body = body_of(anonymous().get("/health"))
+        assert body["status"] == "unhealthy"
+        states = {row["name"]: row["status"] for row in body["components"]}
+        assert states["storage"] == "unhealthy"
+        assert states["database"] == "healthy"
+        assert "fire" not in json.dumps(body)
+
+
+def test_times() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
+    assert timestamp(moment) == "2026-01-02T03:04:05.678Z"
+    assert timestamp(None) == NEVER == "0001-01-01T00:00:00.000Z"
+
+
+def test_general_information_is_shorter_for_strangers(cast: Cast) -> None:
+    stranger = body_of(anonymous().get("/systeminfo"))
+    assert stranger == {
+        "auth_mode": "db_auth",
+        "primary_auth_mode": False,
+        "self_registration": False,
+    }
+    member = body_of(cast["guest"].get("/systeminfo"))
+    assert member["harbor_version"].startswith("v2.")
+    assert member["registry_url"] == "testserver"
+
+
+def test_own_permissions(cast: Cast) -> None:
+    path = f"/users/current/permissions?scope=/project/{cast.project.pk}"
+    absolute = json.loads(cast["guest"].get(path).content)
+    assert {
+        "resource": f"/project/{cast.project.pk}/repository",
+        "action": "pull",
+    } in absolute
+    rows = json.loads(cast["guest"].get(f"{path}&relative=true").content)
+    assert {"resource": "repository", "action": "pull"} in rows
+    assert {"resource": "repository", "action": "push"} not in rows
+    assert json.loads(cast["outsider"].get(path).content) == []
+    assert json.loads(cast["guest"].get("/users/current/permissions").content) == []
+    assert cast["guest"].get("/users/current/permissions?scope=/nowhere").status_code == 400

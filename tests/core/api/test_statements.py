@@ -1,0 +1,206 @@
+"""The number of SQL statements of each list, which does not grow with its rows."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.audit.models import AuditEntry
+from core.authn.models import PersonalToken
+from core.common.clock import now
+from core.members.models import Membership
+from core.oci.digest import Digest
+from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST
+from core.robots.models import Robot
+from tests.core.api.cast import Cast, rows_of
+from tests.factories.members import built_in, make_group, make_person
+from tests.factories.projects import make_project, make_repository
+
+More = Callable[[Cast, range], None]
+
+
+def more_projects(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        make_project(f"p{number}", is_public=True)
+
+
+def more_repositories(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        repository = make_repository(cast.project, f"r{number}")
+        _manifest(repository, number)
+
+
+def more_artifacts(cast: Cast, numbers: range) -> None:
+    """Store indexes with a child, two tags and an accessory each."""
+    repository = Repository.objects.filter(name="secret/app").first()
+    repository = repository or make_repository(cast.project, "app")
+    for number in numbers:
+        index = _manifest(repository, number, media_type=OCI_IMAGE_INDEX)
+        child = _manifest(repository, 10_000 + number)
+        _manifest(repository, 20_000 + number, subject=bytes(index.digest))
+        ManifestReference.objects.create(
+            parent=index,
+            child=child,
+            position=0,
+            role="child",
+            digest=child.digest,
+            size_bytes=2,
+            media_type=OCI_IMAGE_MANIFEST,
+            platform={"architecture": "amd64", "os": "linux"},
+        )
+        for name in ("a", "b"):
+            _tag(index, f"{name}{number}")
+
+
+def more_tags(cast: Cast, numbers: range) -> None:
+    repository = Repository.objects.filter(name="secret/app").first()
+    if repository is None:
+        repository = make_repository(cast.project, "app")
+        _tag(_manifest(repository, 0), "first")
+    for number in numbers:
+        _tag(Manifest.objects.get(repository=repository), f"t{number}")
+
+
+def more_history(cast: Cast, numbers: range) -> None:
+    repository = Repository.objects.filter(name="secret/app").first()
+    repository = repository or make_repository(cast.project, "app")
+    for number in numbers:
+        Tag.objects.create(
+            repository=repository,
+            name="latest",
+            digest=_digest(number),
+            started_at=now(),
+            ended_at=now(),
+        )
+
+
+def more_members(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        subject = {"user": make_person(f"m{number}")} if number % 2 else {}
+        subject = subject or {"group": make_group(f"g{number}")}
+        Membership.objects.create(
+            project=cast.project, role=built_in("guest"), created_at=now(), **subject
+        )
+
+
+def more_users(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        make_person(f"u{number}")
+
+
+def more_groups(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        make_group(f"g{number}")
+
+
+def more_robots(cast: Cast, numbers: range) -> None:
+    at = now()
+    for number in numbers:
+        Robot.objects.create(
+            project=cast.project,
+            name=f"r{number}",
+            secret_hash=f"{number:032d}".encode(),
+            permissions={"secret": ["repository:pull"]},
+            created_at=at,
+            updated_at=at,
+        )
+
+
+def more_tokens(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        PersonalToken.objects.create(
+            user=cast.users["owner"],
+            name=f"t{number}",
+            secret_hash=f"{number:032d}".encode(),
+            created_at=now(),
+        )
+
+
+def more_entries(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        AuditEntry.objects.create(
+            recorded_at=now(),
+            action="tag.created",
+            outcome="success",
+            actor_kind="user",
+            actor_label="x",
+            project_id=cast.project.pk,
+            target_kind="tag",
+            target_label=str(number),
+        )
+
+
+APP = "/projects/secret/repositories/app"
+
+# Two statements are the login, one the caller's grants where a role decides; the rest
+# counts the rows, reads the page, and reads what belongs to its rows, all rows at once.
+CASES: list[tuple[str, str, More, int]] = [
+    ("guest", "/projects", more_projects, 6),
+    ("guest", "/projects/secret/repositories", more_repositories, 7),
+    ("guest", "/repositories", more_repositories, 6),
+    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 10),
+    ("guest", f"{APP}/artifacts/first/tags", more_tags, 8),
+    ("guest", f"{APP}/tags/latest/history", more_history, 6),
+    ("guest", "/projects/secret/members", more_members, 6),
+    ("admin", "/users", more_users, 4),
+    ("admin", "/usergroups", more_groups, 4),
+    ("guest", "/robots?q=Level%3Dproject,ProjectID%3D{project}", more_robots, 6),
+    ("owner", "/users/current/tokens", more_tokens, 5),
+    ("owner", "/projects/secret/auditlog-exts", more_entries, 6),
+    ("owner", "/auditlog-exts", more_entries, 5),
+]
+
+
+@pytest.mark.parametrize(
+    ("actor", "path", "more", "expected"), CASES, ids=[case[1] for case in CASES]
+)
+def test_statements(cast: Cast, actor: str, path: str, more: More, expected: int) -> None:
+    path = path.replace("{project}", str(cast.project.pk))
+    path += ("&" if "?" in path else "?") + "page_size=100"
+    more(cast, range(10))
+    cast[actor].get(path)
+    counts = []
+    for numbers, least in ((range(0), 10), (range(10, 100), 100)):
+        more(cast, numbers)
+        with CaptureQueriesContext(connection) as statements:
+            assert len(rows_of(cast[actor].get(path))) >= least
+        counts.append(len(statements))
+    assert counts == [expected, expected]
+
+
+def _digest(number: int) -> bytes:
+    return Digest.of(str(number).encode()).to_bytes()
+
+
+def _manifest(
+    repository: Repository,
+    number: int,
+    *,
+    media_type: str = OCI_IMAGE_MANIFEST,
+    subject: bytes | None = None,
+) -> Manifest:
+    at = now()
+    return Manifest.objects.create(
+        repository=repository,
+        digest=_digest(number),
+        media_type=media_type,
+        config_media_type=OCI_IMAGE_CONFIG,
+        size_bytes=2,
+        payload=b"{}",
+        subject=subject,
+        total_bytes=2,
+        pushed_at=at,
+        touched_at=at,
+    )
+
+
+def _tag(manifest: Manifest, name: str) -> None:
+    Tag.objects.create(
+        repository=manifest.repository,
+        name=name,
+        manifest=manifest,
+        digest=manifest.digest,
+        started_at=now(),
+    )
