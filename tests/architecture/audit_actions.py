@@ -38,11 +38,12 @@ def recorded_actions() -> tuple[Recorded, ...]:
         found
         for module in written_modules()
         if not module.name.startswith(SKIPPED) and "audit" in module.text
-        for found in _actions_of(module)
+        for found in actions_of(module)
     )
 
 
-def _actions_of(module: Module) -> Iterator[Recorded]:
+def actions_of(module: Module) -> Iterator[Recorded]:
+    """Yield the actions that one module names. Raises Unreadable."""
     recorders = _recorders(module)
     constants = _constants(module)
     for function, call in _calls(module):

@@ -28,12 +28,12 @@ def test_the_environment_is_read_in_one_place() -> None:
     readers = {
         module.relative
         for module in written_modules()
-        if any(_touches_environment(node) for node in ast.walk(module.tree))
+        if any(touches_environment(node) for node in ast.walk(module.tree))
     }
     assert readers == {ENVIRONMENT_READER}
 
 
-def _touches_environment(node: ast.AST) -> bool:
+def touches_environment(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         is_os = isinstance(node.value, ast.Name) and node.value.id == "os"
         return is_os and node.attr in ENVIRONMENT_NAMES
@@ -59,7 +59,7 @@ def test_broad_handlers_are_the_known_ones() -> None:
         module.relative
         for module in written_modules()
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.ExceptHandler) and _is_broad(node)
+        if isinstance(node, ast.ExceptHandler) and is_broad(node)
     )
     assert found == {path: count for path, (count, _reason) in BROAD_HANDLERS.items()}
 
@@ -69,7 +69,7 @@ def test_broad_handlers_of_everything_raise_on() -> None:
     seen = 0
     for module in written_modules():
         for node in ast.walk(module.tree):
-            if not isinstance(node, ast.ExceptHandler) or not _catches_everything(node):
+            if not isinstance(node, ast.ExceptHandler) or not catches_everything(node):
                 continue
             seen += 1
             last = node.body[-1]
@@ -78,11 +78,13 @@ def test_broad_handlers_of_everything_raise_on() -> None:
     assert seen >= 1
 
 
-def _catches_everything(handler: ast.ExceptHandler) -> bool:
+def catches_everything(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
     return isinstance(handler.type, ast.Name) and handler.type.id == "BaseException"
 
 
-def _is_broad(handler: ast.ExceptHandler) -> bool:
+def is_broad(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]

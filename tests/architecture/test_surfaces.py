@@ -92,6 +92,8 @@ def test_every_route_of_the_management_api_is_called_by_some_test() -> None:
 def _with_constants(path: Path) -> str:
     """Return the text of a test file with its constant paths put where they are used."""
     text = path.read_text(encoding="utf-8")
-    for name, value in re.findall(r'(?m)^([A-Z_]+) = f?"([^"]+)"$', text):
+    constants = re.findall(r'(?m)^([A-Z_]+) = f?"([^"]+)"$', text)
+    for name, value in reversed(constants):
+        # A later constant may be made of earlier ones, so it is replaced first.
         text = text.replace(f"{{{name}}}", value)
     return text

@@ -1,6 +1,7 @@
 """Every write says who did it."""
 
 import ast
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,14 +24,19 @@ WITHOUT_ACTOR = {
 
 
 def durable_writes() -> dict[str, ast.FunctionDef]:
-    found: dict[str, ast.FunctionDef] = {}
-    for module in written_modules():
-        for node in module.tree.body:
-            if isinstance(node, ast.FunctionDef) and _is_durable(node):
-                found[f"{module.name}.{node.name}"] = node
-        for alias, function in _wrapped(module):
-            found[f"{module.name}.{alias}"] = function
-    return found
+    return {
+        name: function
+        for module in written_modules()
+        for name, function in durable_writes_of(module)
+    }
+
+
+def durable_writes_of(module: Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in module.tree.body:
+        if isinstance(node, ast.FunctionDef) and _is_durable(node):
+            yield f"{module.name}.{node.name}", node
+    for alias, function in _wrapped(module):
+        yield f"{module.name}.{alias}", function
 
 
 def _is_durable(function: ast.FunctionDef) -> bool:
