@@ -20,12 +20,14 @@ from core.rbac.types import Actor
 FOLD_LIMIT = 5_000
 """How many records one transaction folds."""
 
-# Other writers lock repositories before manifests before tags, each by key; so does this,
-# with the weakest locks that do.
+# One fold at a time, and its locks in the order of all other writers (see
+# ``core.artifacts.services``): repositories, manifests, tags by name, repositories again. Only
+# pushes hold several tags at once, so only these are locked one by one before the update.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('core.artifacts.pulls', 0))"
+
 _TAKE = """
 DELETE FROM artifacts_pullrecord
- WHERE id IN (SELECT id FROM artifacts_pullrecord
-               WHERE pulled_at <= %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+ WHERE id IN (SELECT id FROM artifacts_pullrecord WHERE pulled_at <= %s ORDER BY id LIMIT %s)
 RETURNING repository_id, manifest_id, tag_name, pulled_at
 """
 
@@ -34,38 +36,33 @@ SELECT id FROM artifacts_repository WHERE id = ANY(%s::bigint[]) ORDER BY id FOR
 """
 
 _FOLD_MANIFESTS = """
-WITH pulled AS (
-    SELECT m.id, latest.at
-      FROM unnest(%s::bigint[], %s::timestamptz[]) AS latest(id, at)
-      JOIN artifacts_manifest m ON m.id = latest.id
-     ORDER BY m.id FOR NO KEY UPDATE OF m)
 UPDATE artifacts_manifest AS manifest
-   SET last_pulled_at = greatest(manifest.last_pulled_at, pulled.at)
-  FROM pulled WHERE manifest.id = pulled.id
+   SET last_pulled_at = greatest(manifest.last_pulled_at, latest.at)
+  FROM unnest(%s::bigint[], %s::timestamptz[]) AS latest(id, at)
+ WHERE manifest.id = latest.id
+"""
+
+_LOCK_TAGS = """
+SELECT tag.id, latest.at
+  FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS latest(repository_id, name, at)
+  JOIN artifacts_tag tag
+    ON tag.repository_id = latest.repository_id AND tag.name = latest.name
+   AND tag.ended_at IS NULL
+ ORDER BY tag.repository_id, tag.name FOR NO KEY UPDATE OF tag
 """
 
 _FOLD_TAGS = """
-WITH pulled AS (
-    SELECT t.id, latest.at
-      FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS latest(repository_id, name, at)
-      JOIN artifacts_tag t
-        ON t.repository_id = latest.repository_id AND t.name = latest.name
-       AND t.ended_at IS NULL
-     ORDER BY t.repository_id, t.name FOR NO KEY UPDATE OF t)
 UPDATE artifacts_tag AS tag
-   SET last_pulled_at = greatest(tag.last_pulled_at, pulled.at)
-  FROM pulled WHERE tag.id = pulled.id
+   SET last_pulled_at = greatest(tag.last_pulled_at, latest.at)
+  FROM unnest(%s::bigint[], %s::timestamptz[]) AS latest(id, at)
+ WHERE tag.id = latest.id
 """
 
 _FOLD_REPOSITORIES = """
-WITH pulled AS (
-    SELECT r.id, counted.pulls
-      FROM unnest(%s::bigint[], %s::bigint[]) AS counted(id, pulls)
-      JOIN artifacts_repository r ON r.id = counted.id
-     ORDER BY r.id FOR NO KEY UPDATE OF r)
 UPDATE artifacts_repository AS repository
-   SET pull_count = repository.pull_count + pulled.pulls
-  FROM pulled WHERE repository.id = pulled.id
+   SET pull_count = repository.pull_count + counted.pulls
+  FROM unnest(%s::bigint[], %s::bigint[]) AS counted(id, pulls)
+ WHERE repository.id = counted.id
 """
 
 
@@ -129,6 +126,7 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
 
     A pull is counted exactly once: its record goes in the transaction that counts it.
     """
+    raw.fetch_one(_ALONE)
     records = raw.fetch_all(_TAKE, (now, limit))
     if not records:
         return 0
@@ -143,9 +141,8 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
             tags[tag] = max(pulled_at, tags.get(tag, pulled_at))
     raw.fetch_all(_SHARE_REPOSITORIES, (sorted(counts),))
     raw.execute(_FOLD_MANIFESTS, (list(manifests), list(manifests.values())))
-    raw.execute(
-        _FOLD_TAGS,
-        ([key[0] for key in tags], [key[1] for key in tags], list(tags.values())),
-    )
+    tag_keys = ([key[0] for key in tags], [key[1] for key in tags], list(tags.values()))
+    locked = raw.fetch_all(_LOCK_TAGS, tag_keys)
+    raw.execute(_FOLD_TAGS, ([row[0] for row in locked], [row[1] for row in locked]))
     raw.execute(_FOLD_REPOSITORIES, (list(counts), list(counts.values())))
     return len(records)

@@ -4,6 +4,9 @@
 as blobs of a repository, mounts, deletes, leases. ``manifests``: pushes and deletes. ``tags``:
 tags without a push. ``history``: the rows of tags, which the three share.
 
-Order of locks, the same everywhere so that nobody waits in a ring: repository (KEY SHARE),
-blobs by id, child manifests by id, the manifest itself, tags by name, repository (update).
+Locks, taken in this order everywhere so that nobody waits in a ring. First the repository's
+row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side by side; FOR
+UPDATE for deletes of content, which run alone in their repository. Then blobs and links by
+blob id, manifests by id (a child is older than its index), tags by name, and at the very end
+the update of the repository's row.
 """

@@ -11,7 +11,7 @@ from core.artifacts.errors import BlobUnknown, ContentInUse, OutcomeUncertain
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services.repositories import (
     obtain_repository_locked,
-    share_repository_locked,
+    reserve_repository_locked,
 )
 from core.artifacts.types import PendingWrite, StoredBlob
 from core.audit import services as audit
@@ -210,11 +210,10 @@ def delete_blob(repository_name: str, digest: Digest, *, actor: Actor) -> None:
     Raises NameUnknown, BlobUnknown, and ContentInUse while a manifest of the repository
     names it.
     """
-    repository_id, project_id = share_repository_locked(repository_name)
+    repository_id, project_id = reserve_repository_locked(repository_name)
     link = raw.fetch_one(_LOCK_LINK, (repository_id, digest.to_bytes()))
     if link is None:
         raise BlobUnknown
-    # Pushes hold the link while they refer to the blob, so nobody begins to from here on.
     user = raw.fetch_one(_FIND_USER_OF_BLOB, (link[1], repository_id))
     if user is not None:
         manifest = Digest.from_bytes(bytes(user[0]))

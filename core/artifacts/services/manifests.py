@@ -14,7 +14,7 @@ from core.artifacts.services import history
 from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
     obtain_repository_locked,
-    share_repository_locked,
+    reserve_repository_locked,
     touch_repository_locked,
 )
 from core.artifacts.types import PendingWrite, PushedManifest
@@ -78,22 +78,14 @@ SELECT m.digest
 
 # Being no longer referred to starts the clock for blobs and children alike.
 _LEASE_BLOBS = """
-WITH freed AS (
-    SELECT id FROM artifacts_repositoryblob
-     WHERE repository_id = %s AND blob_id IN (
-           SELECT blob_id FROM artifacts_manifestreference WHERE parent_id = %s)
-     ORDER BY id FOR NO KEY UPDATE)
-UPDATE artifacts_repositoryblob AS link SET leased_until = greatest(leased_until, %s)
-  FROM freed WHERE link.id = freed.id
+UPDATE artifacts_repositoryblob SET leased_until = greatest(leased_until, %s)
+ WHERE repository_id = %s AND blob_id IN (
+       SELECT blob_id FROM artifacts_manifestreference WHERE parent_id = %s)
 """
 
 _TOUCH_CHILDREN = """
-WITH freed AS (
-    SELECT id FROM artifacts_manifest
-     WHERE id IN (SELECT child_id FROM artifacts_manifestreference WHERE parent_id = %s)
-     ORDER BY id FOR NO KEY UPDATE)
-UPDATE artifacts_manifest AS child SET touched_at = greatest(touched_at, %s)
-  FROM freed WHERE child.id = freed.id
+UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s)
+ WHERE id IN (SELECT child_id FROM artifacts_manifestreference WHERE parent_id = %s)
 """
 
 
@@ -355,12 +347,11 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
     Manifests about it stay. Raises NameUnknown, ManifestUnknown, and ContentInUse while an
     index of the repository lists it.
     """
-    repository_id, project_id = share_repository_locked(repository_name)
+    repository_id, project_id = reserve_repository_locked(repository_name)
     found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
     if found is None:
         raise ManifestUnknown
     manifest_id = int(found[0])
-    # Pushes of an index hold their children's rows, so no parent can appear from here on.
     parent = raw.fetch_one(_FIND_PARENT, (manifest_id,))
     if parent is not None:
         raise ContentInUse(f"The manifest is referenced by index {_digest(parent[0])}.")
@@ -380,7 +371,8 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
         )
     )
     history.end_tags(tags, ended_by=actor.label, now=now)
-    _remove_manifest_locked(repository_id, manifest_id, now)
+    raw.execute("DELETE FROM artifacts_manifestreference WHERE parent_id = %s", (manifest_id,))
+    raw.execute("DELETE FROM artifacts_manifest WHERE id = %s", (manifest_id,))
     project_name = repository_name.partition("/")[0]
     audit.record(
         "artifact.deleted",
@@ -401,8 +393,8 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
 
 def _remove_manifest_locked(repository_id: int, manifest_id: int, now: datetime) -> None:
     leased_until = now + rules.LEASE_AFTER_DELETE
-    raw.execute(_LEASE_BLOBS, (repository_id, manifest_id, leased_until))
-    raw.execute(_TOUCH_CHILDREN, (manifest_id, now))
+    raw.execute(_LEASE_BLOBS, (leased_until, repository_id, manifest_id))
+    raw.execute(_TOUCH_CHILDREN, (now, manifest_id))
     raw.execute("DELETE FROM artifacts_manifestreference WHERE parent_id = %s", (manifest_id,))
     raw.execute("DELETE FROM artifacts_manifest WHERE id = %s", (manifest_id,))
 

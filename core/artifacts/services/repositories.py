@@ -74,6 +74,20 @@ def share_repository_locked(name: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def reserve_repository_locked(name: str) -> tuple[int, int]:
+    """Return (id, project id), with every other write into the repository held off.
+
+    For deletes of content: a push holds many rows at once, and so does a delete; they take
+    turns instead of waiting for each other in a ring. Raises NameUnknown.
+    """
+    row = raw.fetch_one(
+        "SELECT id, project_id FROM artifacts_repository WHERE name = %s FOR UPDATE", (name,)
+    )
+    if row is None:
+        raise NameUnknown
+    return int(row[0]), int(row[1])
+
+
 def touch_repository_locked(repository_id: int, now: datetime) -> None:
     """Note that content changed. The last statement of a write: it holds up other writers."""
     raw.execute(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError
@@ -10,7 +11,6 @@ from core.artifacts import queries
 from core.artifacts.errors import BlobUnknown, ContentInUse, NameUnknown, OutcomeUncertain
 from core.artifacts.models import Repository, RepositoryBlob
 from core.artifacts.rules import LEASE
-from core.artifacts.services import blobs as services
 from core.artifacts.services.blobs import (
     delete_blob,
     find_committed_upload,
@@ -20,9 +20,10 @@ from core.artifacts.services.blobs import (
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.types import StoredBlob
 from core.audit.models import AuditEntry
+from core.blobs import claims
 from core.blobs.errors import UploadUnknown
 from core.blobs.models import Blob, Upload
-from core.blobs.services import sweep_uploads
+from core.blobs.services import find_upload, sweep_uploads
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.projects.models import Project
@@ -142,7 +143,7 @@ def test_a_broken_commit_leaves_everything_for_another_try(
     def lose_connection(*_: object, **__: object) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(services.audit, "record", lose_connection)
+    monkeypatch.setattr(claims, "mark_committed_locked", lose_connection)
     with pytest.raises(OutcomeUncertain):
         finish(upload, CONTENT, b"content")
     monkeypatch.undo()
@@ -202,13 +203,13 @@ def test_a_process_killed_while_closing_loses_nothing_acknowledged(
     assert stored_files() == [f"blob {found.storage_key}"]
 
 
-def close_again(upload_id: object, owner: str) -> None:
+def close_again(upload_id: UUID, owner: str) -> None:
     """Do what a client does after the server came back: ask for the offset, send the rest."""
     upload = Upload.objects.get(pk=upload_id)
     if upload.committed_digest is not None:
         assert find_committed_upload(upload.pk, upload.repository_name, owner, CONTENT)
         return
-    facts = services.find_upload(upload.pk, repository_name="team/app", owner=owner)
+    facts = find_upload(upload.pk, repository_name="team/app", owner=owner)
     assert facts is not None
     assert facts.size_bytes in {3, 7}
     finish(facts, CONTENT, b"content"[facts.size_bytes :])

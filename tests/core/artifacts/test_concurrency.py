@@ -1,0 +1,359 @@
+"""Races between real connections."""
+
+import json
+from itertools import pairwise
+from threading import Event, Thread
+
+import pytest
+from django.db import connection, transaction
+
+from core.artifacts import queries
+from core.artifacts.errors import (
+    BlobUnknown,
+    ContentInUse,
+    ManifestBlobUnknown,
+    ManifestUnknown,
+    NameUnknown,
+    PreconditionFailed,
+    TagExists,
+)
+from core.artifacts.models import (
+    Manifest,
+    ManifestReference,
+    PullRecord,
+    Repository,
+    RepositoryBlob,
+    Tag,
+)
+from core.artifacts.pulls import fold_pull_records
+from core.artifacts.services.blobs import delete_blob, find_committed_upload, mount_blob
+from core.artifacts.services.manifests import delete_manifest
+from core.artifacts.services.repositories import delete_repository
+from core.artifacts.services.tags import create_tag, delete_tag
+from core.artifacts.types import PushedManifest, StoredBlob
+from core.blobs.errors import UploadTaken, UploadUnknown
+from core.blobs.models import Blob, Upload
+from core.common.clock import now
+from core.oci.digest import Digest
+from core.projects.models import Project
+from core.storage.selection import default_driver
+from tests.factories.artifacts import (
+    PUSHER,
+    VIEWER,
+    at_once,
+    finish,
+    image_document,
+    index_document,
+    make_blob,
+    make_image,
+    make_upload,
+    push,
+    stored_files,
+    write_chunk,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONTENT = Digest.of(b"content")
+CHILD = image_document(b"{}", [b"layer"])
+
+
+def all_are(results: list[object], *kinds: type) -> bool:
+    return all(isinstance(result, kinds) for result in results)
+
+
+def numbered(number: int) -> bytes:
+    """Return one of many different manifests that need no content."""
+    document = json.loads(index_document())
+    document["annotations"] = {"number": str(number)}
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("repositories", [1, 50])
+def test_fifty_uploads_of_one_blob_leave_one_object(project: Project, repositories: int) -> None:
+    uploads = [make_upload(project, f"app-{number % repositories}") for number in range(50)]
+    for upload in uploads:
+        write_chunk(upload, b"content")
+    results = at_once(50, lambda number: finish(uploads[number], CONTENT))
+    assert all_are(results, StoredBlob)
+    blob = Blob.objects.get()
+    assert stored_files() == [f"blob {blob.storage_key}"]
+    assert RepositoryBlob.objects.count() == Repository.objects.count() == repositories
+
+
+def test_uploads_racing_to_heal_a_missing_object_leave_one(project: Project) -> None:
+    lost = make_blob(project, b"content")
+    default_driver().delete(lost.storage_key)
+    uploads = [make_upload(project) for _ in range(10)]
+    results = at_once(10, lambda number: finish(uploads[number], CONTENT, b"content"))
+    assert all_are(results, StoredBlob)
+    blob = Blob.objects.get()
+    assert blob.pk == lost.id
+    assert stored_files() == [f"blob {blob.storage_key}"]
+
+
+def test_two_closing_requests_of_one_upload_make_one_commit(project: Project) -> None:
+    for number in range(5):
+        content = b"content %d" % number
+        upload, digest = make_upload(project), Digest.of(content)
+        write_chunk(upload, content)
+        results = at_once(2, lambda _, u=upload, d=digest: finish(u, d))  # type: ignore[misc]
+        assert sum(isinstance(result, StoredBlob) for result in results) == 1
+        assert all_are(results, StoredBlob, UploadUnknown, UploadTaken)
+        assert find_committed_upload(upload.id, upload.repository_name, upload.owner, digest)
+
+
+def test_fifty_pushes_to_one_tag_all_stand_in_its_history(project: Project) -> None:
+    results = at_once(50, lambda number: push(project, numbered(number), "latest"))
+    assert all_are(results, PushedManifest)
+    history = list(Tag.objects.order_by("id"))
+    assert len(history) == 50
+    assert [tag.ended_at is None for tag in history] == [False] * 49 + [True]
+    assert all(before.ended_at == after.started_at for before, after in pairwise(history))
+    assert {bytes(tag.digest) for tag in history} == {
+        result.digest.to_bytes() for result in results if isinstance(result, PushedManifest)
+    }
+
+
+def test_overlapping_tag_lists_do_not_deadlock(project: Project) -> None:
+    lists = [["a", "b", "c"], ["c", "b", "a"], ["b", "a"], ["c", "a"]]
+    for round_number in range(4):
+        results = at_once(
+            8,
+            lambda number, r=round_number: push(  # type: ignore[misc]
+                project, numbered(100 * r + number), extra_tags=lists[number % 4]
+            ),
+        )
+        assert all_are(results, PushedManifest)
+    assert Tag.objects.filter(ended_at=None).count() == 3
+
+
+def test_parallel_first_pushes_make_one_repository(project: Project) -> None:
+    results = at_once(20, lambda number: push(project, numbered(number), path="new"))
+    assert all_are(results, PushedManifest)
+    assert Repository.objects.count() == 1
+    assert Manifest.objects.count() == 20
+
+
+def test_parallel_pushes_of_one_manifest_make_one_row(project: Project) -> None:
+    make_blob(project, b"{}")
+    results = at_once(20, lambda number: push(project, image_document(), f"t{number % 3}"))
+    assert all_are(results, PushedManifest)
+    assert [r.created for r in results if isinstance(r, PushedManifest)].count(True) == 1
+    assert ManifestReference.objects.count() == 1
+    assert Tag.objects.count() == 3
+
+
+def test_of_many_guarded_pushes_one_wins(project: Project) -> None:
+    results = at_once(10, lambda number: push(project, numbered(number), "v1", if_none_match="*"))
+    assert sum(isinstance(result, PushedManifest) for result in results) == 1
+    assert sum(isinstance(result, PreconditionFailed) for result in results) == 9
+    assert Manifest.objects.count() == 1
+
+
+def test_deleting_a_tag_while_it_is_pushed(project: Project) -> None:
+    push(project, numbered(0), "v1")
+
+    def work(number: int) -> object:
+        if number % 2:
+            return delete_tag("team/app", "v1", actor=PUSHER)
+        return push(project, numbered(number), "v1")
+
+    for _ in range(5):
+        results = at_once(8, work)
+        assert all_are(results, PushedManifest, ManifestUnknown, type(None))
+        live = Tag.objects.filter(ended_at=None)
+        assert live.count() <= 1
+        assert all(tag.manifest_id is not None for tag in live)
+
+
+def test_deleting_a_manifest_while_its_tags_move(project: Project) -> None:
+    def work(number: int) -> object:
+        if number % 3 == 0:
+            return delete_manifest("team/app", Digest.of(numbered(1)), actor=PUSHER)
+        return push(project, numbered(number % 3), extra_tags=["a", "b"])
+
+    push(project, numbered(1), extra_tags=["a", "b"])
+    for _ in range(5):
+        results = at_once(9, work)
+        assert all_are(results, PushedManifest, ManifestUnknown, type(None))
+        dangling = Tag.objects.filter(ended_at=None).exclude(
+            manifest_id__in=Manifest.objects.values("id")
+        )
+        assert not dangling.exists()
+
+
+def test_deleting_a_child_while_its_index_is_pushed(project: Project) -> None:
+    for round_number in range(6):
+        path = f"app-{round_number}"
+        make_image(project, path=path)
+
+        def work(number: int, path: str = path) -> object:
+            if number:
+                return push(project, index_document(CHILD), "all", path)
+            return delete_manifest(f"team/{path}", Digest.of(CHILD), actor=PUSHER)
+
+        deleted, pushed = at_once(2, work)
+        if deleted is None:
+            assert isinstance(pushed, ManifestBlobUnknown)
+        else:
+            assert isinstance(deleted, ContentInUse)
+            assert isinstance(pushed, PushedManifest)
+
+
+def test_deleting_a_blob_while_a_manifest_names_it(project: Project) -> None:
+    for round_number in range(6):
+        path = f"app-{round_number}"
+        make_blob(project, b"{}", path)
+
+        def work(number: int, path: str = path) -> object:
+            if number:
+                return push(project, image_document(), "v1", path)
+            return delete_blob(f"team/{path}", Digest.of(b"{}"), actor=PUSHER)
+
+        deleted, pushed = at_once(2, work)
+        if deleted is None:
+            assert isinstance(pushed, ManifestBlobUnknown)
+        else:
+            assert isinstance(deleted, ContentInUse)
+            assert isinstance(pushed, PushedManifest)
+            assert queries.find_blob(f"team/{path}", Digest.of(b"{}"), VIEWER).blob is not None
+
+
+def test_a_push_holds_its_blob_until_it_commits(project: Project) -> None:
+    """Both orders of the race, step by step rather than by luck."""
+    blob = make_blob(project, b"{}")
+    outcome: list[object] = []
+    held, may_commit = Event(), Event()
+
+    def pause_with_lock() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM artifacts_repositoryblob WHERE blob_id = %s FOR KEY SHARE",
+                [blob.id],
+            )
+            held.set()
+            may_commit.wait(10)
+        connection.close()
+
+    def delete() -> None:
+        outcome.append(at_once(1, lambda _: delete_blob("team/app", blob.digest, actor=PUSHER))[0])
+
+    holder, deleter = Thread(target=pause_with_lock), Thread(target=delete)
+    holder.start()
+    assert held.wait(10)
+    deleter.start()
+    deleter.join(0.5)
+    assert outcome == []
+    may_commit.set()
+    holder.join(10)
+    deleter.join(10)
+    assert outcome == [None]
+    assert not RepositoryBlob.objects.exists()
+
+
+def test_deleting_a_repository_while_it_is_pushed_to(project: Project) -> None:
+    for _ in range(5):
+        make_image(project, "v1")
+        uploads = [make_upload(project) for _ in range(2)]
+
+        def work(number: int, uploads: list[object] = uploads) -> object:  # type: ignore[assignment]
+            if number == 0:
+                return delete_repository("team/app", actor=PUSHER)
+            if number < 3:
+                return finish(uploads[number - 1], CONTENT, b"content")  # type: ignore[arg-type]
+            if number < 5:
+                return mount(project, "team/app")
+            return push(project, image_document(b"{}", [b"layer"]), f"t{number}")
+
+        results = at_once(8, work)
+        assert all_are(
+            results,
+            PushedManifest,
+            StoredBlob,
+            ManifestBlobUnknown,
+            NameUnknown,
+            UploadUnknown,
+            type(None),
+        )
+        assert_consistent()
+
+
+def mount(project: Project, target: str) -> StoredBlob | None:
+    return mount_blob(
+        Digest.of(b"{}"),
+        source="team/app",
+        target_name=target,
+        project_id=project.pk,
+        actor=PUSHER,
+        readable=lambda _: True,
+    )
+
+
+def assert_consistent() -> None:
+    """Every live tag has its manifest, and every manifest the content it names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM artifacts_tag t LEFT JOIN artifacts_manifest m"
+            " ON m.id = t.manifest_id WHERE t.ended_at IS NULL AND m.id IS NULL"
+        )
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+            "SELECT count(*) FROM artifacts_manifestreference f"
+            " JOIN artifacts_manifest m ON m.id = f.parent_id"
+            " LEFT JOIN artifacts_repositoryblob l"
+            " ON l.repository_id = m.repository_id AND l.blob_id = f.blob_id"
+            " WHERE f.blob_id IS NOT NULL AND l.id IS NULL"
+        )
+        assert cursor.fetchone() == (0,)
+
+
+def record_pulls() -> None:
+    repository = Repository.objects.get()
+    PullRecord.objects.bulk_create(
+        PullRecord(repository_id=repository.pk, manifest_id=manifest, tag_name=tag, pulled_at=now())
+        for manifest in Manifest.objects.values_list("id", flat=True)
+        for tag in ("v1", "v2", "v3")
+    )
+
+
+def test_everything_at_once_ends_without_deadlock(project: Project) -> None:
+    make_image(project, "v1")
+    index = index_document(CHILD)
+
+    def work(number: int) -> object:
+        match number % 8:
+            case 0:
+                return push(project, CHILD, extra_tags=["v1", "v2"])
+            case 1:
+                return push(project, index, "v2")
+            case 2:
+                return delete_manifest("team/app", Digest.of(index), actor=PUSHER)
+            case 3:
+                return delete_manifest("team/app", Digest.of(CHILD), actor=PUSHER)
+            case 4:
+                return delete_tag("team/app", "v1", actor=PUSHER)
+            case 5:
+                return create_tag("team/app", Digest.of(CHILD), "v3", actor=PUSHER)
+            case 6:
+                return fold_pull_records(now())
+            case _:
+                return make_blob(project, b"layer")
+
+    for _ in range(6):
+        record_pulls()
+        results = at_once(16, work)
+        assert all_are(
+            results,
+            PushedManifest,
+            StoredBlob,
+            BlobUnknown,
+            ContentInUse,
+            ManifestBlobUnknown,
+            ManifestUnknown,
+            TagExists,
+            int,
+            type(None),
+        ), results
+        assert_consistent()
+    assert not Upload.objects.filter(committed_digest=None).exists()

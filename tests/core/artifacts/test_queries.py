@@ -1,0 +1,232 @@
+"""The hot reads: what they find, in how many statements, and by which indexes."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from core.artifacts import queries
+from core.artifacts.types import ReadableRepositories, Viewer
+from core.common.clock import now
+from core.oci.digest import Digest
+from core.projects.models import Project
+from core.users.models import Revocation
+from tests.factories.artifacts import (
+    VIEWER,
+    image_document,
+    index_document,
+    make_blob,
+    make_image,
+    push,
+)
+from tests.factories.projects import make_project, make_repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ABSENT = Digest.of(b"absent")
+
+
+def plan_nodes(plan: dict[str, object]) -> list[dict[str, object]]:
+    children = plan.get("Plans", [])
+    assert isinstance(children, list)
+    return [plan, *(node for child in children for node in plan_nodes(child))]
+
+
+def sequential_scans(sql: str) -> list[object]:
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + sql)
+        (found,) = cursor.fetchone()
+    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return [
+        node["Relation Name"]
+        for node in plan_nodes(plan)
+        if node["Node Type"] in {"Seq Scan", "Parallel Seq Scan"}
+    ]
+
+
+READS: dict[str, Callable[[int], object]] = {
+    "target": lambda _: queries.find_target("team/app", VIEWER),
+    "manifest by tag": lambda _: queries.find_manifest("team/app", "v1", VIEWER),
+    "manifest by digest": lambda _: queries.find_manifest("team/app", ABSENT, VIEWER),
+    "head by tag": lambda _: queries.head_manifest("team/app", "v1", VIEWER),
+    "head by digest": lambda _: queries.head_manifest("team/app", ABSENT, VIEWER),
+    "blob": lambda _: queries.find_blob("team/app", Digest.of(b"{}"), VIEWER),
+    "tags": lambda repository_id: queries.list_tags(repository_id, "t5", 100),
+    "referrers": lambda repository_id: queries.list_referrers(
+        repository_id, Digest.of(b"subject"), None, 0, 100
+    ),
+    "all repositories": lambda _: queries.list_repositories(
+        ReadableRepositories(everything=True), "many-1/", 100
+    ),
+    "mount sources": lambda _: queries.find_mount_sources(
+        Digest.of(b"{}"), target_name="team/target", project_id=1, limit=50
+    ),
+}
+
+FILL = """
+INSERT INTO projects_project (name, is_public, owner_name, created_at, updated_at)
+SELECT 'many-' || n, false, '', now(), now() FROM generate_series(1, 5000) n;
+INSERT INTO artifacts_repository
+       (project_id, name, description, pull_count, created_at, updated_at)
+SELECT id, name || '/app', '', 0, now(), now() FROM projects_project WHERE name LIKE 'many-%';
+INSERT INTO users_revocation (subject, revoked_at)
+SELECT 'robot:' || n, now() FROM generate_series(1, 5000) n;
+INSERT INTO blobs_blob (digest, size_bytes, storage_key, created_at)
+SELECT '\\x01'::bytea || sha256(n::text::bytea), n, 'many-' || n, now()
+  FROM generate_series(1, 5000) n;
+INSERT INTO artifacts_repositoryblob (repository_id, blob_id, leased_until, pushed_by)
+SELECT r.id, b.id, now(), '' FROM
+       (SELECT id, row_number() OVER (ORDER BY id) n FROM artifacts_repository) r
+  JOIN (SELECT id, row_number() OVER (ORDER BY id) n FROM blobs_blob) b
+    ON b.n BETWEEN r.n AND r.n + 2 WHERE b.id NOT IN
+       (SELECT blob_id FROM artifacts_repositoryblob);
+INSERT INTO artifacts_manifest
+       (repository_id, digest, media_type, size_bytes, payload, subject, annotations,
+        total_bytes, pushed_at, pushed_by, touched_at)
+SELECT r.id, '\\x01'::bytea || sha256(n::text::bytea), 'm', 1, 'p',
+       CASE WHEN n = 1 THEN '\\x01'::bytea || sha256('s'::bytea) END, '{}', 1, now(), '', now()
+  FROM artifacts_repository r, generate_series(1, 2) n;
+INSERT INTO artifacts_tag
+       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by)
+SELECT repository_id, 't' || (id %% 10), id, digest, now(), '', ''
+  FROM artifacts_manifest WHERE subject IS NULL ON CONFLICT DO NOTHING;
+INSERT INTO artifacts_tag
+       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by)
+SELECT m.repository_id, 'x' || n, m.id, m.digest, now(), '', ''
+  FROM artifacts_manifest m, generate_series(1, 3000) n
+ WHERE m.id = (SELECT min(id) FROM artifacts_manifest);
+"""
+
+
+@pytest.fixture
+def crowd(project: Project) -> int:
+    """Tables with many rows, and the repository that the reads are about."""
+    pushed = make_image(project, "v1")
+    with connection.cursor() as cursor:
+        cursor.execute(FILL.replace("%%", "%"))
+        cursor.execute("ANALYZE")
+    return pushed.repository_id
+
+
+def test_every_hot_read_is_one_statement_without_a_sequential_scan(crowd: int) -> None:
+    for name, read in READS.items():
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            read(crowd)
+        assert len(captured) == 1, name
+        assert sequential_scans(captured[0]["sql"]) == [], name
+
+
+def test_a_lookup_tells_what_exists(project: Project) -> None:
+    image = make_image(project, "v1")
+    nowhere = queries.find_manifest("other/app", "v1", VIEWER)
+    assert (nowhere.project, nowhere.repository_id, nowhere.manifest) == (None, None, None)
+    assert nowhere.target("other/app").project_id is None
+    empty = queries.find_manifest("team/new", "v1", VIEWER)
+    assert empty.project is not None
+    assert (empty.project.id, empty.repository_id, empty.manifest) == (project.pk, None, None)
+    missing = queries.find_manifest("team/app", "v2", VIEWER)
+    assert (missing.repository_id, missing.manifest) == (image.repository_id, None)
+    target = queries.find_target("team/app", VIEWER).target("team/app")
+    assert (target.project_name, target.repository_id) == ("team", image.repository_id)
+
+
+def test_head_finds_the_same_without_the_payload(project: Project) -> None:
+    image = make_image(project, "v1")
+    for reference in ("v1", image.digest):
+        whole = queries.find_manifest("team/app", reference, VIEWER).manifest
+        head = queries.head_manifest("team/app", reference, VIEWER).manifest
+        assert whole is not None
+        assert head is not None
+        assert (head.digest, head.size_bytes) == (whole.digest, len(whole.payload))
+        assert head.payload == b""
+
+
+@pytest.mark.parametrize(("issued_before_seconds", "revoked"), [(1, True), (0, True), (-1, False)])
+def test_a_token_issued_before_the_revocation_is_revoked(
+    project: Project, issued_before_seconds: int, revoked: bool
+) -> None:
+    at = now()
+    Revocation.objects.create(subject="user:7", revoked_at=at)
+    viewer = Viewer("user:7", at - timedelta(seconds=issued_before_seconds))
+    assert queries.find_target("team/app", viewer).is_revoked is revoked
+    assert queries.find_blob("team/app", ABSENT, viewer).is_revoked is revoked
+    assert queries.head_manifest("gone/app", "v1", viewer).is_revoked is revoked
+    assert not queries.find_target("team/app", Viewer("user:7", None)).is_revoked
+    assert not queries.find_target("team/app", Viewer("user:8", viewer.issued_at)).is_revoked
+
+
+def test_tags_stand_in_byte_order_and_page_without_gaps(project: Project) -> None:
+    names = ["A", "B", "_", "a", "b", "1", "v1.10", "v1.9"]
+    make_image(project)
+    pushed = push(project, image_document(b"{}", [b"layer"]), extra_tags=names)
+    ordered = sorted(names, key=str.encode)
+    assert queries.list_tags(pushed.repository_id, "", 100) == ordered
+    assert queries.list_tags(pushed.repository_id, "", 3) == ordered[:3]
+    assert queries.list_tags(pushed.repository_id, ordered[2], 3) == ordered[3:6]
+    assert queries.list_tags(pushed.repository_id, "Aa", 1) == ["B"]
+    assert queries.list_tags(pushed.repository_id, "zzz", 5) == []
+    assert queries.list_tags(pushed.repository_id, "", 0) == []
+
+
+def test_repositories_are_listed_as_far_as_visible(project: Project) -> None:
+    public, private = make_project("public", is_public=True), make_project("private")
+    repositories = {
+        name: make_repository(owner, path)
+        for name, owner, path in (
+            ("public/a", public, "a"),
+            ("private/a", private, "a"),
+            ("private/b", private, "b"),
+            ("team/a", project, "a"),
+        )
+    }
+
+    def visible(**members: object) -> list[str]:
+        return queries.list_repositories(
+            ReadableRepositories(**members),  # type: ignore[arg-type]
+            "",
+            10,
+        )
+
+    assert visible() == ["public/a"]
+    assert visible(public=False) == []
+    assert visible(everything=True) == sorted(repositories)
+    assert visible(project_ids=frozenset({project.pk})) == ["public/a", "team/a"]
+    one = frozenset({repositories["private/b"].pk})
+    assert visible(repository_ids=one) == ["private/b", "public/a"]
+    assert queries.list_repositories(ReadableRepositories(everything=True), "private/a", 2) == [
+        "private/b",
+        "public/a",
+    ]
+
+
+def test_referrers_are_listed_by_their_type(project: Project) -> None:
+    subject = b"subject"
+    make_blob(project, b"{}")
+    signature = push(
+        project,
+        image_document(subject=subject, artifact_type="x/signature", annotations={"a": "ä"}),
+    )
+    plain = push(project, image_document(subject=subject))
+    index = json.loads(index_document())
+    index["subject"] = json.loads(image_document(subject=subject))["subject"]
+    listing = push(project, json.dumps(index).encode())
+    push(project, image_document(subject=b"another"))
+
+    def referrers(kind: str | None = None, after: int = 0, limit: int = 10) -> list[Digest]:
+        found = queries.list_referrers(plain.repository_id, Digest.of(subject), kind, after, limit)
+        return [item.digest for item in found]
+
+    assert referrers() == [signature.digest, plain.digest, listing.digest]
+    assert referrers("x/signature") == [signature.digest]
+    assert referrers("application/vnd.oci.image.config.v1+json") == [plain.digest]
+    assert referrers("x/none") == []
+    assert referrers(limit=2) == [signature.digest, plain.digest]
+    first, _, last = queries.list_referrers(plain.repository_id, Digest.of(subject), None, 0, 10)
+    assert (first.artifact_type, first.annotations) == ("x/signature", {"a": "ä"})
+    assert (last.artifact_type, last.annotations) == (None, {})
+    assert referrers(after=first.id) == [plain.digest, listing.digest]
