@@ -371,8 +371,7 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
         )
     )
     history.end_tags(tags, ended_by=actor.label, now=now)
-    raw.execute("DELETE FROM artifacts_manifestreference WHERE parent_id = %s", (manifest_id,))
-    raw.execute("DELETE FROM artifacts_manifest WHERE id = %s", (manifest_id,))
+    _remove_manifest_locked(repository_id, manifest_id, now)
     project_name = repository_name.partition("/")[0]
     audit.record(
         "artifact.deleted",

@@ -287,3 +287,12 @@ def test_deleting_a_manifest_leases_its_blobs_anew(project: Project) -> None:
     leases = RepositoryBlob.objects.values_list("leased_until", flat=True)
     assert len(leases) == 2
     assert all(lease >= before + LEASE_AFTER_DELETE for lease in leases)
+
+
+def test_deleting_an_index_starts_the_clock_of_its_children(project: Project) -> None:
+    child = make_image(project)
+    index = push(project, index_document(image_document(b"{}", [b"layer"])))
+    Manifest.objects.update(touched_at=now() - LEASE_AFTER_DELETE)
+    before = now()
+    delete_manifest("team/app", index.digest, actor=PUSHER)
+    assert Manifest.objects.get(pk=child.id).touched_at >= before
