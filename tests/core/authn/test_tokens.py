@@ -228,7 +228,11 @@ def test_a_refresh_token_keeps_the_limits_of_its_personal_token() -> None:
         services.redeem_refresh_token(secret, origin=ORIGIN)
 
 
-@pytest.mark.parametrize("secret", ["", "x", "rsd_ref_", new_secret("ref"), new_secret("pat")])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "x", "rsd_ref_", new_secret("ref"), new_secret("pat")],
+    ids=["empty", "short", "bare", "unknown", "of another kind"],
+)
 def test_made_up_refresh_tokens_are_refused(secret: str) -> None:
     with pytest.raises(InvalidCredentials):
         services.redeem_refresh_token(secret, origin=ORIGIN)

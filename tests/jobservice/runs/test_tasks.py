@@ -95,9 +95,7 @@ def test_second_delivery_of_a_message_does_nothing() -> None:
 @pytest.fixture
 def running_worker() -> Iterator[None]:
     """Run a Celery worker on the tests' Redis in a thread."""
-    with start_worker(
-        worker.app, pool="solo", perform_ping_check=False, loglevel="ERROR"
-    ):
+    with start_worker(worker.app, pool="solo", perform_ping_check=False, loglevel="ERROR"):
         yield
     connections.close_all()
 
@@ -115,9 +113,7 @@ def test_flushed_broker_delays_a_run_and_loses_none(
     with monkeypatch.context() as lost:
         lost.setattr(worker, "send", lambda run_id: None)
         run = services.submit("test.counting", actor=SYSTEM, arguments={"total": 2})
-    assert (
-        services.sweep(now=clock_now() + 2 * services.rules.SEND_AGAIN_AFTER).sent == 1
-    )
+    assert services.sweep(now=clock_now() + 2 * services.rules.SEND_AGAIN_AFTER).sent == 1
     assert _wait_until_finished(run.pk).status == "succeeded"
 
 

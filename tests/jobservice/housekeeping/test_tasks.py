@@ -1,0 +1,123 @@
+"""Housekeeping carried out as runs, on real rows and files."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from pytest_django.fixtures import Settings
+
+from core.artifacts import pulls
+from core.artifacts.queries import find_manifest
+from core.audit.buffer import BUFFER
+from core.authn.models import LoginFailure
+from core.blobs.models import Upload
+from core.common.clock import now as clock_now
+from core.rbac.types import Actor
+from jobservice.housekeeping.schedules import SCHEDULES
+from jobservice.runs import services
+from jobservice.runs.models import JobRun
+from jobservice.runs.scheduler import declared_schedules
+from jobservice.runs.tasks import carry_out
+from jobservice.worker import app as worker
+from jobservice.worker.kinds import find_work
+from tests.factories.artifacts import (
+    PUSHER,
+    VIEWER,
+    make_image,
+    make_upload,
+    storage_in,
+    stored_files,
+    write_chunk,
+)
+from tests.factories.projects import make_project
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _worker_without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "send", lambda run_id: None)
+    for module in settings.RUN_TASKS:
+        import_module(module)
+
+
+@pytest.fixture(autouse=True)
+def _storage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    changed: Settings = request.getfixturevalue("settings")
+    with storage_in(tmp_path / "storage", changed):
+        yield
+
+
+def carry_out_kind(kind: str) -> JobRun:
+    """Submit a run of the kind, carry it out and return its row."""
+    run = services.submit(kind, actor=Actor.system())
+    carry_out(run_id=str(run.pk))
+    run.refresh_from_db()
+    return run
+
+
+def test_every_schedule_names_work_that_exists() -> None:
+    assert declared_schedules() == SCHEDULES
+    assert all(find_work(schedule.kind) for schedule in SCHEDULES)
+
+
+def test_expired_uploads_go_with_their_bytes_and_others_stay() -> None:
+    project = make_project("library")
+    expired, current = make_upload(project), make_upload(project)
+    write_chunk(expired, b"forgotten")
+    write_chunk(current, b"in progress")
+    Upload.objects.filter(pk=expired.id).update(expires_at=clock_now() - timedelta(seconds=1))
+    run = carry_out_kind("housekeeping.expired_uploads")
+    assert (run.status, run.result) == ("succeeded", {"uploads_removed": 1, "strays_removed": 0})
+    assert list(Upload.objects.values_list("pk", flat=True)) == [current.id]
+    assert len(stored_files()) == 1
+
+
+def test_old_login_failures_are_forgotten() -> None:
+    for number, age in enumerate((timedelta(days=2), timedelta(seconds=5))):
+        LoginFailure.objects.create(
+            username="dana",
+            address="192.0.2.1",
+            attempt=bytes([number]) * 32,
+            failed_at=clock_now() - age,
+        )
+    run = carry_out_kind("housekeeping.expired_tokens")
+    assert run.status == "succeeded"
+    assert LoginFailure.objects.count() == 1
+
+
+def test_pulls_are_folded_into_counters() -> None:
+    project = make_project("library")
+    make_image(project, "v1")
+    found = find_manifest("library/app", "v1", VIEWER)
+    assert found.manifest is not None
+    assert found.repository_id is not None
+    for _ in range(3):
+        pulls.record_pull(
+            actor=PUSHER,
+            project_id=project.pk,
+            repository_id=found.repository_id,
+            repository_name="library/app",
+            manifest=found.manifest,
+            tag_name="v1",
+        )
+    BUFFER.flush()
+    run = carry_out_kind("housekeeping.pull_records")
+    assert (run.status, run.result) == ("succeeded", {"pulls_counted": 3})
+    repository = project.repositories.get()
+    assert repository.pull_count == 3
+    assert repository.tags.get().last_pulled_at is not None
+    assert repository.manifests.get().last_pulled_at is not None
+
+
+def test_runs_of_last_week_are_removed() -> None:
+    old = services.submit("housekeeping.expired_tokens", actor=Actor.system())
+    JobRun.objects.filter(pk=old.pk).update(
+        status="succeeded", finished_at=clock_now() - timedelta(days=8)
+    )
+    run = carry_out_kind("housekeeping.finished_runs")
+    assert run.result == {"runs_removed": 1}
+    assert list(JobRun.objects.values_list("pk", flat=True)) == [run.pk]
