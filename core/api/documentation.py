@@ -82,7 +82,7 @@ class ManagementSchema(AutoSchema):
     def get_auth(self) -> list[dict[str, Any]]:
         """Return the forms of credentials, and none where anyone may call."""
         auth: list[dict[str, Any]] = super().get_auth()
-        access = self.view.access.get(self.method)
+        access = getattr(self.view, "access", {}).get(self.method)
         return [*auth, {}] if isinstance(access, Public | Filtered) else auth
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The view itself authorizes, because the target is known only from the request's data.
+    """The view itself authorizes callers with credentials: the request's data name the target.
 
     A successful response without such a call is a defect and is answered 500.
     """
@@ -84,7 +84,7 @@ def enforce(view: "ManagementView", method: str) -> None:
         return
     if isinstance(access, Public):
         return
-    if isinstance(access, SignedIn):
+    if isinstance(access, SignedIn | Deferred):
         ensure_signed_in(view.actor)
     ensure_covered(view.actor, access.permission)
 

@@ -45,9 +45,7 @@ class Buffer:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def channel(
-        self, name: str, store: Callable[[Sequence[Record]], None]
-    ) -> Channel[Record]:
+    def channel(self, name: str, store: Callable[[Sequence[Record]], None]) -> Channel[Record]:
         """Register a kind of record once, at import, and return its channel."""
         with self._guard:
             return self._channels.setdefault(name, Channel(store))
@@ -66,9 +64,7 @@ class Buffer:
         """Write everything that waits in one transaction; on failure keep it waiting."""
         with self._flushing:
             with self._guard:
-                taken = [
-                    (channel, channel.waiting) for channel in self._channels.values()
-                ]
+                taken = [(channel, channel.waiting) for channel in self._channels.values()]
                 for channel, _records in taken:
                     channel.waiting = []
             try:
@@ -99,9 +95,7 @@ class Buffer:
             channel.waiting = []
 
     def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._run, name="audit-buffer", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="audit-buffer", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

@@ -28,9 +28,7 @@ def _deliver(event: Event) -> None:
             try:
                 subscription.handler(event)
             except Exception:
-                log.exception(
-                    "event_subscriber_failed", event_type=type(event).__name__
-                )
+                log.exception("event_subscriber_failed", event_type=type(event).__name__)
 
 
 @cache

@@ -15,9 +15,7 @@ def expand(table: Mapping[str, str]) -> frozenset[str]:
     Capital letters are the five common verbs; further words are verbs of their own.
     """
     return frozenset(
-        f"{resource}:{verb}"
-        for resource, verbs in table.items()
-        for verb in _verbs(verbs)
+        f"{resource}:{verb}" for resource, verbs in table.items() for verb in _verbs(verbs)
     )
 
 

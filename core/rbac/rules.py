@@ -36,16 +36,11 @@ def scope_covers(scopes: frozenset[str] | None, permission: str) -> bool:
     return SCOPE_WRITE in scopes
 
 
-def decide(
-    actor: Actor, permission: str, target: Target, grants: Iterable[Grant]
-) -> Explanation:
+def decide(actor: Actor, permission: str, target: Target, grants: Iterable[Grant]) -> Explanation:
     """Decide whether the actor may use the permission on the target, with all reasons."""
     if not scope_covers(actor.scopes, permission):
         return _refused(permission, f"the token's scopes do not cover {permission}")
-    if (
-        actor.scope_projects is not None
-        and target.project_name not in actor.scope_projects
-    ):
+    if actor.scope_projects is not None and target.project_name not in actor.scope_projects:
         return _refused(permission, "the token is limited to other projects")
     reasons = tuple(_reasons(actor, permission, target, grants))
     if reasons:
@@ -55,11 +50,7 @@ def decide(
 
 def needs_grants(actor: Actor, permission: str, target: Target) -> bool:
     """Tell whether the decision can depend on grants, so that others cost no query."""
-    if (
-        actor.kind is not ActorKind.USER
-        or actor.is_system_admin
-        or target.project_id is None
-    ):
+    if actor.kind is not ActorKind.USER or actor.is_system_admin or target.project_id is None:
         return False
     if not scope_covers(actor.scopes, permission):
         return False
@@ -71,11 +62,7 @@ def _reasons(
 ) -> Iterable[str]:
     if actor.is_system_admin:
         yield "system administrators may do everything"
-    if (
-        target.project_id is not None
-        and target.is_public
-        and permission in PUBLIC_PERMISSIONS
-    ):
+    if target.project_id is not None and target.is_public and permission in PUBLIC_PERMISSIONS:
         yield f"project {target.project_name} is public"
     if actor.own_permissions is not None:
         yield from _own_reasons(actor.own_permissions, permission, target)

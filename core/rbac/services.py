@@ -37,9 +37,7 @@ def allowed(actor: Actor, permission: str, target: Target) -> bool:
     return explain(actor, permission, target).allowed
 
 
-def allowed_among(
-    actor: Actor, permissions: Iterable[str], target: Target
-) -> frozenset[str]:
+def allowed_among(actor: Actor, permissions: Iterable[str], target: Target) -> frozenset[str]:
     """Return those of the permissions that the actor holds, reading grants at most once."""
     wanted = tuple(permissions)
     needed = any(rules.needs_grants(actor, permission, target) for permission in wanted)

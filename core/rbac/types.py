@@ -42,9 +42,7 @@ class Actor:
     scopes: frozenset[str] | None = None
     scope_projects: frozenset[str] | None = None
     expires_at: datetime | None = None
-    own_permissions: Mapping[str, frozenset[str]] | None = field(
-        default=None, hash=False
-    )
+    own_permissions: Mapping[str, frozenset[str]] | None = field(default=None, hash=False)
 
     @property
     def subject(self) -> str:

@@ -45,6 +45,4 @@ def fold_pull_records(context: RunContext) -> dict[str, Any]:
 @run_kind("housekeeping.finished_runs")
 def remove_finished_runs(context: RunContext) -> dict[str, Any]:
     """Remove runs that ended a week ago."""
-    return {
-        "runs_removed": runs.delete_finished(before=clock_now() - KEEP_FINISHED_RUNS)
-    }
+    return {"runs_removed": runs.delete_finished(before=clock_now() - KEEP_FINISHED_RUNS)}

@@ -24,9 +24,7 @@ SWEEP_EVERY_TICKS = 5
 
 def declared_schedules() -> tuple[DeclaredSchedule, ...]:
     """Return the schedules of every tuple that ``RUN_SCHEDULES`` names."""
-    return tuple(
-        chain.from_iterable(import_string(path) for path in settings.RUN_SCHEDULES)
-    )
+    return tuple(chain.from_iterable(import_string(path) for path in settings.RUN_SCHEDULES))
 
 
 def run_until(stop: threading.Event) -> None:

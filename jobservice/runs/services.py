@@ -81,9 +81,7 @@ def beat(claim: Claim, **progress: object) -> None:
 
     Raises ``RunLost`` when the claim is over, ``RunStopped`` when a stop was requested.
     """
-    held = JobRun.objects.filter(
-        pk=claim.run_id, status=RunStatus.RUNNING, attempt=claim.attempt
-    )
+    held = JobRun.objects.filter(pk=claim.run_id, status=RunStatus.RUNNING, attempt=claim.attempt)
     if not held.update(heartbeat_at=clock_now(), **progress):
         raise RunLost
     if held.filter(stop_requested_at__isnull=False).exists():
@@ -113,9 +111,7 @@ def request_stop(run: JobRun, *, actor: Actor) -> None:
     JobRun.objects.filter(pk=run.pk, status=RunStatus.PENDING).update(
         status=RunStatus.STOPPED, stop_requested_at=moment, finished_at=moment
     )
-    JobRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
-        stop_requested_at=moment
-    )
+    JobRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(stop_requested_at=moment)
     audit.record(
         "runs.run.stop_requested",
         actor,
@@ -140,12 +136,9 @@ def sweep(*, now: datetime | None = None) -> Swept:
         status=RunStatus.PENDING, sent_at=None, message="The worker stopped answering."
     )
     unsent = JobRun.objects.filter(status=RunStatus.PENDING).filter(
-        Q(sent_at=None, created_at__lt=moment)
-        | Q(sent_at__lt=moment - rules.SEND_AGAIN_AFTER)
+        Q(sent_at=None, created_at__lt=moment) | Q(sent_at__lt=moment - rules.SEND_AGAIN_AFTER)
     )
-    identifiers = list(
-        unsent.order_by("created_at").values_list("pk", flat=True)[:_SWEEP_BATCH]
-    )
+    identifiers = list(unsent.order_by("created_at").values_list("pk", flat=True)[:_SWEEP_BATCH])
     return Swept(sent=_send(identifiers), reclaimed=reclaimed, failed=failed)
 
 

@@ -34,9 +34,7 @@ class ClaimedRun:
 
     def report(self, done: int, total: int | None = None, message: str = "") -> None:
         """Store progress. Raises ``RunStopped`` or ``RunLost``."""
-        services.beat(
-            self._claim, progress_done=done, progress_total=total, message=message
-        )
+        services.beat(self._claim, progress_done=done, progress_total=total, message=message)
 
 
 @app.task(name=TASK_NAME)
@@ -53,9 +51,7 @@ def carry_out(*, run_id: str, **_later_versions: object) -> None:
 def _carry_out(claim: Claim) -> None:
     work = find_work(claim.kind)
     if work is None:
-        services.finish(
-            claim, RunStatus.FAILED, message=f"This worker does not know {claim.kind}."
-        )
+        services.finish(claim, RunStatus.FAILED, message=f"This worker does not know {claim.kind}.")
         return
     stop_beating = _keep_beating(claim)
     try:
@@ -66,9 +62,7 @@ def _carry_out(claim: Claim) -> None:
         log.warning("run_lost")
     except Exception as error:
         log.exception("run_failed")
-        services.finish(
-            claim, RunStatus.FAILED, message=f"{type(error).__name__}: {error}"
-        )
+        services.finish(claim, RunStatus.FAILED, message=f"{type(error).__name__}: {error}")
     else:
         services.finish(claim, RunStatus.SUCCEEDED, result=result)
     finally:

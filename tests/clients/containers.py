@@ -95,7 +95,10 @@ class ContainersClient:
         name = f"list-{os.urandom(4).hex()}"
         self.run("manifest", "create", name)
         for architecture, local in images.items():
-            self.run("manifest", "add", "--os", "linux", "--arch", architecture, name, local)
+            part = f"localhost/{name}-{architecture}:part"
+            self.run("tag", local, part)
+            platform = ["--os", "linux", "--arch", architecture]
+            self.run("manifest", "add", *platform, name, f"containers-storage:{part}")
         self._digest_file.unlink(missing_ok=True)
         access = ["--tls-verify=false", "--authfile", str(self._credentials)]
         keep = ["--digestfile", str(self._digest_file)]

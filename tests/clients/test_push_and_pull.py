@@ -180,9 +180,9 @@ def test_search_lists_tags(
     podman.push(podman.take(make_image()), place("2.0"))
 
     repository = place("2.0").rpartition(":")[0]
-    shown = podman.remote("search", "--list-tags", "--format", "{{.Tag}}", repository)
+    shown = podman.remote("search", "--list-tags", "--format", "json", repository)
 
-    assert shown.output.split() == ["2.0"]
+    assert json.loads(shown.output) == [{"Name": repository, "Tags": ["2.0"]}]
 
 
 def test_manifest_inspect(

@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 
-from core.audit.buffer import BUFFER
 from core.projects.models import Project
 from core.rbac.permissions import SYSTEM_ROBOT_PERMISSIONS
 from core.users.models import User
@@ -132,12 +131,6 @@ def make_cast(project_name: str = "secret") -> Cast:
     callers["system_robot"] = Caller("sys", basic("robot-sys", system.secret))
     callers["anonymous"] = anonymous()
     return Cast(project, users, callers)
-
-
-def played_cast() -> Iterator[Cast]:
-    """Yield a cast for one test; afterwards let go of what the logins have buffered."""
-    yield make_cast()
-    BUFFER.close()
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """Fixtures of the management API's own tests."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.core.api.cast import Cast, played_cast
+from tests.core.api.cast import Cast, make_cast
 
 
 @pytest.fixture
-def cast(db: None) -> Iterator[Cast]:
-    yield from played_cast()
+def cast(db: None) -> Cast:
+    return make_cast()

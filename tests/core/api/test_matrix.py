@@ -12,13 +12,12 @@ from pytest_django import DjangoDbBlocker
 
 from core.api.views import ManagementView
 from core.artifacts.models import Repository
-from core.audit.buffer import BUFFER
 from core.grants.services import grant_repository
 from core.members.models import Membership
 from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.storage.selection import default_driver
-from tests.core.api.cast import ACTORS, BASE, Cast, make_cast, undone
+from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
 from tests.factories.artifacts import make_image
 from tests.factories.members import make_group, make_role
 from tests.factories.users import PASSWORD
@@ -239,7 +238,6 @@ def stage(
         cast = make_cast()
         make_image(cast.project, "v1", path="team/app")
         yield Stage(cast, _ids(cast))
-        BUFFER.close()
         default_driver.cache_clear()
 
 
@@ -276,6 +274,40 @@ def test_each_caller_gets_the_expected_status(
             response = stage.cast[actor].call(method, stage.path(path), stage.body(body))
         found.append(str(response.status_code))
     assert dict(zip(ACTORS, found, strict=True)) == dict(zip(ACTORS, expected.split(), strict=True))
+
+
+WRITES = [case[:3] for case in CASES if isinstance(case[2], dict) and case[2]]
+STRANGE: list[Any] = [
+    None,
+    True,
+    -1,
+    10**40,
+    1.5,
+    "",
+    " ",
+    "\u2028\U0001f433",
+    "%",
+    "x" * 100_000,
+    [],
+    [[]],
+    {},
+    {"x": [None]},
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), WRITES, ids=[f"{case[0]} {case[1]}" for case in WRITES]
+)
+def test_strange_values_are_never_a_defect(
+    stage: Stage, method: str, path: str, body: dict[str, Any]
+) -> None:
+    bodies = [*STRANGE, *({**body, key: value} for key in body for value in STRANGE)]
+    for strange in bodies:
+        with undone():
+            response = stage.cast["admin"].call(method, stage.path(path), stage.body(strange))
+        assert response.status_code in (200, 201, 400, 403, 404, 409, 412, 422), strange
+        if response.status_code >= 400:
+            assert errors_of(response)
 
 
 def test_the_table_has_every_route_and_method() -> None:

@@ -48,9 +48,7 @@ def test_role_holds_exactly_its_column(column: int, name: str) -> None:
 
 
 def test_every_project_permission_is_in_the_matrix() -> None:
-    assert {permission.split(":")[0] for permission in PROJECT_PERMISSIONS} == set(
-        MATRIX
-    )
+    assert {permission.split(":")[0] for permission in PROJECT_PERMISSIONS} == set(MATRIX)
 
 
 def test_roles_have_harbor_ids() -> None:

@@ -166,9 +166,7 @@ def test_explanation_says_why(actor: Actor, target: Target, reason: str) -> None
 def test_explanation_names_the_repository() -> None:
     target = Target(1, "secret", repository_id=3, repository_name="secret/app")
     reasons = rules.decide(user(), "repository:pull", target, []).reasons
-    assert reasons == (
-        "no role or grant gives this permission in repository secret/app",
-    )
+    assert reasons == ("no role or grant gives this permission in repository secret/app",)
 
 
 def test_explanation_of_a_system_permission() -> None:
