@@ -28,6 +28,7 @@ SLOTS = frozenset(
         "models",
         "queries",
         "rules",
+        "scheduler",
         "schedules",
         "services",
         "subscribers",
@@ -119,6 +120,8 @@ def test_the_feature_has_tests_in_its_mirror(feature: str) -> None:
             assert _uses(together, feature, slot), f"no test of {feature} uses its {slot}"
     if (folder / "rules.py").exists():
         assert "test_rules.py" in texts, f"{feature} has rules without test_rules.py"
+    if (folder / "api" / "urls.py").exists():
+        assert any(name.startswith("test_api") for name in texts), f"{feature}: no test_api*.py"
 
 
 def _uses(text: str, feature: str, slot: str) -> bool:
