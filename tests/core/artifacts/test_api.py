@@ -1,0 +1,201 @@
+"""Repositories, artifacts and tags over the management API."""
+
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from core.oci.digest import Digest
+from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_MANIFEST
+from core.storage.selection import default_driver
+from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
+from tests.factories.artifacts import (
+    image_document,
+    index_document,
+    make_blob,
+    make_image,
+    push,
+)
+from tests.factories.projects import make_project, make_repository
+
+APP = "/projects/secret/repositories/team%252Fapp"
+NAME = "secret/team/app"
+
+
+@pytest.fixture
+def cast(db: None, tmp_path: Path, settings: Settings) -> Cast:
+    settings.STORAGE_ROOT = tmp_path
+    default_driver.cache_clear()
+    return make_cast()
+
+
+def test_a_repository(cast: Cast) -> None:
+    make_image(cast.project, "v1", path="team/app")
+    shown = body_of(cast["guest"].get(APP))
+    assert shown.pop("creation_time").endswith("Z")
+    assert shown.pop("update_time").endswith("Z")
+    repository_id = shown.pop("id")
+    assert shown == {
+        "project_id": cast.project.pk,
+        "name": NAME,
+        "artifact_count": 1,
+        "pull_count": 0,
+    }
+    changed = cast["developer"].put(APP, {"description": "# Title"})
+    assert (changed.status_code, changed.content) == (200, b"")
+    (row,) = rows_of(cast["guest"].get("/projects/secret/repositories"))
+    assert (row["id"], row["description"]) == (repository_id, "# Title")
+    assert cast["maintainer"].delete(APP).status_code == 200
+    assert cast["guest"].get(APP).status_code == 404
+
+
+def test_lists_show_only_repositories_that_may_be_listed(cast: Cast) -> None:
+    make_repository(cast.project)
+    make_repository(make_project("open", is_public=True))
+    make_repository(make_project("hidden"))
+
+    def names(actor: str, query: str = "") -> list[str]:
+        return [row["name"] for row in rows_of(cast[actor].get(f"/repositories{query}"))]
+
+    assert names("admin") == ["hidden/app", "open/app", "secret/app"]
+    assert names("guest") == ["open/app", "secret/app"]
+    assert names("outsider") == names("anonymous") == ["open/app"]
+    assert names("project_robot") == ["open/app", "secret/app"]
+    assert names("admin", "?q=name%3D~secret") == ["secret/app"]
+
+
+def test_an_artifact(cast: Cast) -> None:
+    pushed = make_image(cast.project, "v1", path="team/app")
+    by_tag = body_of(cast["guest"].get(f"{APP}/artifacts/v1"))
+    assert by_tag == body_of(cast["guest"].get(f"{APP}/artifacts/{pushed.digest}"))
+    encoded = str(pushed.digest).replace(":", "%253A")
+    assert by_tag == body_of(cast["guest"].get(f"{APP}/artifacts/{encoded}"))
+    (tag,) = by_tag.pop("tags")
+    assert tag.pop("push_time") >= by_tag.pop("push_time") > "2026"
+    assert tag == {
+        "id": tag["id"],
+        "repository_id": pushed.repository_id,
+        "artifact_id": pushed.id,
+        "name": "v1",
+        "pull_time": "0001-01-01T00:00:00.000Z",
+        "immutable": False,
+    }
+    size = by_tag.pop("size")
+    assert size > len(b"layer")
+    assert by_tag == {
+        "id": pushed.id,
+        "type": "IMAGE",
+        "media_type": OCI_IMAGE_CONFIG,
+        "manifest_media_type": OCI_IMAGE_MANIFEST,
+        "artifact_type": OCI_IMAGE_CONFIG,
+        "project_id": cast.project.pk,
+        "repository_id": pushed.repository_id,
+        "repository_name": NAME,
+        "digest": str(pushed.digest),
+        "pull_time": "0001-01-01T00:00:00.000Z",
+    }
+
+
+def test_an_index_hides_its_children_and_an_image_its_accessories(cast: Cast) -> None:
+    make_image(cast.project, path="team/app")
+    child = image_document(b"{}", [b"layer"])
+    index = push(cast.project, index_document(child), "multi", "team/app")
+    signature = image_document(
+        b"{}", subject=child, artifact_type="application/vnd.cncf.notary.signature"
+    )
+    signed = push(cast.project, signature, path="team/app")
+
+    def digests(query: str) -> list[str]:
+        return [row["digest"] for row in rows_of(cast["guest"].get(f"{APP}/artifacts{query}"))]
+
+    assert digests("") == [str(index.digest)]
+    assert set(digests("?q=base%3D*")) == {
+        str(index.digest),
+        str(signed.digest),
+        str(Digest.of(child)),
+    }
+    (reference,) = body_of(cast["guest"].get(f"{APP}/artifacts/multi"))["references"]
+    assert reference["child_digest"] == str(Digest.of(child))
+    assert reference["parent_id"] == index.id
+    path = f"{APP}/artifacts/{Digest.of(child)}"
+    (accessory,) = rows_of(cast["guest"].get(f"{path}/accessories"))
+    assert accessory["type"] == "signature.notation"
+    assert accessory["subject_artifact_digest"] == str(Digest.of(child))
+    assert accessory["subject_artifact_repo"] == NAME
+    shown = body_of(cast["guest"].get(f"{path}?with_accessory=true"))
+    assert [row["digest"] for row in shown["accessories"]] == [str(signed.digest)]
+    refused = cast["maintainer"].delete(path)
+    assert refused.status_code == 412
+    assert errors_of(refused)[0]["code"] == "PRECONDITION"
+
+
+def test_filters_of_artifacts(cast: Cast) -> None:
+    first = make_image(cast.project, "v1", path="team/app")
+    second = make_image(cast.project, "v2", layers=(b"other",), path="team/app")
+    make_blob(cast.project, b"third", "team/app")
+    untagged = push(cast.project, image_document(b"{}", [b"third"]), path="team/app")
+
+    def ids(query: str) -> set[int]:
+        return {row["id"] for row in rows_of(cast["guest"].get(f"{APP}/artifacts?{query}"))}
+
+    assert ids("q=tags%3D*") == {first.id, second.id}
+    assert ids("q=tags%3Dnil") == {untagged.id}
+    assert ids("q=tags%3Dv1") == {first.id}
+    assert ids("q=tags%3D~V") == {first.id, second.id}
+    assert ids("q=tags%3D%7Bv1%20v2%7D") == {first.id, second.id}
+    assert ids("q=tags%3D(v1%20v2)") == set()
+    assert ids(f"q=digest%3D{second.digest}") == {second.id}
+    assert ids("q=type%3DIMAGE") == {first.id, second.id, untagged.id}
+    assert ids("q=type%3DCHART") == set()
+    assert ids("q=labels%3D(1)") == set()
+    assert cast["guest"].get(f"{APP}/artifacts?q=digest%3Dnonsense").status_code == 400
+    assert cast["guest"].get(f"{APP}/artifacts?with_tag=perhaps").status_code == 400
+    (row,) = rows_of(cast["guest"].get(f"{APP}/artifacts?with_tag=false&q=tags%3Dv1"))
+    assert "tags" not in row
+
+
+def test_tags_and_their_history(cast: Cast) -> None:
+    first = make_image(cast.project, "latest", path="team/app")
+    second = make_image(cast.project, "latest", layers=(b"other",), path="team/app")
+    path = f"{APP}/artifacts/{second.digest}/tags"
+    created = cast["developer"].post(path, {"name": "stable"})
+    assert (created.status_code, created.content) == (201, b"")
+    assert created["Location"].endswith(f"/artifacts/{second.digest}/tags/stable")
+    assert cast["developer"].post(path, {"name": "stable"}).status_code == 409
+    assert cast["developer"].post(path, {"name": "no good"}).status_code == 400
+    assert [row["name"] for row in rows_of(cast["guest"].get(path))] == ["latest", "stable"]
+
+    other = f"{APP}/artifacts/{first.digest}/tags/stable"
+    assert cast["maintainer"].delete(other).status_code == 404
+    assert cast["maintainer"].delete(f"{path}/stable").status_code == 200
+    assert [row["name"] for row in rows_of(cast["guest"].get(path))] == ["latest"]
+
+    (ended,) = rows_of(cast["guest"].get(f"{APP}/tags/stable/history"))
+    assert ended["ended_by"] == "maintainer"
+    assert ended["live"] is False
+    periods = rows_of(cast["guest"].get(f"{APP}/tags/latest/history"))
+    assert [(row["digest"], row["live"]) for row in periods] == [
+        (str(second.digest), True),
+        (str(first.digest), False),
+    ]
+    assert periods[0]["ended_at"] == "0001-01-01T00:00:00.000Z"
+    assert periods[0]["started_at"] == periods[1]["ended_at"]
+
+
+def test_deleting_an_artifact_by_tag_takes_all_its_tags(cast: Cast) -> None:
+    make_image(cast.project, "v1", path="team/app")
+    cast["developer"].post(f"{APP}/artifacts/v1/tags", {"name": "v2"})
+    assert cast["maintainer"].delete(f"{APP}/artifacts/v1").status_code == 200
+    assert cast["guest"].get(f"{APP}/artifacts/v2").status_code == 404
+    assert rows_of(cast["guest"].get(f"{APP}/artifacts")) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "status"),
+    [("missing", 404), ("sha256:xyz", 400), (f"sha256:{'0' * 64}", 404), ("md5:00", 400)],
+)
+def test_unknown_references(cast: Cast, reference: str, status: int) -> None:
+    make_image(cast.project, "v1", path="team/app")
+    response = cast["guest"].get(f"{APP}/artifacts/{reference}")
+    assert response.status_code == status
+    assert errors_of(response)

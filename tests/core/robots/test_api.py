@@ -1,0 +1,167 @@
+"""Robots over the management API."""
+
+from typing import Any
+
+import pytest
+
+from core.common.secrets_format import is_well_formed
+from core.robots.models import Robot
+from tests.core.api.cast import Caller, Cast, basic, body_of, errors_of, make_cast, rows_of
+from tests.factories.projects import make_project
+
+ACCESS = [{"resource": "repository", "action": "pull"}, {"resource": "project", "action": "read"}]
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return make_cast()
+
+
+def wanted(**changes: Any) -> dict[str, Any]:
+    permission = {"kind": "project", "namespace": "secret", "access": ACCESS}
+    return {
+        "name": "deploy",
+        "level": "project",
+        "duration": 30,
+        "description": "for deployments",
+        "disable": False,
+        "permissions": [permission],
+        **changes,
+    }
+
+
+def test_a_robot_is_created_shown_changed_and_deleted(cast: Cast) -> None:
+    owner = cast["owner"]
+    created = owner.post("/robots", wanted())
+    assert created.status_code == 201
+    body = body_of(created)
+    robot = Robot.objects.get(name="deploy")
+    assert set(body) == {"id", "name", "secret", "creation_time", "expires_at"}
+    assert body["name"] == "robot-secret+deploy"
+    assert is_well_formed(body["secret"], "rob")
+    assert robot.expires_at is not None
+    assert body["expires_at"] == int(robot.expires_at.timestamp())
+    assert created["Location"] == f"/api/v2.0/robots/{robot.pk}"
+
+    caller = Caller("deploy", basic(body["name"], body["secret"]))
+    assert caller.get("/projects/secret").status_code == 200
+    shown = body_of(owner.get(created["Location"]))
+    assert shown["level"] == "project"
+    assert shown["duration"] == 30
+    assert (shown["editable"], shown["disable"]) == (True, False)
+    assert shown["created_by"] == "owner"
+    assert shown["permissions"] == [
+        {
+            "kind": "project",
+            "namespace": "secret",
+            "access": sorted(ACCESS, key=lambda access: access["resource"]),
+        }
+    ]
+    assert "secret" not in shown
+
+    assert owner.put(created["Location"], shown | {"disable": True}).status_code == 200
+    assert caller.get("/projects/secret").status_code == 401
+    assert owner.put(created["Location"], {"disable": False, "duration": -1}).status_code == 200
+    shown = body_of(owner.get(created["Location"]))
+    assert (shown["disable"], shown["duration"], shown["expires_at"]) == (False, -1, -1)
+    assert shown["description"] == "for deployments"
+    assert owner.delete(created["Location"]).status_code == 200
+    assert caller.get("/projects/secret").status_code == 401
+
+
+def test_a_secret_is_rotated_with_and_without_overlap(cast: Cast) -> None:
+    owner = cast["owner"]
+    created = owner.post("/robots", wanted())
+    first = body_of(created)
+
+    def works(secret: str) -> bool:
+        caller = Caller("robot", basic(first["name"], secret))
+        return caller.get("/projects/secret").status_code == 200
+
+    second = body_of(owner.patch(created["Location"], {"secret": "", "overlap_seconds": 600}))
+    assert set(second) == {"secret"}
+    assert works(first["secret"])
+    assert works(second["secret"])
+    third = body_of(owner.patch(created["Location"], {"secret": ""}))
+    assert works(third["secret"])
+    assert not works(second["secret"])
+    assert not works(first["secret"])
+    chosen = owner.patch(created["Location"], {"secret": "My-own-secret-1"})
+    assert chosen.status_code == 400
+    assert "secret" in errors_of(chosen)[0]["message"]
+
+
+def test_lists_are_of_one_project_or_of_the_system(cast: Cast) -> None:
+    make_project("other")
+
+    def names(query: str) -> list[str]:
+        return [row["name"] for row in rows_of(cast["admin"].get(f"/robots{query}"))]
+
+    assert names("") == ["robot-sys"]
+    assert names("?q=Level%3Dsystem") == ["robot-sys"]
+    assert names(f"?q=Level%3Dproject,ProjectID%3D{cast.project.pk}") == ["robot-secret+ci"]
+    assert names(f"?q=Level%3Dproject,ProjectID%3D{cast.project.pk},name%3D~x") == []
+    for query in ("Level%3Dproject", "Level%3Dproject,ProjectID%3Dx", "Level%3Dgalaxy", "Level"):
+        assert cast["admin"].get(f"/robots?q={query}").status_code == 400
+    missing = cast["admin"].get("/robots?q=Level%3Dproject,ProjectID%3D999999")
+    assert missing.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"name": "UPPER"}, 400),
+        ({"name": "a+b"}, 400),
+        ({"name": ""}, 422),
+        ({"name": "ci"}, 409),
+        ({"level": "galaxy"}, 422),
+        ({"duration": 0}, 400),
+        ({"duration": -2}, 422),
+        ({"duration": 10**9}, 422),
+        ({"secret": "My-own-secret-1"}, 400),
+        ({"permissions": []}, 400),
+        ({"permissions": "all"}, 422),
+        ({"permissions": [{"kind": "project", "namespace": "*", "access": ACCESS}]}, 400),
+        ({"permissions": [{"kind": "system", "namespace": "secret", "access": ACCESS}]}, 400),
+        ({"permissions": [{"kind": "project", "namespace": "secret", "access": "all"}]}, 422),
+        (
+            {
+                "permissions": [
+                    {
+                        "kind": "project",
+                        "namespace": "secret",
+                        "access": [{"resource": "no", "action": "such"}],
+                    }
+                ]
+            },
+            400,
+        ),
+    ],
+)
+def test_bad_robots(cast: Cast, changes: dict[str, Any], status: int) -> None:
+    response = cast["owner"].post("/robots", wanted(**changes))
+    assert response.status_code == status, response.content
+    assert errors_of(response)
+
+
+def test_nobody_hands_out_more_than_they_hold(cast: Cast) -> None:
+    elsewhere = {"kind": "project", "namespace": "other", "access": ACCESS}
+    make_project("other")
+    assert cast["owner"].post("/robots", wanted(permissions=[elsewhere])).status_code == 403
+    everything = [
+        {"kind": "system", "namespace": "/", "access": [{"resource": "user", "action": "list"}]},
+        {"kind": "project", "namespace": "*", "access": ACCESS},
+    ]
+    body = wanted(level="system", permissions=everything)
+    assert cast["owner"].post("/robots", body).status_code == 403
+    created = cast["admin"].post("/robots", body)
+    assert created.status_code == 201
+    assert body_of(created)["name"] == "robot-deploy"
+
+
+def test_name_and_level_stay(cast: Cast) -> None:
+    created = cast["owner"].post("/robots", wanted())
+    for change in ({"name": "other"}, {"level": "system"}):
+        assert cast["owner"].put(created["Location"], change).status_code == 400
+    same = {"name": "robot-secret+deploy", "level": "project"}
+    assert cast["owner"].put(created["Location"], same).status_code == 200
