@@ -144,7 +144,9 @@ async def _close(
             await in_thread(Work.TRANSFER, finish_upload, session, digest, actor=admission.actor)
         finally:
             await in_thread(Work.TRANSFER, session.release)
-    except (UploadUnknown, UploadTaken):
+    except (UploadUnknown, UploadTaken, RegistryError) as error:
+        if isinstance(error, RegistryError) and error.status != 401:
+            raise
         # The answer to an earlier closing request may have been lost on its way, or two
         # came at once.
         key = _key(admission)

@@ -86,9 +86,6 @@ def _empty_tables() -> None:
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A storage directory of the module's own."""
-    settings.AUTHENTICATORS = tuple(
-        path.removesuffix(".authenticate") for path in settings.AUTHENTICATORS
-    )
     former = settings.STORAGE_ROOT
     settings.STORAGE_ROOT = tmp_path_factory.mktemp("storage")
     default_driver.cache_clear()
