@@ -9,6 +9,8 @@ import json
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from django.conf import settings
+
 from core.blobs.errors import UploadTaken, UploadUnknown
 from core.blobs.types import Checkpoint, UploadClaim
 from core.common.errors import DomainError
@@ -17,9 +19,6 @@ from core.oci.digest import Digest
 
 LOCK_DURATION = timedelta(seconds=60)
 """How long a writer that shows no sign of life keeps others out."""
-
-EXPIRY = timedelta(days=7)
-"""How long an upload waits for its next byte."""
 
 TOMBSTONE_DURATION = timedelta(hours=1)
 """How long a committed upload answers a repeated closing request."""
@@ -90,13 +89,18 @@ UPDATE blobs_upload
 _REMOVE = "DELETE FROM blobs_upload WHERE id = %s AND epoch = %s AND lock_token = %s"
 
 
+def lifetime() -> timedelta:
+    """Return how long an upload waits for its next byte."""
+    return timedelta(seconds=settings.ROADSTEAD.limits.upload_lifetime_seconds)
+
+
 def claim_upload(
     upload_id: UUID, *, repository_name: str, owner: str, expected_offset: int | None
 ) -> UploadClaim | None:
     """Claim an open upload that is free and, if an offset is given, stands exactly there."""
     token = uuid4()
     who = (upload_id, repository_name, owner, expected_offset)
-    row = raw.fetch_one(_CLAIM, (token, LOCK_DURATION, EXPIRY, *who, token))
+    row = raw.fetch_one(_CLAIM, (token, LOCK_DURATION, lifetime(), *who, token))
     return _claim(row) if row else None
 
 
@@ -116,7 +120,7 @@ def save_checkpoint(claim: UploadClaim, checkpoint: Checkpoint) -> None:
             checkpoint.hash_state,
             checkpoint.digest_at_size,
             LOCK_DURATION,
-            EXPIRY,
+            lifetime(),
             *_fence(claim),
         ),
     )
@@ -126,7 +130,7 @@ def save_checkpoint(claim: UploadClaim, checkpoint: Checkpoint) -> None:
 
 def renew(claim: UploadClaim) -> None:
     """Show a sign of life. Raises what ``lost`` returns."""
-    if not raw.execute(_RENEW, (LOCK_DURATION, EXPIRY, *_fence(claim))):
+    if not raw.execute(_RENEW, (LOCK_DURATION, lifetime(), *_fence(claim))):
         raise lost(claim)
 
 

@@ -66,7 +66,7 @@ def start_upload(
     upload_id = uuid4()
     storage_key = key_for_upload(upload_id)
     created_at = now or clock.now()
-    expires_at = created_at + claims.EXPIRY
+    expires_at = created_at + claims.lifetime()
     created = raw.execute(
         "INSERT INTO blobs_upload (id, project_id, repository_name, owner, algorithm,"
         " storage_key, storage_state, size_bytes, epoch, created_at, updated_at, expires_at)"

@@ -1,10 +1,12 @@
 """Starting and finding uploads; sweeping what is left of them."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from core.blobs.errors import (
     AlgorithmUnsupported,
@@ -186,3 +188,16 @@ def test_an_empty_database_does_not_cost_the_storage(project: Project) -> None:
         sweep_strays(now() + LATER)
     assert len(list(default_driver().list_blobs())) == 101
     assert not Blob.objects.exists()
+
+
+def test_the_configured_lifetime_counts_from_the_last_byte(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(settings.ROADSTEAD.limits, upload_lifetime_seconds=60)
+    monkeypatch.setattr(settings, "ROADSTEAD", replace(settings.ROADSTEAD, limits=limits))
+    upload = make_upload(project)
+    assert upload.expires_at - upload.created_at == timedelta(seconds=60)
+    Upload.objects.filter(pk=upload.id).update(expires_at=now() + timedelta(seconds=5))
+    write_chunk(upload, b"one more byte")
+    expires_at = Upload.objects.get(pk=upload.id).expires_at
+    assert timedelta(seconds=50) < expires_at - now() <= timedelta(seconds=60)
