@@ -49,7 +49,8 @@ class Clients:
         try:
             if shutil.which(name) is None:
                 raise ClientUnusable(f"{name} is not installed")
-            machine = Machine(self._directory / name)
+            # With or without buildx, docker builds in the daemon.
+            machine = Machine(self._directory / name, DOCKER_BUILDKIT="0")
             if name == "skopeo":
                 self._made[name] = Skopeo(machine)
             elif name == "docker":

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from tests.clients.images import OCI_LAYER, Layout, make_image
-from tests.clients.protocol import Account, Registry
+from tests.clients.management import Management
+from tests.clients.protocol import Registry
 from tests.clients.references import repository_of
 from tests.clients.skopeo import Skopeo
 from tests.support.server import RunningServer
@@ -94,14 +95,16 @@ def add_large_image(layout: Layout) -> tuple[str, str]:
 def test_memory_stays_flat(
     skopeo: Skopeo,
     server: RunningServer,
-    developer: Account,
+    management: Management,
+    project: str,
     registry: Registry,
     place: Place,
     tmp_path: Path,
 ) -> None:
     layout = Layout(tmp_path / "layout")
     local, digest = add_large_image(layout)
-    skopeo.log_in(server.registry, developer)
+    # Not a user: to check a password takes 100 MB by itself, on purpose.
+    skopeo.log_in(server.registry, management.create_robot(project, "pull", "push").account)
     try:
         with watched_memory(server) as pushing:
             skopeo.copy(local, f"docker://{place('big')}", "--preserve-digests", timeout=180)

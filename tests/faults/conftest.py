@@ -1,0 +1,66 @@
+"""A server that the tests of faults may kill, and what they need around it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.management import Management
+from tests.clients.protocol import Account, ConnectionLost, Registry
+from tests.faults.invariants import Store
+from tests.faults.sweeper import sweep_everything
+from tests.support.server import ADMINISTRATOR, PASSWORD, RunningServer
+
+
+@pytest.fixture(scope="session")
+def killable() -> Iterator[RunningServer]:
+    """Return a server of these tests alone; each leaves it running."""
+    with RunningServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def account() -> Account:
+    """Return the administrator, on whose behalf everything happens here."""
+    return Account(ADMINISTRATOR, PASSWORD)
+
+
+def is_running(server: RunningServer) -> bool:
+    """Say whether a server answers; one that a test has brought down is started for the next."""
+    try:
+        return Registry(server.registry).request("GET", "/v2/").status == 401
+    except ConnectionLost:
+        return False
+
+
+@pytest.fixture
+def server(killable: RunningServer) -> Iterator[RunningServer]:
+    """Return the server; afterwards nothing may be broken, and the sweeper leaves nothing."""
+    if not is_running(killable):
+        killable.stop()
+        killable.start()
+    yield killable
+    store = Store(killable.data_dir)
+    store.assert_sound()
+    removed = sweep_everything(killable)
+    store.assert_sound()
+    store.assert_nothing_leaked()
+    # A crash always leaves a row that names what to remove: no search through the storage.
+    assert removed["strays"] == 0
+
+
+@pytest.fixture
+def store(server: RunningServer) -> Store:
+    """Return the server's database and storage."""
+    return Store(server.data_dir)
+
+
+@pytest.fixture
+def registry(server: RunningServer, account: Account) -> Registry:
+    """Return the registry as the administrator sees it."""
+    return Registry(server.registry, account)
+
+
+@pytest.fixture
+def repository(server: RunningServer, account: Account) -> str:
+    """Return the name of a repository that does not exist yet, in a new project."""
+    return f"{Management(server.registry, account).create_project()}/thing"

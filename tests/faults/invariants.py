@@ -1,0 +1,175 @@
+"""What must hold between database and storage after anything whatever has happened.
+
+I1  A blob row stands on a complete object with the right bytes.
+I2  A manifest row has its exact payload, and everything it requires is there.
+I3  An object that a row needs is never deleted (seen as I1 and I2 at any later time).
+I4  No storage key belongs to two uploads or blobs, nor changes hands.
+I5  A live tag leads to a manifest of its repository; one live row for each name.
+
+Beside these: every file in the storage is named by a row (`leaked_files`).
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.clients.records import Records
+
+_ALGORITHMS = {1: "sha256", 2: "sha512"}
+
+_REFERENCES = """
+SELECT m.id, f.role, f.digest, f.size_bytes, b.digest, b.size_bytes, c.digest, c.size_bytes,
+       c.repository_id = m.repository_id,
+       EXISTS (SELECT FROM artifacts_repositoryblob l
+                WHERE l.repository_id = m.repository_id AND l.blob_id = f.blob_id)
+  FROM artifacts_manifestreference f
+  JOIN artifacts_manifest m ON m.id = f.parent_id
+  LEFT JOIN blobs_blob b ON b.id = f.blob_id
+  LEFT JOIN artifacts_manifest c ON c.id = f.child_id
+ ORDER BY m.id, f.position
+"""
+
+_TAGS = """
+SELECT t.id, t.repository_id, t.name, t.digest, t.ended_at IS NULL,
+       m.digest, m.repository_id, t.ended_at < t.started_at
+  FROM artifacts_tag t LEFT JOIN artifacts_manifest m ON m.id = t.manifest_id
+"""
+
+
+class Store:
+    """The database and the storage directory of one server."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Take the data directory; the embedded PostgreSQL must run."""
+        self.records = Records(data_dir)
+        self._root = data_dir / "storage"
+
+    def object_file(self, storage_key: str) -> Path:
+        """Return where the finished object of a key lies."""
+        return self._root / storage_key
+
+    def unfinished_file(self, storage_key: str) -> Path:
+        """Return where the unfinished bytes of a key lie."""
+        return self._root / "uploads" / storage_key.removeprefix("blobs/")
+
+    def assert_sound(self) -> None:
+        """Expect every invariant; AssertionError lists all that are broken."""
+        broken = list(self.violations())
+        assert not broken, "\n".join(broken)
+
+    def assert_nothing_leaked(self) -> None:
+        """Expect every file to be named by a row, and no upload row beside the open ones."""
+        leaked = self.leaked_files()
+        assert not leaked, leaked
+
+    def violations(self) -> Iterator[str]:
+        """Say which invariants are broken, and how."""
+        yield from self._broken_blobs()
+        yield from self._broken_manifests()
+        yield from self._broken_references()
+        yield from self._broken_keys()
+        yield from self._broken_tags()
+
+    def leaked_files(self) -> list[str]:
+        """Return the files that no row names, and unfinished files of uploads that ended."""
+        blobs = {key for (key,) in self.records.rows("SELECT storage_key FROM blobs_blob")}
+        uploads = {
+            key
+            for (key,) in self.records.rows(
+                "SELECT storage_key FROM blobs_upload WHERE committed_digest IS NULL"
+            )
+        }
+        allowed = {self.object_file(key) for key in blobs}
+        allowed |= {self.unfinished_file(key) for key in uploads} | {self._root / "layout"}
+        files = {path for path in self._root.rglob("*") if not path.is_dir()}
+        return sorted(str(path.relative_to(self._root)) for path in files - allowed)
+
+    def _broken_blobs(self) -> Iterator[str]:
+        query = "SELECT id, digest, size_bytes, storage_key FROM blobs_blob"
+        for number, digest, size, key in self.records.rows(query):
+            path = self.object_file(key)
+            if not path.is_file():
+                yield f"I1: blob {number} has no object {key}"
+            elif path.stat().st_size != size:
+                yield f"I1: object {key} has {path.stat().st_size} bytes, its row says {size}"
+            elif _digest_of(path.read_bytes(), bytes(digest)) != bytes(digest):
+                yield f"I1: object {key} has other bytes than its digest says"
+
+    def _broken_manifests(self) -> Iterator[str]:
+        query = "SELECT id, digest, size_bytes, payload FROM artifacts_manifest"
+        references = Counter(row[0] for row in self.records.rows(_REFERENCES))
+        for number, digest, size, payload in self.records.rows(query):
+            content = bytes(payload)
+            if len(content) != size or _digest_of(content, bytes(digest)) != bytes(digest):
+                yield f"I2: manifest {number} has another payload than its row says"
+            named = _descriptors(json.loads(content))
+            if len(named) != references[number]:
+                yield (
+                    f"I2: manifest {number} names {len(named)} parts, "
+                    f"{references[number]} are recorded"
+                )
+
+    def _broken_references(self) -> Iterator[str]:
+        for row in self.records.rows(_REFERENCES):
+            manifest, role, digest, size, blob, blob_size, child, child_size, is_same, linked = row
+            where = f"I2: a {role} of manifest {manifest}"
+            if role in ("config", "layer"):
+                if blob is None or bytes(blob) != bytes(digest) or blob_size != size:
+                    yield f"{where} does not lead to its blob"
+                elif not linked:
+                    yield f"{where} leads to a blob that its repository may not serve"
+            elif (
+                role == "child"
+                and child is not None
+                and (bytes(child) != bytes(digest) or child_size != size or not is_same)
+            ):
+                yield f"{where} does not lead to its manifest"
+
+    def _broken_keys(self) -> Iterator[str]:
+        blobs = dict(self.records.rows("SELECT storage_key, digest FROM blobs_blob"))
+        uploads = self.records.rows("SELECT storage_key, committed_digest FROM blobs_upload")
+        for key, committed in uploads:
+            if key in blobs and (committed is None or bytes(committed) != bytes(blobs[key])):
+                yield f"I4: the key {key} of a blob belongs to another upload"
+        taken = Counter([*blobs, *(key for key, _ in uploads if key not in blobs)])
+        yield from (
+            f"I4: {count} rows have the key {key}" for key, count in taken.items() if count > 1
+        )
+
+    def _broken_tags(self) -> Iterator[str]:
+        live: Counter[tuple[int, str]] = Counter()
+        for (
+            number,
+            repository,
+            name,
+            digest,
+            is_live,
+            manifest,
+            owner,
+            backwards,
+        ) in self.records.rows(_TAGS):
+            if backwards:
+                yield f"I5: tag {number} ended before it began"
+            if not is_live:
+                continue
+            live[repository, name] += 1
+            if manifest is None or bytes(manifest) != bytes(digest) or owner != repository:
+                yield f"I5: tag {name} ({number}) does not lead to its manifest"
+        yield from (
+            f"I5: {name} is live {count} times" for (_, name), count in live.items() if count > 1
+        )
+
+
+def _digest_of(content: bytes, like: bytes) -> bytes:
+    """Hash with the algorithm of a stored digest, in the form in which digests are stored."""
+    return like[:1] + hashlib.new(_ALGORITHMS[like[0]], content).digest()
+
+
+def _descriptors(document: dict[str, Any]) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [*document.get("layers", ()), *document.get("manifests", ())]
+    if "config" in document:
+        parts.append(document["config"])
+    return parts
