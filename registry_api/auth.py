@@ -10,8 +10,6 @@ and refused 403, so that it does not ask for ever. A repository that the caller 
 is answered exactly like one that does not exist.
 """
 
-from base64 import b64decode
-from binascii import Error as Base64Error
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -78,21 +76,11 @@ def identify(call: Call, *, grace: timedelta = timedelta()) -> Caller:
     if scheme.lower() == "bearer":
         return _bearer(call, value.strip(), grace)
     if scheme.lower() == "basic":
-        credentials = basic_credentials(value)
+        credentials = Credentials.from_basic(value)
         if credentials is None:
             raise challenge(call)
         return Caller(authenticate(credentials, origin=call.origin), token=None)
     raise challenge(call)
-
-
-def basic_credentials(value: str) -> Credentials | None:
-    """Return what a Basic header holds (RFC 7617, UTF-8), None when it is malformed."""
-    try:
-        text = b64decode(value.strip(), validate=True).decode()
-    except (Base64Error, ValueError):
-        return None
-    username, separator, secret = text.partition(":")
-    return Credentials(username, secret) if separator else None
 
 
 def require_scope(call: Call, caller: Caller, name: RepositoryName, action: str) -> None:

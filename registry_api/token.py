@@ -16,7 +16,6 @@ from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
 from core.authn.types import Access, Credentials, IssuedToken
 from core.rbac.types import Actor
-from registry_api.auth import basic_credentials
 from registry_api.calls import Call
 from registry_api.errors import RegistryError, to_response
 from registry_api.scopes import grant_access, granted_scope, parse_scopes
@@ -38,7 +37,7 @@ def get_token(call: Call) -> Response:
     if header is None:
         return _answer_anonymous(call)
     scheme, _, value = header.partition(" ")
-    credentials = basic_credentials(value) if scheme.lower() == "basic" else None
+    credentials = Credentials.from_basic(value) if scheme.lower() == "basic" else None
     if credentials is None:
         raise _unauthorized("The Authorization header must hold Basic credentials.")
     wants_refresh_token = _first(call.query, "offline_token").lower() in _YES

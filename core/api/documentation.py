@@ -60,7 +60,7 @@ QUERY_PARAMETERS = (
 class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Documents the two forms of credentials."""
 
-    target_class = "core.api.authentication.CredentialsAuthentication"
+    target_class = "core.authn.api.authentication.CredentialsAuthentication"
     # The base class declares it as plain attribute of the class.
     name = ["basic", "token"]  # noqa: RUF012
 

@@ -9,7 +9,8 @@ Neighbours: ``users`` below; ``robots`` contributes an authenticator from above.
 Slots of its own, each one mechanism that several of the ordinary slots use:
 ``token_authenticator.py`` and ``password_authenticator.py`` are named in settings;
 ``authenticators.py`` says what such a module offers; ``recent_keys.py`` remembers a bounded
-number of keys for a time; ``password_memory.py`` spares repeated slow hashes; ``throttle.py`` counts failed logins;
-``derived_keys.py`` turns the installation's secret key into keys for one purpose each;
+number of keys for a time; ``password_memory.py`` spares repeated slow hashes; ``throttle.py``
+counts failed logins; ``derived_keys.py`` turns the installation's secret key into keys for one
+purpose each;
 ``signing_keys.py`` and ``registry_tokens.py`` issue and verify registry tokens.
 """

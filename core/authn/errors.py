@@ -68,3 +68,11 @@ class SigningKeyUnreadable(DomainError):
         "The signing key was encrypted under another secret key. Restore the former "
         "ROADSTEAD_SECRET_KEY, or make a new signing key with: roadstead keys rotate --now"
     )
+
+
+class MalformedCredentials(DomainError):
+    """The Authorization header is neither Basic nor Bearer, or cannot be decoded."""
+
+    code = "UNAUTHORIZED"
+    kind = ErrorKind.UNAUTHENTICATED
+    default_message = "The Authorization header cannot be understood."

@@ -1,5 +1,7 @@
 """Plain values of the feature and the shape of an authenticator."""
 
+from base64 import b64decode
+from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +16,16 @@ class Credentials:
 
     username: str
     secret: str = field(repr=False)
+
+    @classmethod
+    def from_basic(cls, value: str) -> "Credentials | None":
+        """Return what the value of a Basic header holds (RFC 7617, UTF-8), None if malformed."""
+        try:
+            text = b64decode(value.strip(), validate=True).decode()
+        except (Base64Error, ValueError):
+            return None
+        username, colon, secret = text.partition(":")
+        return cls(username, secret) if colon and "\x00" not in text else None
 
 
 class Authenticator(Protocol):

@@ -148,7 +148,7 @@ RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
 # --- Management API -------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["core.api.authentication.CredentialsAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.authn.api.authentication.CredentialsAuthentication"],
     # Views of the product declare what they need (core.api.views); any other is closed.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -1,5 +1,5 @@
-"""Management routes of personal access tokens, and the check behind every request.
+"""Management routes of personal access tokens.
 
-``credentials`` is named by the setting ``CREDENTIALS_CHECK``: the REST glue cannot import a
-feature above it.
+``authentication.py`` proves who sends any request of the management API; Django REST
+framework's setting for authentication names it, so the REST glue need not know this feature.
 """

@@ -1,0 +1,47 @@
+"""Who calls the management API: Basic credentials or a bearer secret in the header.
+
+Harbor goes on as anonymous when Basic credentials are wrong; here that is always 401, so that
+a mistyped password is not mistaken for a missing permission.
+"""
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from core.api.errors import CHALLENGE
+from core.api.origin import origin_of
+from core.authn.errors import MalformedCredentials
+from core.authn.services import authenticate, authenticate_bearer
+from core.authn.types import Credentials
+from core.rbac.types import Actor
+
+MAXIMUM_HEADER_CHARACTERS = 8192
+
+
+class CredentialsAuthentication(BaseAuthentication):
+    """Makes ``request.user`` the actor that the Authorization header proves."""
+
+    def authenticate(self, request: Request) -> tuple[Actor, None] | None:
+        """Return the actor, or None without credentials.
+
+        Raises ``MalformedCredentials``, ``InvalidCredentials`` and ``LoginThrottled``.
+        """
+        header = request.headers.get("Authorization", "").strip()
+        if not header:
+            return None
+        origin = origin_of(request)
+        scheme, _, value = header.partition(" ")
+        value = value.strip()
+        if len(header) > MAXIMUM_HEADER_CHARACTERS or not value:
+            raise MalformedCredentials
+        if scheme.lower() == "bearer":
+            return authenticate_bearer(value, origin=origin), None
+        if scheme.lower() == "basic":
+            credentials = Credentials.from_basic(value)
+            if credentials is None:
+                raise MalformedCredentials
+            return authenticate(credentials, origin=origin), None
+        raise MalformedCredentials
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401 response."""
+        return CHALLENGE
