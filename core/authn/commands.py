@@ -3,16 +3,16 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from core.authn import queries, services
 from core.authn.models import SigningKey
 from core.common.clock import now as current_time
+from core.common.terminal import make_console
 from core.rbac.types import Actor
 
 app = typer.Typer(name="keys", help="Keys that sign registry tokens.")
-console = Console(highlight=False)
+console = make_console()
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.common.errors import DomainError
+from core.common.terminal import make_console
 from core.members.queries import get_role_by_name
 from core.members.services import add_member, create_project_with_owner
 from core.projects import services as projects
@@ -18,7 +19,7 @@ from core.users.models import Group, User
 from core.users.queries import find_group, find_user
 
 app = typer.Typer(name="project", help="Create projects and let people in.")
-console = Console()
+console = make_console()
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from core.common.errors import DomainError
+from core.common.terminal import make_console
 from core.rbac.types import Actor
 from core.users import passwords, queries, services
 from core.users.errors import UserUnknown
 from core.users.models import User
 
 app = typer.Typer(name="user", help="Create and administer user accounts.")
-console = Console(highlight=False)
+console = make_console()
 
 Username = Annotated[str, typer.Argument(help="Name of the user.")]
 PasswordFromInput = Annotated[
