@@ -4,14 +4,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.audit.buffer import BUFFER
+from core.audit import buffer
+from tests.support import buffering
 from tests.support.server import RunningServer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Keep the flushing thread from writing beside a test's own transaction."""
+    buffer.FLUSH_INTERVAL_SECONDS = 7_200 * buffering.FLUSH_INTERVAL_SECONDS
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
     """Let no buffered record, and no connection of its thread, outlive the test's database."""
-    BUFFER.close()
+    buffer.BUFFER.forget()
+    buffer.BUFFER.close()
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,13 @@ class Buffer:
         self._flushing = threading.Lock()
         self._stop = threading.Event()
         self._thread = None
-        for channel in self._channels.values():
-            channel.waiting = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what waits without writing it."""
+        with self._guard:
+            for channel in self._channels.values():
+                channel.waiting = []
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="audit-buffer", daemon=True)
