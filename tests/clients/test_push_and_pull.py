@@ -219,9 +219,16 @@ def test_delete(
     assert tag_of(place("2")) == "2"
 
 
+@pytest.mark.parametrize("name", ["skopeo", "podman", "docker"])
 def test_fifty_layers(
-    client: Client, server: RunningServer, developer: Account, registry: Registry, place: Place
+    name: str,
+    clients: Clients,
+    server: RunningServer,
+    developer: Account,
+    registry: Registry,
+    place: Place,
 ) -> None:
+    client = clients.get(name)
     image = make_image(layers=[make_layer(2_000, name=f"file-{n}") for n in range(50)])
     reference = place("fifty")
     client.log_in(server.registry, developer)

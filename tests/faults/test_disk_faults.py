@@ -15,10 +15,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
     ("failpoint", "status"),
     [
         ("storage.write=enospc@2", 507),
-        ("storage.write=edquot@2", 507),
-        ("storage.write=eio@2", 503),
         ("storage.sync=eio", 503),
-        ("storage.sync=enospc", 507),
     ],
 )
 def test_chunk_is_refused_and_sent_again(

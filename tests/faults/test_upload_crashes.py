@@ -108,7 +108,7 @@ def only_upload(store: Store, repository: str) -> str:
     )
 
 
-@pytest.mark.parametrize("step", STEPS[5:], ids=str)
+@pytest.mark.parametrize("step", [STEPS[5], STEPS[-2], COMMITTED], ids=str)
 def test_upload_given_up_leaves_no_blob(
     step: Step,
     server: RunningServer,
