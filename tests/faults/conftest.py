@@ -25,7 +25,7 @@ def account() -> Account:
 
 
 def is_running(server: RunningServer) -> bool:
-    """Say whether a server answers; one that a test has brought down is started for the next."""
+    """Say whether a server answers; one that a test has brought down must start again."""
     try:
         return Registry(server.registry).request("GET", "/v2/").status == 401
     except ConnectionLost:
@@ -35,10 +35,10 @@ def is_running(server: RunningServer) -> bool:
 @pytest.fixture
 def server(killable: RunningServer) -> Iterator[RunningServer]:
     """Return the server; afterwards nothing may be broken, and the sweeper leaves nothing."""
+    yield killable
     if not is_running(killable):
         killable.stop()
         killable.start()
-    yield killable
     store = Store(killable.data_dir)
     store.assert_sound()
     removed = sweep_everything(killable)
