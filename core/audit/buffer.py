@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import structlog
-from django.db import DatabaseError, DataError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    connection,
+    transaction,
+)
 
 from core.audit.services import write
 from core.audit.types import AuditRecord
@@ -35,6 +42,9 @@ class Channel(Generic[Record]):
     waiting: list[Record] = field(default_factory=list)
 
 
+Taken = list[tuple[Channel[Any], list[Any]]]
+
+
 class Buffer:
     """Records of one process that wait for the next flush."""
 
@@ -51,11 +61,14 @@ class Buffer:
             return self._channels.setdefault(name, Channel(store))
 
     def add(self, channel: Channel[Record], record: Record) -> None:
-        """Keep a record for the next flush. Raises ``DatabaseError`` only when full."""
+        """Keep a record for the next flush. Raises only when full.
+
+        What it raises then is ``DatabaseError`` or ``InterfaceError``.
+        """
         with self._guard:
             channel.waiting.append(record)
             is_full = len(channel.waiting) > MAXIMUM_WAITING
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._start()
         if is_full:
             self.flush()
@@ -69,13 +82,11 @@ class Buffer:
                     channel.waiting = []
             try:
                 _store_together(taken)
-            except DataError:
-                _store_one_by_one(taken)
-            except DatabaseError:
-                with self._guard:
-                    for channel, records in taken:
-                        channel.waiting = records + channel.waiting
-                raise
+            except Exception as error:
+                if not _blames_a_record(error):
+                    self._put_back(taken)
+                    raise
+                self._store_one_by_one(taken)
 
     def close(self) -> None:
         """Stop the thread and write what is left."""
@@ -99,6 +110,25 @@ class Buffer:
             for channel in self._channels.values():
                 channel.waiting = []
 
+    def _put_back(self, taken: Taken) -> None:
+        with self._guard:
+            for channel, records in taken:
+                channel.waiting = records + channel.waiting
+
+    def _store_one_by_one(self, taken: Taken) -> None:
+        """Keep one record that cannot be stored from holding back all others."""
+        for channel, records in taken:
+            while records:
+                try:
+                    with transaction.atomic():
+                        channel.store(records[:1])
+                except Exception as error:
+                    if not _blames_a_record(error):
+                        self._put_back(taken)
+                        raise
+                    log.exception("buffered_record_refused", record=repr(records[0]))
+                del records[0]
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="audit-buffer", daemon=True)
         self._thread.start()
@@ -109,13 +139,13 @@ class Buffer:
             stopping = self._stop.wait(FLUSH_INTERVAL_SECONDS)
             try:
                 self.flush()
-            except DatabaseError:
+            except Exception:  # the thread outlives whatever happens; the records wait
                 log.exception("audit_flush_failed")
                 connection.close()
         connection.close()
 
 
-def _store_together(taken: list[tuple[Channel[Any], list[Any]]]) -> None:
+def _store_together(taken: Taken) -> None:
     if not any(records for _channel, records in taken):
         return
     with transaction.atomic():
@@ -124,15 +154,12 @@ def _store_together(taken: list[tuple[Channel[Any], list[Any]]]) -> None:
                 channel.store(records)
 
 
-def _store_one_by_one(taken: list[tuple[Channel[Any], list[Any]]]) -> None:
-    """Keep one record the database refuses from holding back all others."""
-    for channel, records in taken:
-        for record in records:
-            try:
-                with transaction.atomic():
-                    channel.store([record])
-            except DataError:
-                log.exception("buffered_record_refused", record=repr(record))
+def _blames_a_record(error: Exception) -> bool:
+    """Say whether trying again cannot help; else the database was not able to store anything."""
+    if isinstance(error, DataError | IntegrityError):
+        return True
+    # InterfaceError, of a connection that was lost, is no DatabaseError.
+    return not isinstance(error, DatabaseError | InterfaceError)
 
 
 BUFFER = Buffer()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import pytest
-from django.db import DatabaseError, DataError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from core.audit import buffer
 from core.audit.models import AuditEntry
@@ -89,6 +89,78 @@ def test_one_refused_record_does_not_hold_back_the_others() -> None:
     own.channel("test", store).waiting.extend(["first", "bad", "second"])
     own.flush()
     assert stored == ["first", "second"]
+
+
+@pytest.mark.parametrize("failure", [InterfaceError("closed"), OperationalError("away")])
+def test_records_wait_when_the_database_goes_away_between_single_records(
+    failure: Exception,
+) -> None:
+    stored: list[str] = []
+    failures = [failure]
+
+    def store(records: Sequence[str]) -> None:
+        if len(records) > 1:
+            raise DataError("one of them is refused")
+        if stored and failures:
+            raise failures.pop()
+        stored.extend(records)
+
+    own = buffer.Buffer()
+    channel = own.channel("test", store)
+    channel.waiting.extend(["first", "second", "third"])
+    with pytest.raises(type(failure)):
+        own.flush()
+    assert channel.waiting == ["second", "third"]
+    own.flush()
+    assert stored == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("failure", [IntegrityError("gone"), ValueError("no such form")])
+def test_a_record_that_can_never_be_stored_is_dropped_alone(failure: Exception) -> None:
+    stored: list[str] = []
+
+    def store(records: Sequence[str]) -> None:
+        if "bad" in records:
+            raise failure
+        stored.extend(records)
+
+    own = buffer.Buffer()
+    own.channel("test", store).waiting.extend(["first", "bad", "second"])
+    own.flush()
+    assert stored == ["first", "second"]
+
+
+def test_the_thread_outlives_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer, "FLUSH_INTERVAL_SECONDS", 0.01)
+    stored: list[str] = []
+    failures = [InterfaceError("connection already closed"), InterfaceError("again")]
+
+    def store(records: Sequence[str]) -> None:
+        if failures:
+            raise failures.pop()
+        stored.extend(records)
+
+    own = buffer.Buffer()
+    channel = own.channel("test", store)
+    own.add(channel, "first")
+    deadline = time.monotonic() + 5
+    while not stored and time.monotonic() < deadline:
+        time.sleep(0.01)
+    own.close()
+    assert stored == ["first"]
+
+
+def test_a_thread_that_died_is_started_again() -> None:
+    own = buffer.Buffer()
+    channel = own.channel("test", lambda _records: None)
+    dead = threading.Thread(target=lambda: None)
+    dead.start()
+    dead.join()
+    own._thread = dead
+    own.add(channel, "first")
+    assert own._thread is not dead
+    assert own._thread.is_alive()
+    own.close()
 
 
 def test_a_full_buffer_refuses_rather_than_forgets(
