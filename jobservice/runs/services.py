@@ -61,9 +61,14 @@ def submit(
 
 @durable_write
 def claim(run_id: UUID, *, now: datetime | None = None) -> Claim | None:
-    """Take a pending run for this worker. None when it is not pending (any more)."""
+    """Take a pending run for this worker. None when it is not pending (any more).
+
+    One that is to stop is never begun: it is recorded as stopped.
+    """
     moment = now or clock_now()
-    taken = JobRun.objects.filter(pk=run_id, status=RunStatus.PENDING).update(
+    pending = JobRun.objects.filter(pk=run_id, status=RunStatus.PENDING)
+    pending.filter(stop_requested_at__isnull=False).update(**_stopped(moment))
+    taken = pending.filter(stop_requested_at=None).update(
         status=RunStatus.RUNNING,
         attempt=F("attempt") + 1,
         started_at=moment,
@@ -127,6 +132,7 @@ def sweep(*, now: datetime | None = None) -> Swept:
     dead = JobRun.objects.filter(
         status=RunStatus.RUNNING, heartbeat_at__lt=moment - rules.DEAD_AFTER
     )
+    stopped = dead.filter(stop_requested_at__isnull=False).update(**_stopped(moment))
     failed = dead.filter(attempt__gte=F("maximum_attempts")).update(
         status=RunStatus.FAILED,
         finished_at=moment,
@@ -139,7 +145,7 @@ def sweep(*, now: datetime | None = None) -> Swept:
         Q(sent_at=None, created_at__lt=moment) | Q(sent_at__lt=moment - rules.SEND_AGAIN_AFTER)
     )
     identifiers = list(unsent.order_by("created_at").values_list("pk", flat=True)[:_SWEEP_BATCH])
-    return Swept(sent=_send(identifiers), reclaimed=reclaimed, failed=failed)
+    return Swept(sent=_send(identifiers), reclaimed=reclaimed, failed=failed, stopped=stopped)
 
 
 @durable_write
@@ -194,6 +200,15 @@ def fire_due_schedules(*, actor: Actor, now: datetime) -> int:
 def delete_finished(*, before: datetime) -> int:
     """Delete runs that ended before the instant, and return how many."""
     return JobRun.objects.filter(finished_at__lt=before).delete()[0]
+
+
+def _stopped(moment: datetime) -> dict[str, Any]:
+    """Return the values of a run whose request to stop took effect without its worker."""
+    return {
+        "status": RunStatus.STOPPED,
+        "finished_at": moment,
+        "message": "Stopped on request.",
+    }
 
 
 def _send(identifiers: list[UUID]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from jobservice.runs import rules, services
 from jobservice.runs.errors import RunLost, RunStopped
@@ -77,9 +77,13 @@ def _keep_beating(claim: Claim) -> threading.Event:
         while not stop.wait(rules.HEARTBEAT_EVERY.total_seconds()):
             try:
                 services.beat(claim)
-            except (RunLost, RunStopped):
+            except RunLost:
                 break
-            except DatabaseError:
+            except RunStopped:
+                # The work learns of it at its next report; until then it is alive, and a
+                # run that looked dead would be given to a second worker.
+                continue
+            except (DatabaseError, InterfaceError):
                 log.warning("heartbeat_failed")
                 connection.close()
         connection.close()

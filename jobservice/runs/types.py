@@ -38,8 +38,9 @@ class DeclaredSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did: runs sent again, taken back from dead workers, given up."""
+    """What one sweep did: runs sent again, taken back from dead workers, given up, stopped."""
 
     sent: int
     reclaimed: int
     failed: int
+    stopped: int

@@ -149,6 +149,28 @@ def test_running_run_stops_at_its_next_report(sent: list[str]) -> None:
         services.beat(claim, progress_done=2)
 
 
+def test_a_dead_workers_run_that_was_to_stop_is_not_begun_again(sent: list[str]) -> None:
+    run = services.submit("test.kind", actor=SYSTEM)
+    dead = services.claim(run.pk)
+    assert dead is not None
+    services.request_stop(run, actor=SYSTEM)
+    later = clock_now() + rules.DEAD_AFTER + timedelta(seconds=1)
+    swept = services.sweep(now=later)
+    assert (swept.stopped, swept.reclaimed, swept.failed) == (1, 0, 0)
+    run.refresh_from_db()
+    assert (run.status, run.finished_at) == ("stopped", later)
+    with pytest.raises(RunLost):
+        services.beat(dead)
+
+
+def test_a_pending_run_that_is_to_stop_is_not_claimed(sent: list[str]) -> None:
+    run = services.submit("test.kind", actor=SYSTEM)
+    JobRun.objects.filter(pk=run.pk).update(stop_requested_at=clock_now())
+    assert services.claim(run.pk) is None
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("stopped", 0)
+
+
 def test_due_schedule_fires_once_with_many_schedulers(sent: list[str]) -> None:
     start = clock_now()
     declared = [DeclaredSchedule("test", "test.kind", timedelta(seconds=30))]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connections
 
 from core.common.clock import now as clock_now
 from core.rbac.types import Actor
-from jobservice.runs import services
+from jobservice.runs import rules, services
 from jobservice.runs.models import JobRun
 from jobservice.runs.tasks import carry_out
 from jobservice.worker import app as worker
@@ -44,6 +45,23 @@ def stop_itself(context: RunContext) -> Result:
     return {}
 
 
+@run_kind("test.stopping_late")
+def report_late(context: RunContext) -> Result:
+    """Have itself stopped, then work on for several heartbeats before the next report."""
+    services.request_stop(JobRun.objects.get(kind="test.stopping_late"), actor=SYSTEM)
+    asked_at = clock_now()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        beaten_at = JobRun.objects.values_list("heartbeat_at", flat=True).get()
+        if beaten_at is not None and beaten_at > asked_at + timedelta(seconds=0.2):
+            break
+        time.sleep(0.02)
+    else:
+        raise AssertionError("no heartbeat after the request to stop")
+    context.report(1)
+    return {}
+
+
 @pytest.fixture
 def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep runs of tests that call the task themselves away from the broker."""
@@ -73,6 +91,15 @@ def test_stop_is_honoured_between_reports() -> None:
     carry_out(run_id=str(run.pk))
     run.refresh_from_db()
     assert (run.status, run.progress_done) == ("stopped", 2)
+
+
+@pytest.mark.usefixtures("quiet_broker")
+def test_a_run_asked_to_stop_beats_until_it_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "HEARTBEAT_EVERY", timedelta(seconds=0.05))
+    run = services.submit("test.stopping_late", actor=SYSTEM)
+    carry_out(run_id=str(run.pk))
+    run.refresh_from_db()
+    assert (run.status, run.message) == ("stopped", "Stopped on request.")
 
 
 @pytest.mark.usefixtures("quiet_broker")
