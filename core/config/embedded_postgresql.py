@@ -48,6 +48,8 @@ class PostgreSQLFailed(Exception):
 class EmbeddedPostgreSQL:
     """The PostgreSQL server of one data directory."""
 
+    name = "PostgreSQL"
+
     def __init__(self, data_dir: Path, sockets: Sockets, *, durable: bool = True) -> None:
         """Prepare to serve `data_dir`; `durable=False` is for tests only."""
         self._cluster = data_dir / "postgresql"

@@ -30,6 +30,8 @@ class RedisFailed(Exception):
 class EmbeddedRedis:
     """The Redis server of one data directory."""
 
+    name = "Redis"
+
     def __init__(self, data_dir: Path, sockets: Sockets) -> None:
         self._program = program()
         self._log = data_dir / "log" / "redis.log"

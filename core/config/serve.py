@@ -20,7 +20,7 @@ from core.config.embedded_postgresql import EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.env import Environment
 from core.config.logging import configuration
-from core.config.supervisor import Part, Supervisor, VitalProcess
+from core.config.supervisor import Part, Supervisor, Watched
 from core.config.welcome import welcome
 
 READY_TIMEOUT_SECONDS = 60.0
@@ -46,9 +46,9 @@ def serve(environment: Environment, *, reload: bool = False) -> int:
         crashed = stack.enter_context(_sole_use(data_dir))
         env.secret_key(environment)
         listener = stack.enter_context(_listener(environment, patient=crashed))
-        vital = _start_services(environment, stack)
+        services = _start_services(environment, stack)
         password = _prepare()
-        supervisor = Supervisor(_parts(listener, reload=reload), vital)
+        supervisor = Supervisor(_parts(listener, reload=reload), services)
         supervisor.listen()
         supervisor.start()
         stack.callback(supervisor.stop)
@@ -129,7 +129,7 @@ def _listener(environment: Environment, *, patient: bool) -> Iterator[socket.soc
         yield listener
 
 
-def _start_services(environment: Environment, stack: ExitStack) -> list[VitalProcess]:
+def _start_services(environment: Environment, stack: ExitStack) -> list[Watched]:
     """Start the embedded services that are asked for, both at once, and wait for them."""
     data_dir, sockets = environment.server.data_dir, environment.sockets
     services: list[EmbeddedPostgreSQL | EmbeddedRedis] = []
@@ -142,11 +142,7 @@ def _start_services(environment: Environment, stack: ExitStack) -> list[VitalPro
         service.start()
     for service in services:
         service.wait_ready()
-    return [
-        (type(service).__name__.removeprefix("Embedded"), service.process)
-        for service in services
-        if service.process is not None
-    ]
+    return [*services]
 
 
 def _prepare() -> str | None:

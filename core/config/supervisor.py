@@ -1,7 +1,7 @@
 """The parts of `roadstead serve` as child processes: started, watched, stopped.
 
-A part that ends by itself is started again; one that keeps ending stops the server,
-because a registry that quietly lacks a part is worse than one that is down.
+A part or an embedded service that ends by itself is started again; one that keeps ending
+stops the server, because a registry that quietly lacks a part is worse than one that is down.
 """
 
 import signal
@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -35,14 +36,9 @@ class Part:
     inherited: tuple[int, ...] = ()
     """Numbers of the open files that the child keeps."""
     process: subprocess.Popen[bytes] | None = None
-    ended_at: list[float] = field(default_factory=list)
-    """When it ended by itself within the last minute (monotonic seconds)."""
-    restart_at: float | None = None
-    """When it is started again (monotonic seconds); None: it has not ended."""
 
     def start(self) -> None:
         """Start the child, in a session of its own: a Ctrl-C is the supervisor's affair."""
-        self.restart_at = None
         self.process = subprocess.Popen(
             self.command,
             env=self.environment,
@@ -52,27 +48,40 @@ class Part:
             preexec_fn=preparation(self.death_signal),
         )
 
-    def is_running(self) -> bool:
-        """Say whether the child has been started and has not ended."""
-        return self.process is not None and self.process.poll() is None
 
-    def keeps_ending(self, now: float) -> bool:
+class Watched(Protocol):
+    """What the supervisor keeps running: parts and embedded services alike."""
+
+    name: str
+    process: subprocess.Popen[bytes] | None
+
+    def start(self) -> None:
+        """Start the process, or start it again after it has ended."""
+
+
+@dataclass(slots=True)
+class _Ends:
+    """How often something has ended by itself, and when it is started again."""
+
+    within_a_minute: list[float] = field(default_factory=list)
+    restart_at: float | None = None
+
+    def count(self, now: float) -> bool:
         """Count an end at `now` (monotonic seconds) and say whether there were too many."""
-        self.ended_at = [at for at in self.ended_at if now - at < 60] + [now]
-        return len(self.ended_at) > RESTARTS_PER_MINUTE
-
-
-VitalProcess = tuple[str, subprocess.Popen[bytes]]
-"""Name and process of an embedded service, without which nothing works."""
+        recent = [at for at in self.within_a_minute if now - at < 60]
+        self.within_a_minute = [*recent, now]
+        self.restart_at = now + RESTART_DELAY_SECONDS
+        return len(self.within_a_minute) > RESTARTS_PER_MINUTE
 
 
 class Supervisor:
     """Watches parts until it is told to stop or one of them cannot be kept running."""
 
-    def __init__(self, parts: Sequence[Part], vital: Sequence[VitalProcess]) -> None:
-        """Take the `parts` to run and the `vital` processes whose end is the end of all."""
+    def __init__(self, parts: Sequence[Part], services: Sequence[Watched]) -> None:
+        """Take the `parts` to run and the `services`, started and stopped elsewhere."""
         self._parts = parts
-        self._vital = vital
+        self._watched: tuple[Watched, ...] = (*services, *parts)
+        self._ends = {watched.name: _Ends() for watched in self._watched}
         self._orders = 0
 
     @property
@@ -91,22 +100,20 @@ class Supervisor:
             part.start()
 
     def failure(self) -> str | None:
-        """Start parts again that ended; return why the server cannot go on, else None."""
-        for name, process in self._vital:
-            if process.poll() is not None and not self.is_stopping:
-                return f"{name} has ended with code {process.returncode}"
+        """Start again what has ended; return why the server cannot go on, else None."""
         now = time.monotonic()
-        for part in self._parts:
-            if part.is_running() or self.is_stopping:
+        for watched in self._watched:
+            if _is_running(watched) or self.is_stopping:
                 continue
-            code = part.process.returncode if part.process is not None else None
-            if part.restart_at is None:
-                _log.error("part_ended", part=part.name, code=code)
-                if part.keeps_ending(now):
-                    return f"{part.name} keeps ending, at last with code {code}"
-                part.restart_at = now + RESTART_DELAY_SECONDS
-            elif now >= part.restart_at:
-                part.start()
+            ends = self._ends[watched.name]
+            if ends.restart_at is None:
+                code = watched.process.returncode if watched.process is not None else None
+                _log.error("part_ended", part=watched.name, code=code)
+                if ends.count(now):
+                    return f"{watched.name} keeps ending, at last with code {code}"
+            elif now >= ends.restart_at:
+                ends.restart_at = None
+                watched.start()
         return None
 
     def watch(self) -> str | None:
@@ -120,17 +127,17 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask every part to finish, and end those that do not within the time allowed."""
-        running = [part for part in self._parts if part.is_running()]
+        running = [part for part in self._parts if _is_running(part)]
         _signal_all(running, signal.SIGTERM)
         asked = self._orders
         deadline = time.monotonic() + STOP_SECONDS
-        while any(part.is_running() for part in running):
+        while any(_is_running(part) for part in running):
             if time.monotonic() > deadline or self._orders > max(asked, 1):
                 break
             time.sleep(0.02)
         _signal_all(running, signal.SIGQUIT)
         deadline = time.monotonic() + 2
-        while any(part.is_running() for part in running) and time.monotonic() < deadline:
+        while any(_is_running(part) for part in running) and time.monotonic() < deadline:
             time.sleep(0.02)
         _signal_all(running, signal.SIGKILL)
         for part in running:
@@ -141,7 +148,11 @@ class Supervisor:
         self._orders += 1
 
 
+def _is_running(watched: Watched) -> bool:
+    return watched.process is not None and watched.process.poll() is None
+
+
 def _signal_all(parts: Sequence[Part], number: int) -> None:
     for part in parts:
-        if part.is_running() and part.process is not None:
+        if _is_running(part) and part.process is not None:
             part.process.send_signal(number)
