@@ -8,11 +8,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MASK = "********"
+# Parameters of libpq and of redis.Redis.from_url that hold a secret or lead to one.
+SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile", "ssl_password"})
 SECRET_KEY_BYTES = 48
 
 
@@ -225,12 +227,27 @@ class Reader:
 
 
 def masked_url(url: str) -> str:
-    """Return `url` with its password replaced by a mask."""
+    """Return `url` with its passwords, also those among its parameters, replaced by a mask.
+
+    Of one that cannot be taken apart only the scheme is left: the rest may be a password.
+    """
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)
+    if scheme is None:
+        return MASK
     parts = _split(url)
-    if parts is None or parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))
+    # A password with a character that nobody encoded moves the end of the host into it.
+    if parts is None or parts.fragment or "@" in parts.path + parts.query:
+        return f"{scheme[0]}{MASK}"
+    user, at, host = parts.netloc.rpartition("@")
+    if parts.password is not None:
+        user = f"{user.partition(':')[0]}:{MASK}"
+    query = "&".join(_masked_parameter(parameter) for parameter in parts.query.split("&"))
+    return f"{scheme[0]}{user}{at}{host}{parts.path}{'?' if query else ''}{query}"
+
+
+def _masked_parameter(parameter: str) -> str:
+    name, equals, _ = parameter.partition("=")
+    return f"{name}={MASK}" if equals and unquote(name).lower() in SECRET_PARAMETERS else parameter
 
 
 def stored_secret(path: Path) -> str:

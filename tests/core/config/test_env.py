@@ -76,7 +76,7 @@ def test_defaults_need_no_variable() -> None:
         ),
         (
             {"REDIS_URL": "redis://host:port/0"},
-            "ROADSTEAD_REDIS_URL cannot be 'redis://host:port/0': write it as redis://host:6379/0.",
+            f"ROADSTEAD_REDIS_URL cannot be 'redis://{MASK}': write it as redis://host:6379/0.",
         ),
         (
             {"TRUSTED_PROXIES": "10.0.0.0/8,proxy"},
@@ -153,6 +153,32 @@ def test_shown_settings_hold_no_secret() -> None:
     printed = " ".join(f"{setting.value} {setting.origin}" for setting in environment.shown)
     assert "hidden" not in printed
     assert "user" in printed
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user@host/name", "postgresql://user@host/name"),
+        (
+            "postgresql://user:hidden@host/name?sslmode=require&sslpassword=hidden",
+            f"postgresql://user:{MASK}@host/name?sslmode=require&sslpassword={MASK}",
+        ),
+        ("postgresql:///name?PASSWORD=hidden", f"postgresql:///name?PASSWORD={MASK}"),
+        ("postgresql:///name?pass%77ord=hidden", f"postgresql:///name?pass%77ord={MASK}"),
+        ("postgresql:///name?passfile=/hidden", f"postgresql:///name?passfile={MASK}"),
+        ("redis://host/0?password=hidden", f"redis://host/0?password={MASK}"),
+        ("unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
+        # A password whose special characters nobody encoded.
+        ("postgresql://user:hid/den@host:5432/name", f"postgresql://{MASK}"),
+        ("postgresql://user:12/hidden@host/name", f"postgresql://{MASK}"),
+        ("postgresql://user:#hidden@host/name", f"postgresql://{MASK}"),
+        ("postgresql://user:hid[den@host/name", f"postgresql://{MASK}"),
+        ("hidden", MASK),
+        ("user:hidden@host", MASK),
+    ],
+)
+def test_a_masked_address_holds_no_secret(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
 
 
 def test_shown_settings_say_where_they_come_from(tmp_path: Path) -> None:
