@@ -11,6 +11,7 @@ from core.artifacts import queries
 from core.artifacts.services import blobs as services
 from core.artifacts.types import StoredBlob
 from core.oci.digest import Digest
+from core.oci.entity_tags import entity_tag
 from core.oci.errors import RangeNotSatisfiable
 from core.oci.http_range import ByteRange, parse_range
 from core.oci.reference import RepositoryName
@@ -21,7 +22,7 @@ from registry_api import auth
 from registry_api.auth import Caller
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL, PUSH
-from registry_api.conditions import entity_tag, is_not_modified, range_applies
+from registry_api.conditions import is_not_modified, range_applies
 from registry_api.errors import RegistryError
 from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
 

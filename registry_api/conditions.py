@@ -3,21 +3,19 @@
 from starlette.datastructures import Headers
 
 from core.oci.digest import Digest
+from core.oci.entity_tags import entity_tag, parse_entity_tags
 
 
-def entity_tag(digest: Digest) -> str:
-    """Return the strong entity tag of immutable content."""
-    return f'"{digest}"'
+def header_list(headers: Headers, name: str) -> str | None:
+    """Return a header that may be sent several times as the one list that it means."""
+    values = headers.getlist(name)
+    return ",".join(values) if values else None
 
 
 def is_not_modified(headers: Headers, digest: Digest) -> bool:
-    """Tell whether If-None-Match names what the client would get."""
-    values = headers.getlist("if-none-match")
-    if not values:
-        return False
-    tag = entity_tag(digest)
-    listed = [entry.strip() for value in values for entry in value.split(",")]
-    return any(entry == "*" or entry.removeprefix("W/") == tag for entry in listed)
+    """Tell whether If-None-Match names what the client would get. Raises EntityTagsInvalid."""
+    listed = header_list(headers, "if-none-match")
+    return listed is not None and parse_entity_tags(listed).names(digest)
 
 
 def range_applies(headers: Headers, digest: Digest) -> bool:

@@ -14,6 +14,7 @@ from core.artifacts.services import manifests as manifest_services
 from core.artifacts.services import tags as tag_services
 from core.artifacts.types import ManifestLookup, StoredManifest
 from core.oci.digest import Digest
+from core.oci.entity_tags import entity_tag
 from core.oci.errors import ManifestTooLarge
 from core.oci.manifest import MAX_MANIFEST_BYTES
 from core.oci.reference import parse_reference, parse_tag
@@ -21,7 +22,7 @@ from registry_api import auth
 from registry_api.auth import Admission
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL, PUSH
-from registry_api.conditions import entity_tag, is_not_modified
+from registry_api.conditions import header_list, is_not_modified
 from registry_api.errors import RegistryError
 from registry_api.threads import Work, in_thread
 
@@ -103,8 +104,8 @@ def _push(
         content_type=call.headers.get("content-type"),
         reference=reference,
         extra_tags=tags,
-        if_match=call.headers.get("if-match"),
-        if_none_match=call.headers.get("if-none-match"),
+        if_match=header_list(call.headers, "if-match"),
+        if_none_match=header_list(call.headers, "if-none-match"),
         actor=admission.actor,
     )
     headers = {

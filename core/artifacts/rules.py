@@ -1,6 +1,5 @@
 """Pure decisions on pushes, tags and preconditions."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -8,6 +7,7 @@ from typing import Final, NamedTuple
 from core.artifacts.errors import ManifestBlobUnknown, PreconditionFailed
 from core.blobs.errors import DigestMismatch
 from core.oci.digest import Digest
+from core.oci.entity_tags import EntityTags
 from core.oci.errors import ManifestInvalid
 from core.oci.manifest import ManifestRef, ReferenceRole
 from core.oci.media_types import MANIFEST_TYPES
@@ -21,8 +21,6 @@ LEASE_RENEWED_BELOW: Final = timedelta(hours=12)
 
 LEASE_AFTER_DELETE: Final = timedelta(hours=2)
 """How long a blob outlives the deletion of a manifest that named it, at least."""
-
-_ETAG: Final = re.compile(r'\s*(?:W/)?"([^"]*)"\s*')
 
 
 class FoundContent(NamedTuple):
@@ -68,24 +66,16 @@ def pushed_tags(reference: Digest | str, extra_tags: Iterable[str]) -> tuple[str
 
 
 def require_precondition(
-    if_match: str | None, if_none_match: str | None, current: Digest | None
+    if_match: EntityTags | None, if_none_match: EntityTags | None, current: Digest | None
 ) -> None:
     """Compare a reference's current digest with the headers (RFC 9110, section 13.1).
 
     ``current`` is None when the reference does not exist. Raises PreconditionFailed.
     """
-    if if_match is not None and not _names(if_match, current):
+    if if_match is not None and (current is None or not if_match.names(current)):
         raise PreconditionFailed
-    if if_none_match is not None and _names(if_none_match, current):
+    if if_none_match is not None and current is not None and if_none_match.names(current):
         raise PreconditionFailed
-
-
-def _names(header: str, current: Digest | None) -> bool:
-    if current is None:
-        return False
-    if header.strip() == "*":
-        return True
-    return any(etag == str(current) for etag in _ETAG.findall(header))
 
 
 def resolve_references(

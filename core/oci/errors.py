@@ -23,6 +23,14 @@ class DigestInvalid(DomainError):
     default_message: ClassVar[str] = "The digest is not valid."
 
 
+class EntityTagsInvalid(DomainError):
+    """An If-Match or If-None-Match header is longer than the registry reads."""
+
+    code: ClassVar[str] = "ENTITY_TAGS_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = "The list of entity tags is too long."
+
+
 class NameInvalid(DomainError):
     """A repository name breaks the grammar, is too long or lacks the project."""
 

@@ -357,6 +357,8 @@ def test_edge_82_preconditions(developer: Client, filled: Place) -> None:
     assert developer.get(f"/v2/{filled.name}/manifests/v1").body == first
     current = developer.put_manifest(filled.name, "v1", second, If_Match=f'"{sha256(first)}"')
     assert current.status == 201
+    hostile = developer.put_manifest(filled.name, "v1", second, If_Match="x" + " " * 9_000 + "x")
+    assert (hostile.status, hostile.codes) == (400, ["UNSUPPORTED"])
 
 
 @pytest.mark.parametrize("tag", ["t" * 129, ".x", "-x", "a+b"])

@@ -25,6 +25,7 @@ from core.database import raw
 from core.database.transactions import durable_write
 from core.events.services import publish
 from core.oci.digest import Digest
+from core.oci.entity_tags import EntityTags, parse_entity_tags
 from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
 from core.rbac.types import Actor
 
@@ -99,8 +100,8 @@ class _Push:
     parsed: ParsedManifest
     digest: Digest
     tags: tuple[str, ...]
-    if_match: str | None
-    if_none_match: str | None
+    if_match: EntityTags | None
+    if_none_match: EntityTags | None
     is_by_tag: bool
     actor: Actor
     now: datetime
@@ -131,8 +132,8 @@ def push_manifest(
     ``extra_tags`` count when ``reference`` is a digest. ``if_match`` and ``if_none_match``
     are the headers, compared with what the reference names now. Pushing again what is there
     changes nothing but tags that point elsewhere. Raises ManifestInvalid, ManifestTooLarge,
-    DigestMismatch, TagInvalid, ManifestBlobUnknown with every missing digest,
-    PreconditionFailed, NameUnknown when the project is gone, and what gatekeepers raise
+    DigestMismatch, TagInvalid, EntityTagsInvalid, ManifestBlobUnknown with every missing
+    digest, PreconditionFailed, NameUnknown when the project is gone, and what gatekeepers raise
     (distribution-spec, "Pushing Manifests").
     """
     return _store_push(
@@ -143,8 +144,8 @@ def push_manifest(
             parsed=parse_manifest(payload, content_type),
             digest=rules.pushed_digest(payload, reference),
             tags=rules.pushed_tags(reference, extra_tags),
-            if_match=if_match,
-            if_none_match=if_none_match,
+            if_match=None if if_match is None else parse_entity_tags(if_match),
+            if_none_match=None if if_none_match is None else parse_entity_tags(if_none_match),
             is_by_tag=isinstance(reference, str),
             actor=actor,
             now=clock.now(),

@@ -17,6 +17,7 @@ from core.artifacts.rules import (
 from core.blobs.errors import DigestMismatch
 from core.oci.descriptor import Descriptor
 from core.oci.digest import Digest
+from core.oci.entity_tags import parse_entity_tags
 from core.oci.errors import ManifestInvalid, TagInvalid
 from core.oci.manifest import ManifestRef, ReferenceRole
 from core.oci.media_types import OCI_IMAGE_MANIFEST, OCI_LAYER
@@ -93,11 +94,15 @@ def test_bad_tags_are_refused(given: Digest | str, extra: list[str]) -> None:
 def test_preconditions(
     if_match: str | None, if_none_match: str | None, current: Digest | None, holds: bool
 ) -> None:
+    conditions = [
+        None if header is None else parse_entity_tags(header)
+        for header in (if_match, if_none_match)
+    ]
     if holds:
-        require_precondition(if_match, if_none_match, current)
+        require_precondition(*conditions, current)
     else:
         with pytest.raises(PreconditionFailed):
-            require_precondition(if_match, if_none_match, current)
+            require_precondition(*conditions, current)
 
 
 def test_references_find_their_content() -> None:

@@ -1,0 +1,44 @@
+"""Lists of entity tags."""
+
+import time
+
+import pytest
+
+from core.oci.digest import Digest
+from core.oci.entity_tags import MAX_HEADER_CHARACTERS, entity_tag, parse_entity_tags
+from core.oci.errors import EntityTagsInvalid
+
+pytestmark = pytest.mark.pure
+
+ONE, TWO = Digest.of(b"1"), Digest.of(b"2")
+
+
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        (entity_tag(ONE), True),
+        (f" W/{entity_tag(ONE)} ", True),
+        (f"{entity_tag(TWO)} ,\t{entity_tag(ONE)}", True),
+        ("*", True),
+        (f"{entity_tag(TWO)}, *", True),
+        (entity_tag(TWO), False),
+        (str(ONE), False),
+        ("", False),
+        (",,", False),
+    ],
+)
+def test_what_a_header_names(header: str, meant: bool) -> None:
+    assert parse_entity_tags(header).names(ONE) is meant
+
+
+@pytest.mark.parametrize("filler", [" ", '"', ",", "W/", '" '])
+def test_hostile_headers_cost_little(filler: str) -> None:
+    header = ("x" + filler * MAX_HEADER_CHARACTERS)[: MAX_HEADER_CHARACTERS - 1] + "x"
+    began = time.perf_counter()
+    assert not parse_entity_tags(header).names(ONE)
+    assert time.perf_counter() - began < 0.05
+
+
+def test_a_header_has_an_end() -> None:
+    with pytest.raises(EntityTagsInvalid):
+        parse_entity_tags(" " * (MAX_HEADER_CHARACTERS + 1))
