@@ -27,14 +27,11 @@ from core.oci.reference import RepositoryName
 from core.rbac import services as rbac
 from core.rbac.types import Actor, Target
 from registry_api.calls import Call
-from registry_api.challenges import INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, challenge
+from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, challenge
 from registry_api.errors import RegistryError
 
 DENIED_TYPE: Final = "denied"
 """Type of the token entries that list what was asked for and refused."""
-
-UPLOAD_GRACE: Final = timedelta(hours=24)
-"""How long after its end a token still continues an upload that its subject started."""
 
 _DENIED_MESSAGE: Final = "Requested access to the resource is denied."
 
@@ -156,7 +153,7 @@ def denied(caller: Caller, name: str, action: str) -> RegistryError:
     if action != PULL:
         record_buffered(
             AuditRecord(
-                action=f"repository.{action}",
+                action="artifact.deleted" if action == DELETE else "artifact.pushed",
                 actor=caller.actor,
                 target_kind="repository",
                 target_label=name,

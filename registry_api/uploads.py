@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from core.artifacts.services.blobs import find_committed_upload, finish_upload
+from core.authn.rules import UPLOAD_GRACE
 from core.blobs import services as blobs
 from core.blobs.errors import RangeMismatch, UploadTaken, UploadUnknown
 from core.blobs.sessions import UploadSession
@@ -80,7 +81,7 @@ async def put_upload(call: Call) -> Response:
 
 def get_upload(call: Call) -> Response:
     """Tell how far the upload has come (end-13)."""
-    admission = auth.admit(call, PUSH, grace=auth.UPLOAD_GRACE)
+    admission = auth.admit(call, PUSH, grace=UPLOAD_GRACE)
     with _as_seen_by(call, admission):
         facts = blobs.get_upload(upload_id_of(call), **_key(admission))
     return Response(None, 204, progress_headers(admission, facts.id, facts.size_bytes))
@@ -88,7 +89,7 @@ def get_upload(call: Call) -> Response:
 
 def delete_upload(call: Call) -> Response:
     """Cancel the upload (end-14)."""
-    admission = auth.admit(call, PUSH, grace=auth.UPLOAD_GRACE)
+    admission = auth.admit(call, PUSH, grace=UPLOAD_GRACE)
     with _as_seen_by(call, admission):
         blobs.cancel_upload(upload_id_of(call), **_key(admission))
     return Response(None, 204)
@@ -96,7 +97,7 @@ def delete_upload(call: Call) -> Response:
 
 async def _admit(call: Call) -> Admission:
     work = Work.LOGIN if auth.uses_password(call) else Work.LOOKUP
-    return await in_thread(work, auth.admit, call, PUSH, grace=auth.UPLOAD_GRACE)
+    return await in_thread(work, auth.admit, call, PUSH, grace=UPLOAD_GRACE)
 
 
 async def _take_whole(

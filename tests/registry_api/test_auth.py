@@ -219,7 +219,7 @@ def test_edge_101_guest_push_is_denied_and_audited(
     assert deleted.status == 403
     BUFFER.flush()
     entries = AuditEntry.objects.filter(target_label=place.name, outcome="denied")
-    assert {entry.action for entry in entries} == {"repository.push", "repository.delete"}
+    assert {entry.action for entry in entries} == {"artifact.pushed", "artifact.deleted"}
     assert {entry.actor_label for entry in entries} == {"guest"}
 
 
