@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -129,6 +129,11 @@ async def _respond(call: Call, path: bytes) -> Response:
         if response.status_code == 405:
             response.headers["Allow"] = _allowed_methods(call.endpoint)
         return response
+    except DataError:
+        # A net under the checks of each value: what the database cannot store is no fault of ours.
+        log.warning("value_refused_by_database", request_id=call.request_id, exc_info=True)
+        message = "The request contains a value that cannot be stored."
+        return error_response("UNSUPPORTED", message, status=400)
     except (OperationalError, InterfaceError):
         # The database is away or restarting. Nothing was acknowledged, so asking again is safe.
         log.exception("database_unavailable", request_id=call.request_id)

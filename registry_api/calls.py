@@ -68,7 +68,7 @@ class Call:
 
     @property
     def query(self) -> Mapping[str, list[str]]:
-        """Every field of the query with its values. Raises RegistryError 414."""
+        """Every field of the query with its values. Raises RegistryError 400 or 414."""
         if self._query is None:
             text: bytes = self.scope.get("query_string", b"")
             self._query = _parsed_query(text) if text else {}
@@ -141,9 +141,12 @@ def _parsed_query(text: bytes) -> Mapping[str, list[str]]:
     if len(text) > MAX_QUERY_BYTES:
         raise RegistryError("UNSUPPORTED", "The query is too long.", status=414)
     try:
-        return parse_qs(
+        query = parse_qs(
             text.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS
         )
     except ValueError as error:
         message = "The query has too many fields."
         raise RegistryError("UNSUPPORTED", message, status=414) from error
+    if any("\x00" in value for values in query.values() for value in values):
+        raise RegistryError("UNSUPPORTED", "The query contains NUL.", status=400)
+    return query

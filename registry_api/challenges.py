@@ -49,10 +49,18 @@ def _scope_of(call: Call, action: str | None) -> str:
         return ""
     scope = f"repository:{name}:{_ASKED_FOR[action or action_of(call)]}"
     if call.endpoint is Endpoint.UPLOADS:
-        source = _valid_name(call.parameter("from") or "")
+        source = _mount_source(call)
         if source is not None and source != name:
             scope += f" repository:{source}:pull"
     return scope
+
+
+def _mount_source(call: Call) -> str | None:
+    """Return the repository to mount from; None too for a query that is refused later."""
+    try:
+        return _valid_name(call.parameter("from") or "")
+    except RegistryError:
+        return None
 
 
 def action_of(call: Call) -> str:

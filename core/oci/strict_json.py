@@ -2,10 +2,12 @@
 
 Two readers that disagree about a manifest are a way to smuggle content past a check, so
 everything that JSON parsers are known to treat differently is refused: duplicate keys, keys
-that differ from a known one only in case (Go matches those), NaN, lone surrogates and NUL.
+that differ from a known one only in case (Go matches those), NaN, numbers too large for a
+float, lone surrogates and NUL.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -76,8 +78,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ManifestInvalid(f"The manifest contains {name}, which is not JSON.")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ManifestInvalid(
+            f"The manifest contains {excerpt(text)}, which is too large a number."
+        )
+    return number
+
+
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object_without_duplicates, parse_constant=_refuse_constant
+    object_pairs_hook=_object_without_duplicates,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
 )
 
 

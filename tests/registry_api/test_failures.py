@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from starlette.requests import ClientDisconnect
 
 from core.artifacts import queries
@@ -95,6 +95,19 @@ def test_unexpected_failure(
     assert (answer.status, answer.codes) == (500, ["UNKNOWN"])
     assert b"secret" not in answer.body
     assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+def test_value_that_the_database_refuses(
+    developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = developer.token(f"repository:{place.name}:pull")
+
+    def fail(*_: Any) -> None:
+        raise DataError("invalid input syntax")
+
+    monkeypatch.setattr(queries, "find_target", fail)
+    answer = developer.request("GET", f"/v2/{place.name}/tags/list", token=token)
+    assert (answer.status, answer.codes) == (400, ["UNSUPPORTED"])
 
 
 def test_database_away(developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 from registry_api.app import HANDLERS
 from registry_api.routing import Endpoint, locate
 from tests.registry_api.asgi import HOST, Server
-from tests.registry_api.cast import Client, challenge_of, image_manifest, sha256
+from tests.registry_api.cast import Client, basic, challenge_of, image_manifest, sha256
 from tests.registry_api.conftest import Place
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +105,26 @@ def test_edge_6_hostile_names_and_references(developer: Client, place: Place, ho
         f"/v2/{hostile}/{place.name}/tags/list",
     ):
         assert developer.get(path).status in (400, 404), path
+
+
+def test_edge_6_hostile_queries(server: Server, developer: Client, place: Place) -> None:
+    developer.push_image(place.name, "v1")
+    digest = sha256(b"x")
+    token = developer.token(f"repository:{place.name}:pull,push")
+    uploads = f"/v2/{place.name}/blobs/uploads/"
+    for method, path in (
+        ("GET", f"/v2/{place.name}/referrers/{digest}?artifactType=%00"),
+        ("GET", f"/v2/{place.name}/tags/list?last=%00"),
+        ("POST", f"{uploads}?mount={digest}&from=%00"),
+        ("POST", f"{uploads}?mount={digest}&from=a/b&from=c/d"),
+    ):
+        answer = developer.request(method, path, body=b"", token=token)
+        assert (answer.status, answer.codes) == (400, ["UNSUPPORTED"]), path
+    for headers in ({}, {"Authorization": basic("developer", "wrong")}):
+        for query in ("from=a/b&from=c/d", "from=%00"):
+            refused = server.request("POST", f"{uploads}?{query}", headers=headers)
+            assert refused.status == 401
+            assert challenge_of(refused)["scope"] == f"repository:{place.name}:pull,push"
 
 
 def test_edge_7_wrong_method(server: Server) -> None:
