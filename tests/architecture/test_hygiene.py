@@ -15,6 +15,7 @@ ENVIRONMENT_NAMES = frozenset({"environ", "environb", "getenv", "getenvb", "pute
 # Handlers of `Exception`, which belong to the edges only, counted, each with its reason.
 BROAD_HANDLERS: dict[str, tuple[int, str]] = {
     "core/api/system.py": (1, "whatever a component throws means that it does not work"),
+    "core/audit/buffer.py": (3, "records wait or are named in the log, and the thread goes on"),
     "core/events/services.py": (1, "one subscriber must not stop the others"),
     "jobservice/runs/tasks.py": (1, "the task base records how any run failed"),
     "registry_api/app.py": (1, "the edge of the protocol: what nobody anticipated becomes 500"),
