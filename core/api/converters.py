@@ -16,8 +16,11 @@ class RepositoryNameConverter:
     regex = ".+"
 
     def to_python(self, value: str) -> str:
-        """Decode once more."""
-        return unquote(value)
+        """Decode once more. Raises ``ValueError``, which means that there is no such route."""
+        decoded = unquote(value)
+        if "\x00" in decoded:
+            raise ValueError("no name contains a NUL character")
+        return decoded
 
     def to_url(self, value: str) -> str:
         """Encode once; the URL builder encodes the second time."""

@@ -4,6 +4,7 @@ A feature declares a ``Listing``: the keys a client may use and the columns behi
 Unknown keys are ignored, as Harbor ignores them; a value that a column cannot have is 400.
 """
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ class ColumnKind(StrEnum):
     INTEGER = "integer"
     TIME = "time"
     BOOLEAN = "boolean"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def condition(column: Column, pattern: Pattern, key: str) -> Q:
         case Exact(value):
             return Q(**{lookup: _value(column, value, key)})
         case Fuzzy(value):
-            if column.kind is not ColumnKind.TEXT:
+            if column.kind not in (ColumnKind.TEXT, ColumnKind.ADDRESS):
                 raise BadRequest(f"q: {key} cannot be searched with ~.")
             return Q(**{f"{lookup}__icontains": value})
         case Range(minimum, maximum):
@@ -113,6 +115,8 @@ def _value(column: Column, text: str, key: str) -> str | int | bool | datetime:
         return _time(text, key)
     if column.kind is ColumnKind.BOOLEAN:
         return boolean(text, key)
+    if column.kind is ColumnKind.ADDRESS:
+        return _address(text, key)
     return text
 
 
@@ -132,6 +136,16 @@ def _integer(text: str, key: str) -> int:
         if -_BIGGEST <= value <= _BIGGEST:
             return value
     raise BadRequest(f"{key} must be a whole number.")
+
+
+def _address(text: str, key: str) -> str:
+    # PostgreSQL has no place for the zone of a link-local address.
+    if "%" not in text:
+        try:
+            return str(ipaddress.ip_address(text.strip()))
+        except ValueError:
+            pass
+    raise BadRequest(f"{key} must be an IP address.")
 
 
 def _time(text: str, key: str) -> datetime:

@@ -56,7 +56,7 @@ AUDIT_LISTING = Listing(
         "resource_type": Column("target_kind"),
         "op_time": Column("recorded_at", ColumnKind.TIME),
         "action": Column("action"),
-        "address": Column("address", is_sortable=False),
+        "address": Column("address", ColumnKind.ADDRESS, is_sortable=False),
         "project_id": Column("project_id", ColumnKind.INTEGER),
     },
     default_order=("-recorded_at",),
