@@ -10,11 +10,12 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from core.api.origin import origin_of
 from core.common.errors import DomainError, ErrorKind
 
 log = structlog.get_logger(__name__)
@@ -106,6 +107,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _response(413, BodyTooLarge.default_message)
     if isinstance(error, SuspiciousOperation):
         return _response(400, BadRequest.default_message)
+    if isinstance(error, DataError):
+        # Every value is checked before it gets here; one that slipped through is the client's.
+        log.warning("value_refused_by_database", exc_info=error)
+        return _response(400, BadRequest.default_message)
     if isinstance(error, (OperationalError, InterfaceError)):
         log.error("database_unavailable", exc_info=error)
         return _response(503, "The database is not available; try again.", {"Retry-After": "2"})
@@ -117,6 +122,28 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 def envelope(status: int, message: str) -> dict[str, list[dict[str, str]]]:
     """Return the error body for a status."""
     return {"errors": [{"code": _CODES_BY_STATUS.get(status, "UNKNOWN"), "message": message}]}
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer a request that no view gets to see, such as one with an impossible Host."""
+    return _plain_response(request, 400, BadRequest.default_message)
+
+
+def no_such_page(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer for a path outside the API that leads nowhere."""
+    return _plain_response(request, 404, NotFound.default_message)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer after a failure outside every view; Django has logged it."""
+    return _plain_response(request, 500, "internal server error")
+
+
+def _plain_response(request: HttpRequest, status: int, message: str) -> JsonResponse:
+    response = JsonResponse(envelope(status, message), status=status)
+    response["X-Request-Id"] = origin_of(request).request_id
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _domain_response(error: DomainError) -> Response:

@@ -10,6 +10,7 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache as hints
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
@@ -177,6 +178,7 @@ class UnknownRouteView(ManagementView):
     get = post = put = patch = delete = handle
 
 
+@csrf_exempt
 def api_version(request: HttpRequest) -> HttpResponse:
     """Return the version of the API, which Harbor's own clients and replication ask for."""
     if request.method not in ("GET", "HEAD"):

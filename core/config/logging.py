@@ -101,6 +101,8 @@ def _standard_library(settings: LoggingSettings, shared: list[Processor]) -> dic
             # libraries would add one line per statement or connection.
             "django.db.backends": {"level": "INFO"},
             "django.request": {"level": "ERROR"},
+            # A Host that cannot be one is answered 400; a traceback for it says nothing more.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
             "asyncio": {"level": "WARNING"},

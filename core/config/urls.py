@@ -16,6 +16,11 @@ FEATURE_URLS = (
     "core.robots.api.urls",
 )
 
+# What fails outside every view is answered in the same envelope.
+handler400 = "core.api.errors.bad_request"
+handler404 = "core.api.errors.no_such_page"
+handler500 = "core.api.errors.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *[path(API_BASE, include(module)) for module in FEATURE_URLS],
     # The version of the API, and the answer to every path of it that leads nowhere.

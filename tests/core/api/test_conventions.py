@@ -1,15 +1,19 @@
 """What holds for every route: headers, pages, names, credentials, errors."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
+from django.test import Client
 
 from core.api import system
 from core.api.fields import NEVER, timestamp
 from core.audit.models import AuditEntry
 from core.authn.services import create_personal_token
+from core.database import raw
 from tests.core.api.cast import (
     Caller,
     Cast,
@@ -22,6 +26,18 @@ from tests.core.api.cast import (
 )
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import PASSWORD, actor_of
+
+
+@contextmanager
+def table_held_by_another_session() -> Iterator[None]:
+    """Let nobody else take the table of projects for themselves."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE projects_project IN ACCESS SHARE MODE")
+        yield
+    finally:
+        other.close()
 
 
 def make_projects(count: int) -> None:
@@ -148,6 +164,22 @@ class TestFilters:
         assert response.status_code == 400
         assert errors_of(response)[0]["code"] == "BAD_REQUEST"
 
+    @pytest.mark.parametrize("route", ["/projects/secret/logs", "/auditlog-exts", "/audit-logs"])
+    def test_addresses_of_audit_entries(self, cast: Cast, route: str) -> None:
+        cast["admin"].put("/projects/secret", {"metadata": {"public": "true"}})
+
+        def found(query: str) -> list[str]:
+            rows = rows_of(cast["admin"].get(f"{route}?q=operation=update,address={query}"))
+            return [row["address"] for row in rows]
+
+        assert found("127.0.0.1") == found("~127.0") == ["127.0.0.1"]
+        assert found("{127.0.0.1%20::1}") == found("[127.0.0.0~127.0.0.9]") == ["127.0.0.1"]
+        assert found("192.0.2.1") == found("2001:DB8::0:1") == found("~foo") == []
+        for malformed in ("foo", "[a~b]", "{127.0.0.1%20x}", "127.0.0.1/8", "fe80::1%2525eth0"):
+            response = cast["admin"].get(f"{route}?q=address={malformed}")
+            assert response.status_code == 400, malformed
+            assert errors_of(response)[0]["message"] == "address must be an IP address."
+
     def test_a_bad_parameter_is_named(self, db: None) -> None:
         response = anonymous().get("/projects?public=perhaps")
         assert response.status_code == 422
@@ -184,6 +216,7 @@ class TestNames:
             "%C3%A9",
             "x" * 10_000,
             "a%252500",
+            "a%2500b",
             "a%27%20OR%201=1--",
             "%F0%9F%90%B3",
             "9" * 30,
@@ -269,6 +302,14 @@ class TestCredentials:
         owner.client.handler.enforce_csrf_checks = True
         response = owner.put("/projects/secret", {"metadata": {}}, Cookie="sid=1; csrf=2")
         assert response.status_code == 200
+
+    @pytest.mark.parametrize("path", ["/api/version", "/api/v2.0/nothing", "/api/v2.0/projects"])
+    def test_no_path_looks_for_a_csrf_token_in_the_body(self, db: None, path: str) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.cookies["roadstead_csrf"] = "a" * 32
+        body = "x=y"
+        form = "application/x-www-form-urlencoded"
+        assert client.post(path, body, content_type=form).status_code in (401, 404, 405)
 
     def test_a_token_is_no_wider_than_its_scopes(self, cast: Cast) -> None:
         user = cast.users["owner"]
@@ -375,6 +416,58 @@ class TestErrors:
         assert response.status_code == 503
         assert response["Retry-After"] == "2"
         assert "server closed" not in response.content.decode()
+
+    def test_a_value_the_database_refuses_is_400(
+        self, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(system, "health", lambda: raw.fetch_one("SELECT 'x'::text::inet"))
+        response = anonymous().get("/health")
+        assert response.status_code == 400
+        assert errors_of(response)[0]["code"] == "BAD_REQUEST"
+        assert "inet" not in response.content.decode()
+
+    @pytest.mark.parametrize(
+        ("bound", "statement"),
+        [
+            ("statement_timeout", "SELECT pg_sleep(5)"),
+            ("lock_timeout", "LOCK TABLE projects_project IN ACCESS EXCLUSIVE MODE"),
+        ],
+    )
+    def test_a_database_that_takes_too_long_is_503(
+        self, db: None, monkeypatch: pytest.MonkeyPatch, bound: str, statement: str
+    ) -> None:
+        def look() -> None:
+            with connection.cursor() as cursor, transaction.atomic():
+                cursor.execute(f"SET LOCAL {bound} = '50ms'")
+                cursor.execute(statement)
+
+        monkeypatch.setattr(system, "health", look)
+        with table_held_by_another_session():
+            response = anonymous().get("/health")
+        assert response.status_code == 503
+        assert response["Retry-After"] == "2"
+
+    @pytest.mark.parametrize("path", ["/", "/nothing", "/static/x.css", "/api", "/a%0Ab"])
+    def test_a_path_outside_the_api(self, path: str) -> None:
+        response = Client().get(path, headers={"X-Request-Id": "r-1"})
+        assert response.status_code == 404
+        assert errors_of(response) == [{"code": "NOT_FOUND", "message": "Not found."}]
+        assert response["X-Request-Id"] == "r-1"
+
+    def test_an_impossible_host(self, caplog: pytest.LogCaptureFixture) -> None:
+        response = Client().get("/api/version", headers={"Host": "a/b"})
+        assert response.status_code == 400
+        assert errors_of(response)[0]["code"] == "BAD_REQUEST"
+        assert caplog.records == []
+
+    def test_a_failure_outside_every_view(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def break_down(*_: object, **__: object) -> None:
+            raise RuntimeError("a secret detail")
+
+        monkeypatch.setattr(system, "JsonResponse", break_down)
+        response = Client(raise_request_exception=False).get("/api/version")
+        assert response.status_code == 500
+        assert errors_of(response) == [{"code": "UNKNOWN", "message": "internal server error"}]
 
     def test_health_says_what_is_broken(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse() -> None:
