@@ -104,13 +104,6 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
     "django.contrib.auth.hashers.BCryptPasswordHasher",
 ]
-AUTH_PASSWORD_VALIDATORS = [
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 8},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
 # Nobody gets a row for being anonymous: core.rbac has an actor for that.
 ANONYMOUS_USER_NAME = None
 GUARDIAN_RAISE_403 = False
@@ -138,10 +131,6 @@ RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = ("core.robots.subscribers.SUBSCRIPTIONS",)
 # Modules that define what a worker can carry out, and the schedules that come with it.
-RUN_TASKS = ("jobservice.runs.tasks", "jobservice.housekeeping.tasks")
-RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
-
-# Modules that define the work of runs, and tuples of schedules for the scheduler.
 RUN_TASKS = ("jobservice.runs.tasks", "jobservice.housekeeping.tasks")
 RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
 
