@@ -1,8 +1,9 @@
 """The one ASGI application: registry protocol, health, and Django beside them.
 
 ``/v2`` and ``/service/token`` go to the registry application without passing
-Django; the rest goes to Django in a bounded pool of threads. Addresses and schemes
-that trusted proxies report are put in place here, for both.
+Django; the rest goes to Django in a bounded pool of threads, each request with its
+body complete. Addresses and schemes that trusted proxies report are put in place
+here, for both.
 """
 
 import json
@@ -14,14 +15,14 @@ from a2wsgi import WSGIMiddleware
 from a2wsgi.wsgi_typing import WSGIApp
 from django.utils.module_loading import import_string
 
+from core.api.errors import envelope
 from core.config import health
+from core.config.bodies import BodyRefused, ClientGone, Message, Receive, buffered, whole_body
 from core.config.env import current
 from core.config.forwarding import client_and_scheme
 from core.config.wsgi import application as django_application
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -78,21 +79,38 @@ class Server:
             status = {"status": "unavailable" if found else "ready", "faults": found}
             await _send_json(send, 503 if found else 200, status)
         elif self._django is not None:
-            await self._django(scope, receive, send)
+            await self._answer_from_django(self._django, scope, receive, send)
         else:
-            await _send_json(send, 404, {"errors": [{"code": "NOT_FOUND", "message": "not here"}]})
+            await _send_json(send, 404, envelope(404, "not here"))
+
+    async def _answer_from_django(
+        self, django: Application, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            body = await whole_body(scope["headers"], receive)
+        except BodyRefused as refusal:
+            # What is left of the body is not read, so nothing can follow it.
+            content = envelope(refusal.status, refusal.message)
+            await _send_json(send, refusal.status, content, (b"connection", b"close"))
+        except ClientGone:
+            return
+        else:
+            await django(scope, buffered(body, receive), send)
 
 
 def _belongs_to_registry(path: str) -> bool:
     return path.startswith(("/v2/", "/service/token/")) or path in REGISTRY_ROOTS
 
 
-async def _send_json(send: Send, status: int, content: dict[str, Any]) -> None:
+async def _send_json(
+    send: Send, status: int, content: dict[str, Any], *more: tuple[bytes, bytes]
+) -> None:
     body = json.dumps(content).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
