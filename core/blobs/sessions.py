@@ -100,8 +100,8 @@ class UploadSession:
     def rollback(self) -> None:
         """Return to the size at which the session was opened.
 
-        The bytes beyond it stay in the storage until the next writer cuts them off, so a
-        chunk that broke off costs nothing but its own transfer.
+        A chunk that broke off costs nothing but its own transfer: the storage lets go of
+        its bytes now or, if they were made durable in between, when the next writer comes.
         """
         self._close_writer()
         if self._durable.size_bytes != self._opened_at.size_bytes:

@@ -136,12 +136,16 @@ class FilesystemUploadWriter:
         return FileState(self._durable, self._is_named).to_json()
 
     def close(self) -> None:
-        """Release the lock and the file."""
+        """Release the lock and the file, and the space of bytes that no sync made count."""
         descriptor, self._descriptor = self._descriptor, -1
-        self._usable = False
+        was_usable, self._usable = self._usable, False
         if descriptor >= 0:
             with translated("close the upload"):
-                os.close(descriptor)
+                try:
+                    if was_usable and os.fstat(descriptor).st_size > self._durable:
+                        os.ftruncate(descriptor, self._durable)
+                finally:
+                    os.close(descriptor)
 
     def _ensure_usable(self) -> None:
         if not self._usable:

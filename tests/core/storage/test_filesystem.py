@@ -32,6 +32,20 @@ class TestFilesystemDriver(DriverSuite):
         return FilesystemDriver(root)
 
 
+def test_closing_frees_the_space_of_bytes_that_do_not_count(
+    driver: FilesystemDriver, root: Path
+) -> None:
+    key = new_key()
+    writer = driver.open_writer(key, driver.start(key), 0)
+    writer.write(b"kept")
+    state = writer.sync()
+    writer.write(b"broken off")
+    writer.close()
+    assert (root / key.replace("blobs", "uploads")).stat().st_size == 4
+    driver.commit(key, state, 4)
+    assert content(driver, key) == b"kept"
+
+
 class TestOrderOfSyncs:
     def test_bytes_before_the_name(
         self, driver: FilesystemDriver, root: Path, monkeypatch: pytest.MonkeyPatch
