@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from django.db import DataError, InterfaceError, OperationalError
+from psycopg2.errors import LockNotAvailable, QueryCanceled
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -19,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from core.common.errors import DomainError, ErrorKind
 from registry_api import blobs, catalog, manifests, referrers, tags, token, uploads, version
-from registry_api.auth import uses_password
+from registry_api.auth import work_of
 from registry_api.calls import Call
 from registry_api.challenges import challenge
 from registry_api.errors import RegistryError, error_response, to_response
@@ -36,8 +37,8 @@ def in_one_thread(function: Callable[[Call], Response]) -> Handler:
     """Answer with a function that blocks, in one hop to a thread and back."""
 
     async def handle(call: Call) -> Response:
-        is_login = call.endpoint is Endpoint.TOKEN or uses_password(call)
-        return await in_thread(Work.LOGIN if is_login else Work.LOOKUP, function, call)
+        work = Work.LOGIN if call.endpoint is Endpoint.TOKEN else work_of(call)
+        return await in_thread(work, function, call)
 
     return handle
 
@@ -48,20 +49,20 @@ HANDLERS: Final[Mapping[Endpoint, Mapping[str, Handler]]] = {
     Endpoint.TAGS: {"GET": in_one_thread(tags.list_tags)},
     Endpoint.REFERRERS: {"GET": in_one_thread(referrers.list_referrers)},
     Endpoint.MANIFEST: {
-        "GET": in_one_thread(manifests.get_manifest),
+        "GET": manifests.get_manifest,
         "PUT": manifests.put_manifest,
-        "DELETE": in_one_thread(manifests.delete_manifest),
+        "DELETE": manifests.delete_manifest,
     },
     Endpoint.BLOB: {
-        "GET": in_one_thread(blobs.get_blob),
-        "DELETE": in_one_thread(blobs.delete_blob),
+        "GET": blobs.get_blob,
+        "DELETE": blobs.delete_blob,
     },
     Endpoint.UPLOADS: {"POST": uploads.start_upload},
     Endpoint.UPLOAD: {
         "GET": in_one_thread(uploads.get_upload),
         "PATCH": uploads.patch_upload,
         "PUT": uploads.put_upload,
-        "DELETE": in_one_thread(uploads.delete_upload),
+        "DELETE": uploads.delete_upload,
     },
     Endpoint.TOKEN: {"GET": in_one_thread(token.get_token), "POST": token.post_token},
     Endpoint.KEYS: {"GET": in_one_thread(token.get_keys)},
@@ -134,7 +135,11 @@ async def _respond(call: Call, path: bytes) -> Response:
         log.warning("value_refused_by_database", request_id=call.request_id, exc_info=True)
         message = "The request contains a value that cannot be stored."
         return error_response("UNSUPPORTED", message, status=400)
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError) as error:
+        if isinstance(error.__cause__, LockNotAvailable | QueryCanceled):
+            # Somebody else held on to a row for too long. Nothing was changed.
+            log.warning("database_busy", request_id=call.request_id, exc_info=True)
+            return error_response("UNAVAILABLE", headers={"Retry-After": "1"})
         # The database is away or restarting. Nothing was acknowledged, so asking again is safe.
         log.exception("database_unavailable", request_id=call.request_id)
         return error_response("UNAVAILABLE", headers={"Retry-After": "1"})

@@ -27,8 +27,9 @@ from core.oci.reference import RepositoryName
 from core.rbac import services as rbac
 from core.rbac.types import Actor, Target
 from registry_api.calls import Call
-from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, challenge
+from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, PUSH, challenge
 from registry_api.errors import RegistryError
+from registry_api.threads import Work, in_thread
 
 DENIED_TYPE: Final = "denied"
 """Type of the token entries that list what was asked for and refused."""
@@ -55,9 +56,10 @@ class Caller:
         return self.token is not None and self.token.expires_at <= now()
 
 
-def uses_password(call: Call) -> bool:
-    """Tell whether credentials must be checked, which may take a while."""
-    return call.headers.get("authorization", "")[:6].lower() == "basic "
+def work_of(call: Call) -> Work:
+    """Return the threads for a request's look-ups: its own if credentials must be checked."""
+    uses_password = call.headers.get("authorization", "")[:6].lower() == "basic "
+    return Work.LOGIN if uses_password else Work.LOOKUP
 
 
 def identify(call: Call, *, grace: timedelta = timedelta()) -> Caller:
@@ -146,6 +148,18 @@ def admit(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admissi
     return Admission(
         caller, name, lookup.project.id, lookup.repository_id, lookup.target(str(name))
     )
+
+
+async def admit_in_thread(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admission:
+    """Do the same from the event loop."""
+    return await in_thread(work_of(call), admit, call, action, grace=grace)
+
+
+def is_pusher(caller: Caller, name: RepositoryName, lookup: TargetLookup) -> bool:
+    """Tell whether an admitted caller may push as well, so that content must stay for it."""
+    if caller.token is not None:
+        return caller.token.allows(str(name), PUSH)
+    return rbac.allowed(caller.actor, f"repository:{PUSH}", lookup.target(str(name)))
 
 
 def denied(caller: Caller, name: str, action: str) -> RegistryError:

@@ -1,15 +1,18 @@
 """/v2/<name>/blobs/<digest>: reading and deleting blobs (end-2, end-10)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from secrets import token_hex
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from starlette.responses import Response
 
 from core.artifacts import queries
+from core.artifacts.rules import needs_renewal
 from core.artifacts.services import blobs as services
-from core.artifacts.types import StoredBlob
+from core.artifacts.types import StoredBlob, TargetLookup
+from core.common.clock import now
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
 from core.oci.errors import RangeNotSatisfiable
@@ -21,26 +24,52 @@ from core.storage.types import BlobReader
 from registry_api import auth
 from registry_api.auth import Caller
 from registry_api.calls import Call
-from registry_api.challenges import DELETE, PULL, PUSH
+from registry_api.challenges import DELETE, PULL
 from registry_api.conditions import is_not_modified, range_applies
 from registry_api.errors import RegistryError
 from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
+from registry_api.threads import Work, in_thread
 
 log = structlog.get_logger(__name__)
 
 _MEDIA_TYPE: Final = "application/octet-stream"
 
 
-def get_blob(call: Call) -> Response:
+class _Found(NamedTuple):
+    """The blob that a request names, with all that was looked up on the way."""
+
+    caller: Caller
+    name: RepositoryName
+    repository_id: int
+    blob: StoredBlob
+    lookup: TargetLookup
+
+
+async def get_blob(call: Call) -> Response:
     """Answer the blob, or the parts of it that Range asks for; only its headers to HEAD."""
-    caller, name, repository_id, blob = _find(call)
-    headers = _headers(blob)
+    response, renew_lease = await in_thread(auth.work_of(call), _answer, call)
+    if renew_lease is not None and not await in_thread(Work.COMMIT, renew_lease):
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
+    return response
+
+
+def _answer(call: Call) -> tuple[Response, Callable[[], bool] | None]:
+    """Return the answer, and what must succeed before a pusher may be told so."""
+    found = _find(call)
+    blob, headers = found.blob, _headers(found.blob)
     if is_not_modified(call.headers, blob.digest):
-        return Response(None, 304, headers)
-    if call.method == "HEAD":
-        is_pusher = caller.token is not None and caller.token.allows(str(name), PUSH)
-        _ensure_sound(call, repository_id, blob, is_pusher=is_pusher)
-        return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
+        return Response(None, 304, headers), None
+    if call.method != "HEAD":
+        return _answer_content(call, blob, headers), None
+    is_pusher = auth.is_pusher(found.caller, found.name, found.lookup)
+    _ensure_sound(call, blob, is_pusher=is_pusher)
+    response = Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
+    if is_pusher and needs_renewal(blob.leased_until, now()):
+        return response, partial(services.renew_lease, found.repository_id, blob)
+    return response, None
+
+
+def _answer_content(call: Call, blob: StoredBlob, headers: dict[str, str]) -> Response:
     ranges = None
     if "range" in call.headers and range_applies(call.headers, blob.digest):
         ranges = _requested_ranges(call, blob)
@@ -59,15 +88,15 @@ def get_blob(call: Call) -> Response:
     return _send(call, reader, parts, 206, headers)
 
 
-def delete_blob(call: Call) -> Response:
+async def delete_blob(call: Call) -> Response:
     """Take the blob out of this repository; others keep it."""
-    admission = auth.admit(call, DELETE)
-    digest = Digest.parse(call.location.item)
-    services.delete_blob(str(admission.name), digest, actor=admission.actor)
+    admission = await auth.admit_in_thread(call, DELETE)
+    digest, name = Digest.parse(call.location.item), str(admission.name)
+    await in_thread(Work.COMMIT, services.delete_blob, name, digest, actor=admission.actor)
     return Response(None, 202, {"Content-Length": "0"})
 
 
-def _find(call: Call) -> tuple[Caller, RepositoryName, int, StoredBlob]:
+def _find(call: Call) -> _Found:
     caller = auth.identify(call)
     name = call.repository_name()
     digest = Digest.parse(call.location.item)
@@ -78,7 +107,7 @@ def _find(call: Call) -> tuple[Caller, RepositoryName, int, StoredBlob]:
         raise RegistryError("NAME_UNKNOWN")
     if lookup.blob is None:
         raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(digest)})
-    return caller, name, lookup.repository_id, lookup.blob
+    return _Found(caller, name, lookup.repository_id, lookup.blob, lookup)
 
 
 def _headers(blob: StoredBlob) -> dict[str, str]:
@@ -91,8 +120,8 @@ def _headers(blob: StoredBlob) -> dict[str, str]:
     }
 
 
-def _ensure_sound(call: Call, repository_id: int, blob: StoredBlob, *, is_pusher: bool) -> None:
-    """See to it that a pusher may rely on the answer: that the blob is there and stays.
+def _ensure_sound(call: Call, blob: StoredBlob, *, is_pusher: bool) -> None:
+    """See to it that the content is there. Raises RegistryError.
 
     A pusher is told that a damaged blob is missing, so that it uploads and heals it.
     """
@@ -100,8 +129,6 @@ def _ensure_sound(call: Call, repository_id: int, blob: StoredBlob, *, is_pusher
     if stored_bytes != blob.size_bytes:
         _report_damage(call, blob, stored_bytes)
         raise RegistryError("BLOB_UNKNOWN" if is_pusher else "UNKNOWN")
-    if is_pusher and not services.renew_lease_if_needed(repository_id, blob):
-        raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(blob.digest)})
 
 
 def _open(call: Call, blob: StoredBlob) -> BlobReader:

@@ -4,15 +4,19 @@ The stored type is answered whatever Accept says: a client that cannot use it sa
 than a registry that pretends there is nothing.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from core.artifacts import pulls, queries
+from core.artifacts.rules import needs_touch
 from core.artifacts.services import manifests as manifest_services
 from core.artifacts.services import tags as tag_services
 from core.artifacts.types import ManifestLookup, StoredManifest
+from core.common.clock import now
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
 from core.oci.errors import ManifestTooLarge
@@ -29,8 +33,38 @@ from registry_api.threads import Work, in_thread
 _MAX_TAGS: Final = 64
 
 
-def get_manifest(call: Call) -> Response:
+async def get_manifest(call: Call) -> Response:
     """Answer a manifest byte for byte as it was pushed; only its headers to HEAD."""
+    response, touch = await in_thread(auth.work_of(call), _answer, call)
+    if touch is not None and not await in_thread(Work.COMMIT, touch):
+        raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": call.location.item})
+    return response
+
+
+async def put_manifest(call: Call) -> Response:
+    """Store a manifest under a digest, a tag, or a digest with the tags of ``?tag=``."""
+    admission = await auth.admit_in_thread(call, PUSH)
+    reference = parse_reference(call.location.item)
+    tags = _extra_tags(call) if isinstance(reference, Digest) else ()
+    payload = await _receive_payload(call)
+    return await in_thread(Work.COMMIT, _push, call, admission, reference, tags, payload)
+
+
+async def delete_manifest(call: Call) -> Response:
+    """Delete a tag, or a manifest with every tag that points at it."""
+    admission = await auth.admit_in_thread(call, DELETE)
+    reference = parse_reference(call.location.item)
+    name, actor = str(admission.name), admission.actor
+    if isinstance(reference, Digest):
+        delete = partial(manifest_services.delete_manifest, name, reference, actor=actor)
+    else:
+        delete = partial(tag_services.delete_tag, name, reference, actor=actor)
+    await in_thread(Work.COMMIT, delete)
+    return Response(None, 202, {"Content-Length": "0"})
+
+
+def _answer(call: Call) -> tuple[Response, Callable[[], bool] | None]:
+    """Return the answer, and what must succeed before a pusher may be told so."""
     caller = auth.identify(call)
     name = call.repository_name()
     reference = parse_reference(call.location.item)
@@ -45,10 +79,13 @@ def get_manifest(call: Call) -> Response:
         raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
     headers = _headers(manifest)
     if is_not_modified(call.headers, manifest.digest):
-        return Response(None, 304, headers)
+        return Response(None, 304, headers), None
     headers["Content-Length"] = str(manifest.size_bytes)
     if call.method == "HEAD":
-        return Response(None, 200, headers)
+        is_due = isinstance(reference, Digest) and needs_touch(manifest.touched_at, now())
+        touch = partial(manifest_services.touch_manifest, manifest.id)
+        is_relied_on = is_due and auth.is_pusher(caller, name, lookup)
+        return Response(None, 200, headers), touch if is_relied_on else None
     pulls.record_pull(
         repository_id=lookup.repository_id,
         repository_name=str(name),
@@ -57,29 +94,7 @@ def get_manifest(call: Call) -> Response:
         tag_name="" if isinstance(reference, Digest) else reference,
         actor=caller.actor,
     )
-    return Response(manifest.payload, 200, headers)
-
-
-async def put_manifest(call: Call) -> Response:
-    """Store a manifest under a digest, a tag, or a digest with the tags of ``?tag=``."""
-    work = Work.LOGIN if auth.uses_password(call) else Work.LOOKUP
-    admission = await in_thread(work, auth.admit, call, PUSH)
-    reference = parse_reference(call.location.item)
-    tags = _extra_tags(call) if isinstance(reference, Digest) else ()
-    payload = await _receive_payload(call)
-    return await in_thread(Work.TRANSFER, _push, call, admission, reference, tags, payload)
-
-
-def delete_manifest(call: Call) -> Response:
-    """Delete a tag, or a manifest with every tag that points at it."""
-    admission = auth.admit(call, DELETE)
-    reference = parse_reference(call.location.item)
-    name = str(admission.name)
-    if isinstance(reference, Digest):
-        manifest_services.delete_manifest(name, reference, actor=admission.actor)
-    else:
-        tag_services.delete_tag(name, reference, actor=admission.actor)
-    return Response(None, 202, {"Content-Length": "0"})
+    return Response(manifest.payload, 200, headers), None
 
 
 def _headers(manifest: StoredManifest) -> dict[str, str]:

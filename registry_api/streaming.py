@@ -19,6 +19,7 @@ from core.oci.http_range import ByteRange
 from core.storage.types import BlobReader
 from registry_api.calls import Call
 from registry_api.errors import RegistryError
+from registry_api.space import LOOK_AGAIN_BYTES, ensure_space
 from registry_api.threads import Work, start
 
 log = structlog.get_logger(__name__)
@@ -60,11 +61,11 @@ async def store_body(call: Call, session: UploadSession, *, limit: int | None) -
     """Write the whole body of a request to the upload and return its length in bytes.
 
     Nothing is durable before the caller's checkpoint. Raises ClientDisconnect when the client
-    left early, RegistryError when the body is longer than ``limit`` bytes, and whatever the
-    session raises. No thread uses the session any more when this returns or raises.
+    left early, NoSpace, RegistryError when the body is longer than ``limit`` bytes, and
+    whatever the session raises. No thread uses the session any more when this returns or raises.
     """
     loop = asyncio.get_running_loop()
-    received = waiting = 0
+    received = waiting = unchecked = 0
     pieces: list[bytes] = []
     writing: asyncio.Future[None] | None = None
     filling_since = loop.time()
@@ -80,6 +81,10 @@ async def store_body(call: Call, session: UploadSession, *, limit: int | None) -
             if waiting >= BUFFER_BYTES or loop.time() - filling_since > SLOW_SECONDS:
                 if writing is not None:
                     await writing
+                unchecked += waiting
+                if unchecked >= LOOK_AGAIN_BYTES:
+                    await start(Work.TRANSFER, ensure_space)
+                    unchecked = 0
                 writing = start(Work.TRANSFER, _write, session, pieces)
                 pieces, waiting, filling_since = [], 0, loop.time()
     except ClientDisconnect:

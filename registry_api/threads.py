@@ -1,7 +1,8 @@
-"""Threads for everything that blocks: look-ups, bytes, and slow hashing, each with its own.
+"""Threads for everything that blocks: look-ups, bytes, commits and slow hashing, each their own.
 
-Kept apart, so that neither slow disks nor a storm of logins holds up the look-ups that every
-pull needs. The threads live as long as the process and keep their database connections.
+Kept apart, so that neither slow disks nor a storm of logins nor writers who wait for each
+other's rows hold up the look-ups that every pull needs. The threads live as long as the process
+and keep their database connections.
 """
 
 import asyncio
@@ -23,9 +24,11 @@ class Work(StrEnum):
     """What a pool of threads is for."""
 
     LOOKUP = "lookup"
-    """Short database statements."""
+    """Short database statements that wait for nobody."""
     TRANSFER = "transfer"
-    """Reading, hashing and writing content, and the commits that follow."""
+    """Reading, hashing and writing content."""
+    COMMIT = "commit"
+    """Making content durable, and all that takes locks of rows and so may wait for others."""
     LOGIN = "login"
     """Checking secrets, which may take long on purpose."""
 
@@ -75,7 +78,7 @@ def _with_fresh_connection(function: Callable[[], Result]) -> Result:
     try:
         return function()
     except (OperationalError, InterfaceError):
-        # No request signal of Django reaches these threads. Whatever broke, the next call
-        # of this thread begins with a new connection.
-        connection.close()
+        # No request signal of Django reaches these threads. Unless it was only a lock that
+        # took too long, the next call of this thread begins with a new connection.
+        connection.close_if_unusable_or_obsolete()
         raise

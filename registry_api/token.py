@@ -44,7 +44,7 @@ def get_token(call: Call) -> Response:
     try:
         return _answer(
             call,
-            lambda: services.authenticate(credentials, origin=call.origin),
+            lambda: services.verify_credentials(credentials, origin=call.origin),
             call.query,
             wants_refresh_token=wants_refresh_token,
         )
@@ -108,7 +108,7 @@ def _answer_form(call: Call, form: Fields) -> Response:
         credentials = Credentials(_first(form, "username"), _first(form, "password"))
         return _answer(
             call,
-            lambda: services.authenticate(credentials, origin=call.origin),
+            lambda: services.verify_credentials(credentials, origin=call.origin),
             form,
             wants_refresh_token=_first(form, "access_type") == "offline",
         )

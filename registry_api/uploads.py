@@ -5,12 +5,12 @@ Content-Range is stored whole or not at all; a stream without one keeps what is 
 that its client can go on from there.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import Final, TypedDict
 from uuid import UUID
 
-from django.conf import settings
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -21,7 +21,6 @@ from core.blobs.errors import RangeMismatch, UploadTaken, UploadUnknown
 from core.blobs.sessions import UploadSession
 from core.oci.content_range import ContentRange
 from core.oci.digest import Digest
-from core.storage.selection import default_driver
 from registry_api import auth
 from registry_api.auth import Admission
 from registry_api.calls import Call
@@ -38,8 +37,14 @@ from registry_api.chunks import (
 )
 from registry_api.errors import RegistryError
 from registry_api.mounts import mount_blob
+from registry_api.space import NoSpace, ensure_space
 from registry_api.streaming import finish_regardless, store_body
 from registry_api.threads import Work, in_thread
+
+CLAIM_WAIT_SECONDS: Final = 2.0
+"""How long a writer waits for the one before it, whose lost connection shows only slowly."""
+
+_CLAIM_POLL_SECONDS: Final = 0.05
 
 
 class UploadKey(TypedDict):
@@ -51,15 +56,14 @@ class UploadKey(TypedDict):
 
 async def start_upload(call: Call) -> Response:
     """Begin an upload, mount a blob, or take a whole blob in one request (end-4, end-11)."""
-    work = Work.LOGIN if auth.uses_password(call) else Work.LOOKUP
-    admission = await in_thread(work, auth.admit, call, PUSH)
+    admission = await auth.admit_in_thread(call, PUSH)
     if call.parameter("mount") is not None:
-        mounted = await in_thread(Work.LOOKUP, mount_blob, call, admission)
+        mounted = await in_thread(Work.COMMIT, mount_blob, call, admission)
         if mounted is not None:
             return created(admission, mounted.digest)
     digest = digest_of(call) if call.parameter("digest") is not None else None
     algorithm = digest.algorithm if digest else algorithm_of(call)
-    upload_id = await in_thread(Work.LOOKUP, _start, admission, algorithm)
+    upload_id = await in_thread(Work.COMMIT, _start, admission, algorithm)
     if digest is None or not may_be_whole(call, digest):
         return accepted(admission, upload_id, 0)
     return await finish_regardless(_take_whole(call, admission, upload_id, digest))
@@ -67,14 +71,14 @@ async def start_upload(call: Call) -> Response:
 
 async def patch_upload(call: Call) -> Response:
     """Append a chunk or a stream to the upload (end-5)."""
-    admission = await _admit(call)
+    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
     upload_id, chunk = upload_id_of(call), chunk_of(call)
     return await finish_regardless(_append(call, admission, upload_id, chunk))
 
 
 async def put_upload(call: Call) -> Response:
     """Take the last bytes, if any, and turn the upload into a blob (end-6)."""
-    admission = await _admit(call)
+    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
     upload_id, digest, chunk = upload_id_of(call), digest_of(call), chunk_of(call)
     return await finish_regardless(_close(call, admission, upload_id, digest, chunk))
 
@@ -87,17 +91,13 @@ def get_upload(call: Call) -> Response:
     return Response(None, 204, progress_headers(admission, facts.id, facts.size_bytes))
 
 
-def delete_upload(call: Call) -> Response:
+async def delete_upload(call: Call) -> Response:
     """Cancel the upload (end-14)."""
-    admission = auth.admit(call, PUSH, grace=UPLOAD_GRACE)
+    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
     with _as_seen_by(call, admission):
-        blobs.cancel_upload(upload_id_of(call), **_key(admission))
+        upload_id = upload_id_of(call)
+        await in_thread(Work.COMMIT, blobs.cancel_upload, upload_id, **_key(admission))
     return Response(None, 204)
-
-
-async def _admit(call: Call) -> Admission:
-    work = Work.LOGIN if auth.uses_password(call) else Work.LOOKUP
-    return await in_thread(work, auth.admit, call, PUSH, grace=UPLOAD_GRACE)
 
 
 async def _take_whole(
@@ -105,16 +105,16 @@ async def _take_whole(
 ) -> Response:
     """Finish in the request that began it; nothing is left behind when that fails."""
     try:
-        session = await in_thread(Work.TRANSFER, _open, call, admission, upload_id, None)
+        session = await _open(call, admission, upload_id, None)
         try:
             received = await store_body(call, session, limit=call.content_length)
             if not received and digest != Digest.of(b"", digest.algorithm):
                 return accepted(admission, upload_id, 0)
-            await in_thread(Work.TRANSFER, finish_upload, session, digest, actor=admission.actor)
+            await in_thread(Work.COMMIT, finish_upload, session, digest, actor=admission.actor)
         finally:
-            await in_thread(Work.TRANSFER, session.release)
+            await in_thread(Work.COMMIT, session.release)
     except BaseException:
-        await in_thread(Work.TRANSFER, _drop, admission, upload_id)
+        await in_thread(Work.COMMIT, _drop, admission, upload_id)
         raise
     return created(admission, digest)
 
@@ -122,12 +122,12 @@ async def _take_whole(
 async def _append(
     call: Call, admission: Admission, upload_id: UUID, chunk: ContentRange | None
 ) -> Response:
-    session = await in_thread(Work.TRANSFER, _open, call, admission, upload_id, chunk)
+    session = await _open(call, admission, upload_id, chunk)
     try:
         await _receive(call, admission, session, chunk, keeps_part=chunk is None)
-        size = await in_thread(Work.TRANSFER, session.checkpoint)
+        size = await in_thread(Work.COMMIT, session.checkpoint)
     finally:
-        await in_thread(Work.TRANSFER, session.release)
+        await in_thread(Work.COMMIT, session.release)
     return accepted(admission, upload_id, size)
 
 
@@ -139,12 +139,12 @@ async def _close(
     chunk: ContentRange | None,
 ) -> Response:
     try:
-        session = await in_thread(Work.TRANSFER, _open, call, admission, upload_id, chunk)
+        session = await _open(call, admission, upload_id, chunk)
         try:
             await _receive(call, admission, session, chunk, keeps_part=False)
-            await in_thread(Work.TRANSFER, finish_upload, session, digest, actor=admission.actor)
+            await in_thread(Work.COMMIT, finish_upload, session, digest, actor=admission.actor)
         finally:
-            await in_thread(Work.TRANSFER, session.release)
+            await in_thread(Work.COMMIT, session.release)
     except (UploadUnknown, UploadTaken, RegistryError) as error:
         if isinstance(error, RegistryError) and error.status != 401:
             raise
@@ -173,8 +173,8 @@ async def _receive(
 ) -> None:
     """Write the body to the upload.
 
-    After a failure the upload stands where it stood, except that a client which left in the
-    middle of a stream finds what had arrived (``keeps_part``).
+    After a failure the upload stands where it stood, except that a stream which broke off, or
+    for which the space ran low, keeps what had arrived (``keeps_part``).
     """
     if not call.announces_body and chunk is None:
         return
@@ -186,21 +186,44 @@ async def _receive(
             raise RegistryError("SIZE_INVALID", "The body is shorter than its Content-Range.")
     except ClientDisconnect:
         undo = session.checkpoint if keeps_part else session.rollback
-        await in_thread(Work.TRANSFER, undo)
+        await in_thread(Work.COMMIT, undo)
+        raise
+    except NoSpace as error:
+        undo = session.checkpoint if keeps_part else session.rollback
+        await in_thread(Work.COMMIT, undo)
+        error.headers.update(progress_headers(admission, session.id, session.size_bytes))
         raise
     except RegistryError as error:
-        await in_thread(Work.TRANSFER, session.rollback)
+        await in_thread(Work.COMMIT, session.rollback)
         error.headers.update(progress_headers(admission, session.id, began_at))
         raise
     except BaseException:
-        await in_thread(Work.TRANSFER, session.rollback)
+        await in_thread(Work.COMMIT, session.rollback)
         raise
 
 
-def _open(
+async def _open(
     call: Call, admission: Admission, upload_id: UUID, chunk: ContentRange | None
 ) -> UploadSession:
-    _ensure_space()
+    """Become the upload's writer, once the one before it lets go.
+
+    Waits in the event loop, not in a thread that others need.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + CLAIM_WAIT_SECONDS
+    while True:
+        try:
+            return await in_thread(Work.COMMIT, _try_open, call, admission, upload_id, chunk)
+        except UploadTaken:
+            if loop.time() >= give_up_at:
+                raise
+        await asyncio.sleep(_CLAIM_POLL_SECONDS)
+
+
+def _try_open(
+    call: Call, admission: Admission, upload_id: UUID, chunk: ContentRange | None
+) -> UploadSession:
+    ensure_space()
     try:
         with _as_seen_by(call, admission):
             return blobs.open_session(
@@ -218,7 +241,7 @@ def _open(
 
 
 def _start(admission: Admission, algorithm: str) -> UUID:
-    _ensure_space()
+    ensure_space()
     return blobs.start_upload(
         project_id=admission.project_id,
         repository_name=str(admission.name),
@@ -237,14 +260,6 @@ def _drop(admission: Admission, upload_id: UUID) -> None:
 
 def _key(admission: Admission) -> UploadKey:
     return {"repository_name": str(admission.name), "owner": admission.actor.subject}
-
-
-def _ensure_space() -> None:
-    """Refuse content while little space is left; reading goes on. Raises RegistryError 507."""
-    free = default_driver().free_bytes()
-    if free is not None and free < settings.ROADSTEAD.storage.minimum_free_bytes:
-        message = "The registry has no space left for uploads."
-        raise RegistryError("UNAVAILABLE", message, status=507)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ SELECT p.id, p.is_public, p.created_at,
 _FIND_MANIFEST_BY_TAG: Final = """
 SELECT p.id, p.is_public, p.created_at,
        EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
-       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.payload
+       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
   FROM (SELECT 1) AS always
   LEFT JOIN projects_project p ON p.name = %s
   LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
@@ -50,7 +50,7 @@ _HEAD_MANIFEST_BY_TAG: Final = _FIND_MANIFEST_BY_TAG.replace("m.payload", "''::b
 _FIND_MANIFEST_BY_DIGEST: Final = """
 SELECT p.id, p.is_public, p.created_at,
        EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
-       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.payload
+       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
   FROM (SELECT 1) AS always
   LEFT JOIN projects_project p ON p.name = %s
   LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
@@ -216,7 +216,8 @@ def _look_up_manifest(
             digest=Digest.from_bytes(bytes(row[6])),
             media_type=row[7],
             size_bytes=row[8],
-            payload=bytes(row[9]),
+            touched_at=row[9],
+            payload=bytes(row[10]),
         )
     return ManifestLookup(_project(row), row[3], row[4], manifest)
 

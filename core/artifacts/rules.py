@@ -135,3 +135,8 @@ def total_bytes(payload_bytes: int, resolved: Iterable[ResolvedReference]) -> in
 def needs_renewal(leased_until: datetime, now: datetime) -> bool:
     """Tell whether so little of a lease is left that relying on the blob must renew it."""
     return leased_until < now + LEASE_RENEWED_BELOW
+
+
+def needs_touch(touched_at: datetime, now: datetime) -> bool:
+    """Tell whether a pusher's relying on a manifest must be noted, as for the lease of a blob."""
+    return needs_renewal(touched_at + LEASE, now)

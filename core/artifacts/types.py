@@ -54,12 +54,16 @@ class TargetLookup:
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """A manifest as it is served; ``payload`` is empty in the answer of ``head_manifest``."""
+    """A manifest as it is served; ``payload`` is empty in the answer of ``head_manifest``.
+
+    ``touched_at`` is when a pusher last relied on its being there.
+    """
 
     id: int
     digest: Digest
     media_type: str
     size_bytes: int
+    touched_at: datetime
     payload: bytes = field(repr=False)
 
 

@@ -4,7 +4,6 @@ How an upload ends as a blob is the business of the feature that needs the blob.
 """
 
 import json
-import time
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -34,11 +33,6 @@ log = structlog.get_logger(__name__)
 
 STRAY_AGE = timedelta(hours=48)
 """How long an object without a row is left alone."""
-
-CLAIM_WAIT_SECONDS = 2.0
-"""How long a writer waits for the one before it, whose lost connection shows only slowly."""
-
-_CLAIM_POLL_SECONDS = 0.05
 
 _FACTS = """
 SELECT id, repository_name, project_id, owner, algorithm, size_bytes, committed_digest,
@@ -137,25 +131,21 @@ def open_session(
     """Become the upload's one writer.
 
     ``expected_offset`` is where the client wants to go on, None for wherever the upload
-    stands. Raises UploadUnknown, RangeMismatch at once when the offset is another, and
-    UploadTaken when another writer does not let go within two seconds.
+    stands. Raises UploadUnknown, RangeMismatch when the offset is another, and UploadTaken
+    when another writer holds it, who may let go soon: the caller decides how long to ask.
     """
-    give_up_at = time.monotonic() + CLAIM_WAIT_SECONDS
-    while True:
-        claim = claims.claim_upload(
-            upload_id,
-            repository_name=repository_name,
-            owner=owner,
-            expected_offset=expected_offset,
-        )
-        if claim is not None:
-            return UploadSession(claim, default_driver())
-        facts = get_upload(upload_id, repository_name=repository_name, owner=owner)
-        if expected_offset not in (None, facts.size_bytes):
-            raise RangeMismatch(facts.size_bytes)
-        if time.monotonic() >= give_up_at:
-            raise UploadTaken
-        time.sleep(_CLAIM_POLL_SECONDS)
+    claim = claims.claim_upload(
+        upload_id,
+        repository_name=repository_name,
+        owner=owner,
+        expected_offset=expected_offset,
+    )
+    if claim is not None:
+        return UploadSession(claim, default_driver())
+    facts = get_upload(upload_id, repository_name=repository_name, owner=owner)
+    if expected_offset not in (None, facts.size_bytes):
+        raise RangeMismatch(facts.size_bytes)
+    raise UploadTaken
 
 
 def cancel_upload(upload_id: UUID, *, repository_name: str, owner: str) -> None:

@@ -285,17 +285,19 @@ def test_edge_64_delete_in_one_repository(owner: Client, place: Place) -> None:
     assert owner.get(f"/v2/{place.other}/blobs/{digest}").body == DATA
 
 
-def test_head_by_a_pusher_renews_the_lease(developer: Client, guest: Client, place: Place) -> None:
+@pytest.mark.parametrize("with_password", [False, True])
+def test_head_by_a_pusher_renews_the_lease(
+    developer: Client, guest: Client, place: Place, *, with_password: bool
+) -> None:
     digest = developer.push_blob(place.name, b"leased")
     link = RepositoryBlob.objects.get(repository__name=place.name)
     soon = now() + timedelta(hours=1)
     RepositoryBlob.objects.filter(pk=link.pk).update(leased_until=soon)
     path = f"/v2/{place.name}/blobs/{digest}"
-    assert guest.head(path).status == 200
+    assert head(guest, path, place, with_password=with_password).status == 200
     link.refresh_from_db()
     assert link.leased_until == soon
-    token = developer.token(f"repository:{place.name}:pull,push")
-    assert developer.request("HEAD", path, token=token).status == 200
+    assert head(developer, path, place, with_password=with_password).status == 200
     link.refresh_from_db()
     assert link.leased_until > now() + timedelta(hours=23)
 
@@ -323,6 +325,7 @@ def test_edge_110_damaged_object_is_never_served_and_healed(
     assert developer.request("HEAD", path, token=pull_only).status == 500
     may_push = developer.token(f"repository:{place.name}:pull,push")
     assert developer.request("HEAD", path, token=may_push).status == 404
+    assert head(developer, path, place, with_password=True).status == 404
     developer.push_blob(place.name, data)
     assert developer.get(path).body == data
     assert developer.request("HEAD", path, token=may_push).status == 200
@@ -335,6 +338,13 @@ def test_both_algorithms_side_by_side(developer: Client, place: Place) -> None:
     for digest in (sha256(data), sha512(data)):
         answer = developer.get(f"/v2/{place.name}/blobs/{digest}")
         assert (answer.body, answer.headers["docker-content-digest"]) == (data, digest)
+
+
+def head(client: Client, path: str, place: Place, *, with_password: bool) -> Answer:
+    """Ask with credentials, or with a token for all that the client may do."""
+    if with_password:
+        return client.server.request("HEAD", path, headers={"Authorization": client.basic})
+    return client.request("HEAD", path, token=client.token(f"repository:{place.name}:pull,push"))
 
 
 def stored(digest: str) -> bytes:

@@ -6,11 +6,13 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection, transaction
 from starlette.requests import ClientDisconnect
 
 from core.artifacts import queries
 from core.artifacts.errors import ManifestBlobUnknown
+from core.artifacts.models import Repository
+from core.artifacts.services import tags
 from core.common.errors import DomainError, ErrorKind
 from core.oci.digest import Digest
 from core.storage import errors as storage_errors
@@ -124,6 +126,36 @@ def test_database_away(developer: Client, place: Place, monkeypatch: pytest.Monk
     assert (answer.status, answer.codes) == (503, ["UNAVAILABLE"])
     assert answer.headers["retry-after"] == "1"
     assert developer.request("GET", path, token=token).status == 200
+
+
+@pytest.mark.parametrize(
+    ("setting", "held"), [("lock_timeout", True), ("statement_timeout", False)]
+)
+def test_database_busy(
+    owner: Client, place: Place, monkeypatch: pytest.MonkeyPatch, setting: str, *, held: bool
+) -> None:
+    owner.push_image(place.name, "v1")
+    token = owner.token(f"repository:{place.name}:pull,delete")
+    delete = tags.delete_tag
+
+    def delete_in_a_hurry(*args: Any, **kwargs: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {setting} = '50ms'")
+            try:
+                delete(*args, **kwargs)
+                cursor.execute("SELECT pg_sleep(1)")
+            finally:
+                cursor.execute(f"RESET {setting}")
+
+    monkeypatch.setattr(tags, "delete_tag", delete_in_a_hurry)
+    path = f"/v2/{place.name}/manifests/v1"
+    with transaction.atomic():
+        if held:
+            Repository.objects.select_for_update().get(name=place.name)
+        answer = owner.request("DELETE", path, token=token)
+    assert (answer.status, answer.codes) == (503, ["UNAVAILABLE"])
+    assert answer.headers["retry-after"] == "1"
+    assert owner.request("GET", path, token=token).status == (200 if held else 404)
 
 
 def test_failure_in_the_middle_of_a_body_is_not_hidden(

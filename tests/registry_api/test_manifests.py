@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.conf import settings
 from core.artifacts.models import Manifest, ManifestReference, Tag
 from core.artifacts.services.repositories import delete_repository
 from core.artifacts.types import PendingWrite
+from core.common.clock import now
 from core.common.errors import DomainError, ErrorKind
 from core.rbac.types import Actor
 from tests.registry_api.asgi import Answer
@@ -359,6 +361,29 @@ def test_edge_82_preconditions(developer: Client, filled: Place) -> None:
     assert current.status == 201
     hostile = developer.put_manifest(filled.name, "v1", second, If_Match="x" + " " * 9_000 + "x")
     assert (hostile.status, hostile.codes) == (400, ["UNSUPPORTED"])
+
+
+@pytest.mark.parametrize("with_password", [False, True])
+def test_head_by_a_pusher_keeps_an_untagged_manifest(
+    developer: Client, guest: Client, filled: Place, *, with_password: bool
+) -> None:
+    payload = image()
+    path = f"/v2/{filled.name}/manifests/{sha256(payload)}"
+    assert developer.put_manifest(filled.name, sha256(payload), payload).status == 201
+    stored = Manifest.objects.filter(repository__name=filled.name)
+
+    def touched_after_head(client: Client, age: timedelta) -> bool:
+        before = now() - age
+        stored.update(touched_at=before)
+        token = client.token(f"repository:{filled.name}:pull,push")
+        credentials = client.basic if with_password else f"Bearer {token}"
+        headers = {"Authorization": credentials}
+        assert client.server.request("HEAD", path, headers=headers).status == 200
+        return stored.get().touched_at > before
+
+    assert not touched_after_head(developer, timedelta(hours=11))
+    assert not touched_after_head(guest, timedelta(hours=13))
+    assert touched_after_head(developer, timedelta(hours=13))
 
 
 @pytest.mark.parametrize("tag", ["t" * 129, ".x", "-x", "a+b"])

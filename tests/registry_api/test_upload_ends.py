@@ -14,6 +14,7 @@ from core.blobs.models import Blob, Upload
 from core.common import failpoints
 from core.common.clock import now
 from core.storage.selection import default_driver
+from registry_api import streaming
 from tests.registry_api.asgi import Answer, Exchange, Server
 from tests.registry_api.cast import EMPTY_SHA256, Client, sha256, sha512
 from tests.registry_api.conftest import Place
@@ -342,6 +343,45 @@ def test_edge_108_little_space_left(
         assert developer.get(f"/v2/{place.name}/manifests/v1").status == 200
         assert developer.get(location).status == 204
     assert put(developer, location, EMPTY_SHA256).status == 201
+
+
+@pytest.mark.parametrize("content_range", [None, f"5-{4 * MIB + 4}"])
+def test_edge_108_space_runs_low_during_an_upload(
+    developer: Client,
+    place: Place,
+    storage: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content_range: str | None,
+) -> None:
+    monkeypatch.setattr(streaming, "LOOK_AGAIN_BYTES", 2 * MIB)
+    location = developer.start_upload(place.name)
+    patch(developer, location, b"first", "0-4")
+    left = iter([1])
+    with monkeypatch.context() as patched:
+        patched.setattr(type(default_driver()), "free_bytes", lambda self: next(left, -1))
+        full = patch(developer, location, [b"x" * MIB] * 4, content_range)
+    assert (full.status, full.codes) == (507, ["UNAVAILABLE"])
+    kept = 5 if content_range else MIB + 5
+    assert full.headers["range"] == progress(developer, location) == f"0-{kept - 1}"
+    (written,) = storage.rglob(f"*{upload_of(location).storage_key.rpartition('/')[2]}*")
+    assert written.stat().st_size == kept
+    rest = b"x" * (5 + MIB - kept)
+    assert put(developer, location, sha256(b"first" + b"x" * MIB), rest).status == 201
+
+
+def test_edge_108_space_runs_low_during_a_whole_upload(
+    developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "LOOK_AGAIN_BYTES", 2 * MIB)
+    left = iter([1, 1])
+    monkeypatch.setattr(type(default_driver()), "free_bytes", lambda self: next(left, -1))
+    data = b"x" * (4 * MIB)
+    path = f"/v2/{place.name}/blobs/uploads/?digest={sha256(data)}"
+    token = developer.token(f"repository:{place.name}:pull,push")
+    pieces = [data[position : position + MIB] for position in range(0, len(data), MIB)]
+    answer = developer.request("POST", path, body=pieces, token=token)
+    assert (answer.status, answer.codes) == (507, ["UNAVAILABLE"])
+    assert not Upload.objects.filter(repository_name=place.name).exists()
 
 
 def test_a_large_upload_passes_in_pieces(developer: Client, place: Place) -> None:

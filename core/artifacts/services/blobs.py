@@ -240,18 +240,14 @@ def delete_blob(repository_name: str, digest: Digest, *, actor: Actor) -> None:
     )
 
 
-def renew_lease_if_needed(
-    repository_id: int, blob: StoredBlob, *, now: datetime | None = None
-) -> bool:
-    """Give a pusher who was told that the blob is there time to name it in a manifest.
+def renew_lease(repository_id: int, blob: StoredBlob, *, now: datetime | None = None) -> bool:
+    """Give a pusher who is told that the blob is there time to name it in a manifest.
 
-    Writes only when less than half of the lease is left. False when the blob has left the
-    repository meanwhile: it must be answered as unknown, so that the client uploads it.
+    For leases that ``rules.needs_renewal`` picks. False when the blob has left the repository
+    meanwhile: it must be answered as unknown, so that the client uploads it.
     """
-    moment = now or clock.now()
-    if not rules.needs_renewal(blob.leased_until, moment):
-        return True
-    return bool(raw.execute(_RENEW, (moment + rules.LEASE, repository_id, blob.id)))
+    leased_until = (now or clock.now()) + rules.LEASE
+    return bool(raw.execute(_RENEW, (leased_until, repository_id, blob.id)))
 
 
 def _link_blob_locked(

@@ -84,6 +84,10 @@ UPDATE artifacts_repositoryblob SET leased_until = greatest(leased_until, %s)
        SELECT blob_id FROM artifacts_manifestreference WHERE parent_id = %s)
 """
 
+_TOUCH = """
+UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s) WHERE id = %s
+"""
+
 _TOUCH_CHILDREN = """
 UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s)
  WHERE id IN (SELECT child_id FROM artifacts_manifestreference WHERE parent_id = %s)
@@ -339,6 +343,14 @@ def _record(
         project_name=push.project_name,
         detail=detail,
     )
+
+
+def touch_manifest(manifest_id: int, *, now: datetime | None = None) -> bool:
+    """Keep a manifest, though no tag may name it, for a pusher who is told that it is there.
+
+    False when it was deleted meanwhile: it must be answered as unknown.
+    """
+    return bool(raw.execute(_TOUCH, (now or clock.now(), manifest_id)))
 
 
 @durable_write

@@ -15,7 +15,7 @@ from core.artifacts.services.blobs import (
     delete_blob,
     find_committed_upload,
     mount_blob,
-    renew_lease_if_needed,
+    renew_lease,
 )
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.types import StoredBlob
@@ -308,15 +308,13 @@ def test_a_blob_in_use_stays_until_its_manifest_is_deleted(project: Project) -> 
     assert not has_blob("team/app")
 
 
-def test_a_lease_is_renewed_only_when_little_is_left(project: Project) -> None:
+def test_a_lease_is_renewed_while_the_blob_is_there(project: Project) -> None:
     make_blob(project, b"content")
     found = queries.find_blob("team/app", CONTENT, VIEWER)
     assert found.blob is not None
     assert found.repository_id is not None
-    assert renew_lease_if_needed(found.repository_id, found.blob)
-    assert RepositoryBlob.objects.get().leased_until == found.blob.leased_until
     later = found.blob.leased_until - timedelta(hours=11)
-    assert renew_lease_if_needed(found.repository_id, found.blob, now=later)
+    assert renew_lease(found.repository_id, found.blob, now=later)
     assert RepositoryBlob.objects.get().leased_until == later + LEASE
     delete_blob("team/app", CONTENT, actor=PUSHER)
-    assert not renew_lease_if_needed(found.repository_id, found.blob, now=later)
+    assert not renew_lease(found.repository_id, found.blob, now=later)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.blobs import claims, services
+from core.blobs import claims
 from core.blobs.errors import DigestMismatch, RangeMismatch, UploadTaken, UploadUnknown
 from core.blobs.models import Upload
 from core.blobs.services import cancel_upload, get_upload, open_session, sweep_uploads
@@ -28,11 +28,6 @@ from tests.factories.artifacts import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "CLAIM_WAIT_SECONDS", 0.2)
 
 
 def open_one(upload: UploadFacts, offset: int | None = None) -> UploadSession:
@@ -84,7 +79,7 @@ def test_a_wrong_offset_is_refused_even_while_another_writes(project: Project) -
         open_one(upload, 1)
 
 
-def test_a_second_writer_waits_and_then_gives_up(project: Project) -> None:
+def test_a_second_writer_is_refused(project: Project) -> None:
     upload = make_upload(project)
     with open_one(upload), pytest.raises(UploadTaken):
         open_one(upload, 0)
