@@ -20,7 +20,7 @@ import psycopg2.extensions
 
 from core.config.privileges import RunAs, choose, preparation
 from core.config.reader import ConfigurationError
-from core.config.sockets import DATABASE, DATABASE_ROLE, Sockets
+from core.config.sockets import DATABASE, DATABASE_CONNECTIONS, DATABASE_ROLE, Sockets
 
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
@@ -30,7 +30,7 @@ LOG_BYTES = 16 << 20
 SERVER_OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": str(DATABASE_CONNECTIONS),
     "shared_buffers": "128MB",
     "effective_cache_size": "1GB",
     "max_wal_size": "1GB",

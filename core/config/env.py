@@ -14,12 +14,16 @@ from functools import cache
 from pathlib import Path
 
 from core.config.reader import ConfigurationError, Network, Reader, Setting, stored_secret
-from core.config.sockets import Sockets, sockets_of
+from core.config.sockets import DATABASE_CONNECTIONS, Sockets, sockets_of
 
 __all__ = ["ConfigurationError", "Environment", "child_environment", "current", "load", "override"]
 
 PREFIX = "ROADSTEAD_"
 DAY_SECONDS = 86_400
+# Database connections of a web process beside those of its threads: audit and health.
+CONNECTIONS_BESIDE_THREADS = 2
+# For the worker, the scheduler, and commands beside them.
+CONNECTIONS_BESIDE_WEB = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class ServerSettings:
     """Threads per web process for registry database look-ups."""
     management_threads: int
     """Threads per web process for the management API and the web pages."""
+    connections: int
+    """Connections of clients per web process; more are refused."""
     trusted_proxies: tuple[Network, ...]
     """Peers whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     secret_key: str
@@ -138,9 +144,24 @@ def load(environ: Mapping[str, str]) -> Environment:
         sockets=sockets,
         shown=reader.shown(),
     )
+    _refuse_too_many_threads(reader, environment)
     reader.refuse_unknown()
     reader.raise_faults()
     return environment
+
+
+def _refuse_too_many_threads(reader: Reader, environment: Environment) -> None:
+    """Each thread keeps a connection; the embedded database has so many and no more."""
+    server = environment.server
+    threads = server.registry_threads + server.management_threads + CONNECTIONS_BESIDE_THREADS
+    needed = server.workers * threads + CONNECTIONS_BESIDE_WEB
+    if environment.database.embedded and needed > DATABASE_CONNECTIONS:
+        reader.refuse(
+            f"{server.workers} web processes with these threads need {needed} database "
+            f"connections, and the embedded PostgreSQL has {DATABASE_CONNECTIONS}: lower "
+            f"{PREFIX}WORKERS, {PREFIX}REGISTRY_THREADS or {PREFIX}MANAGEMENT_THREADS, or set "
+            f"{PREFIX}DATABASE_URL."
+        )
 
 
 def _server(reader: Reader) -> ServerSettings:
@@ -175,6 +196,13 @@ def _server(reader: Reader) -> ServerSettings:
             minimum=1,
             maximum=256,
             meaning="Threads per web process for the management API and the web pages.",
+        ),
+        connections=reader.integer(
+            "CONNECTIONS",
+            default=1000,
+            minimum=10,
+            maximum=100_000,
+            meaning="Connections of clients per web process; more are refused with 503.",
         ),
         trusted_proxies=reader.networks(
             "TRUSTED_PROXIES",

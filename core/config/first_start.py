@@ -40,7 +40,7 @@ def prepare() -> Prepared:
 
     Raises django.db.OperationalError when the database cannot be reached.
     """
-    with _one_at_a_time():
+    with _without_bounds(), _one_at_a_time():
         pending = len(pending_migrations())
         if pending:
             call_command("migrate", interactive=False, verbosity=0)
@@ -57,6 +57,18 @@ def pending_migrations() -> list[str]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+
+
+@contextmanager
+def _without_bounds() -> Iterator[None]:
+    """Let migrations take as long as they take, and wait for another's as long as that takes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout; RESET statement_timeout")
 
 
 @contextmanager

@@ -4,10 +4,12 @@ Imports stand inside the functions here: a command that only shows the configura
 or only watches other processes, must not carry Django, Celery and gunicorn in memory.
 """
 
+import resource
 import signal
 import sys
 import threading
 import warnings
+from typing import Any
 
 from core.config.env import Environment, use_django_settings
 from core.config.logging import configuration
@@ -32,19 +34,28 @@ def run_web(
     from core.config.web_server import WebServer
 
     load_django(environment)
+    _allow_open_files()
     server = environment.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     bind = f"{host}:{server.port}" if listen_on is None else f"fd://{listen_on}"
     WebServer(application, environment, bind=bind, reload=reload).run()
 
 
+def _allow_open_files() -> None:
+    """Use all the open files that the system allows: each connection and upload is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run_worker(environment: Environment, threads: int) -> None:
     """Carry out runs until told to stop; those in progress are finished first."""
     load_django(environment)
     from celery.exceptions import SecurityWarning
+    from django.db.backends.signals import connection_created
 
     from jobservice.worker.app import app
 
+    connection_created.connect(_allow_long_statements)
     # Celery fears code in messages from strangers; ours are JSON and carry one id.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
@@ -60,6 +71,12 @@ def run_worker(environment: Environment, threads: int) -> None:
     worker.start()
     if worker.exitcode:
         raise SystemExit(worker.exitcode)
+
+
+def _allow_long_statements(connection: Any, **_: object) -> None:
+    """Nobody waits for a run as for a request: its statements take as long as they take."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
 
 
 def run_scheduler(environment: Environment) -> None:

@@ -157,6 +157,10 @@ class Reader:
             return None
         return value
 
+    def refuse(self, sentence: str) -> None:
+        """Add a fault of several settings together."""
+        self._faults.append(sentence)
+
     def refuse_unknown(self) -> None:
         """Add a fault for each variable with the prefix that nothing has asked for."""
         for full_name in sorted(self._environ):

@@ -88,6 +88,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": ROADSTEAD.broker.client_url,
         "KEY_PREFIX": "roadstead",
+        # A Redis that hangs must not hold a thread for longer than one that is down.
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
 }
 

@@ -28,6 +28,24 @@ def test_a_database_url_with_everything() -> None:
     assert entry["CONN_HEALTH_CHECKS"] is True
 
 
+def test_a_lost_or_stuck_database_is_noticed() -> None:
+    options = django_database("postgresql://host/name")["OPTIONS"]
+    assert int(options["connect_timeout"]) <= 10
+    unanswered = int(options["keepalives_interval"]) * int(options["keepalives_count"])
+    assert int(options["keepalives_idle"]) + unanswered <= 60
+    assert int(options["tcp_user_timeout"]) <= 30_000
+    for bound in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+        assert f"-c {bound}=" in options["options"]
+
+
+def test_the_operators_bounds_win() -> None:
+    options = django_database(
+        "postgresql://host/name?connect_timeout=3&options=-c%20statement_timeout%3D5min"
+    )["OPTIONS"]
+    assert options["connect_timeout"] == "3"
+    assert options["options"].endswith("=60s -c statement_timeout=5min")
+
+
 def test_a_database_url_of_a_socket_keeps_the_case_of_its_path() -> None:
     sockets = sockets_of(Path("/srv/Data Dir/R"))
     assert django_database(sockets.database_url)["HOST"] == "/srv/Data Dir/R/run/pg"

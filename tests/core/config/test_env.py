@@ -120,6 +120,17 @@ def test_a_wrong_setting_gives_one_sentence(variables: dict[str, str], sentence:
     assert fault(**variables) == sentence
 
 
+def test_threads_that_the_embedded_database_cannot_serve_are_refused() -> None:
+    assert fault(WORKERS="14") == (
+        "14 web processes with these threads need 216 database connections, and the embedded "
+        "PostgreSQL has 200: lower ROADSTEAD_WORKERS, ROADSTEAD_REGISTRY_THREADS or "
+        "ROADSTEAD_MANAGEMENT_THREADS, or set ROADSTEAD_DATABASE_URL."
+    )
+    assert load({"ROADSTEAD_WORKERS": "12"}).server.workers == 12
+    elsewhere = {"ROADSTEAD_WORKERS": "100", "ROADSTEAD_DATABASE_URL": "postgresql://a@b/c"}
+    assert load(elsewhere).server.workers == 100
+
+
 def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load({"ROADSTEAD_PORT": "x", "ROADSTEAD_WORKERS": "x", "ROADSTEAD_NOTHING": "x"})
