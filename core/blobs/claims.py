@@ -79,6 +79,13 @@ UPDATE blobs_upload SET expires_at = clock_timestamp(), epoch = epoch + 1
    AND committed_digest IS NULL AND expires_at > clock_timestamp()
 """
 
+# A deleted project takes its repositories along, so nobody can finish these.
+_EXPIRE_WITHOUT_PROJECT = """
+UPDATE blobs_upload SET expires_at = clock_timestamp(), epoch = epoch + 1
+ WHERE committed_digest IS NULL AND expires_at > clock_timestamp()
+   AND NOT EXISTS (SELECT FROM projects_project p WHERE p.id = project_id)
+"""
+
 _COMMIT = """
 UPDATE blobs_upload
    SET committed_digest = %s, lock_token = NULL, locked_until = NULL, hash_state = NULL,
@@ -147,6 +154,11 @@ def expire(claim: UploadClaim) -> bool:
 def cancel(upload_id: UUID, *, repository_name: str, owner: str) -> bool:
     """Hide an open upload from everybody and fence off its writer; False if there is none."""
     return bool(raw.execute(_CANCEL, (upload_id, repository_name, owner)))
+
+
+def expire_without_project() -> int:
+    """Hide the open uploads of deleted projects, fence off writers, return how many."""
+    return raw.execute(_EXPIRE_WITHOUT_PROJECT)
 
 
 def mark_committed_locked(claim: UploadClaim, digest: Digest) -> None:

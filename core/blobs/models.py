@@ -4,8 +4,6 @@ import uuid
 
 from django.db import models
 
-from core.projects.models import Project
-
 
 class Blob(models.Model):
     """Immutable bytes. A row exists only when ``storage_key`` holds ``size_bytes`` durable bytes.
@@ -37,10 +35,13 @@ class Upload(models.Model):
     ``size_bytes``. One writer at a time holds ``lock_token`` until ``locked_until``;
     ``epoch`` grows whenever another takes over. A committed upload stays for an hour with
     ``committed_digest`` set, so that a repeated closing request finds its answer.
+
+    ``project_id`` is no foreign key: the row names bytes that must be removed, and so
+    outlives the project. The sweeper ends uploads whose project is gone.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    project_id = models.BigIntegerField()
     repository_name = models.CharField(max_length=255, db_collation="C")
     owner = models.CharField(max_length=64)
     algorithm = models.CharField(max_length=16)

@@ -65,7 +65,8 @@ def start_upload(
         "INSERT INTO blobs_upload (id, project_id, repository_name, owner, algorithm,"
         " storage_key, storage_state, size_bytes, epoch, created_at, updated_at, expires_at)"
         " SELECT %s, id, %s, %s, %s, %s, %s::jsonb, 0, 0, %s, %s, %s"
-        " FROM projects_project WHERE id = %s",
+        # A deletion under way is waited for.
+        " FROM projects_project WHERE id = %s FOR KEY SHARE",
         (
             upload_id,
             repository_name,
@@ -166,11 +167,13 @@ def cancel_upload(upload_id: UUID, *, repository_name: str, owner: str) -> None:
 def sweep_uploads(now: datetime, limit: int = 1_000) -> int:
     """Remove up to ``limit`` uploads that expired before ``now``; return how many.
 
-    Bytes go first, then the row. Tombstones of committed uploads go the same way; their
-    object goes as well unless a blob stands on it. An upload whose bytes the storage refuses
-    to remove keeps its row for the next sweep.
+    Uploads into projects that were deleted have expired, too. Bytes go first, then the row.
+    Tombstones of committed uploads go the same way; their object goes as well unless a blob
+    stands on it. An upload whose bytes the storage refuses to remove keeps its row for the
+    next sweep.
     """
     driver = default_driver()
+    claims.expire_without_project()
     removed = 0
     failed: list[UUID] = []
     while removed + len(failed) < limit:

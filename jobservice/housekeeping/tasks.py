@@ -17,13 +17,18 @@ KEEP_FINISHED_RUNS = timedelta(days=7)
 
 @run_kind("housekeeping.expired_uploads")
 def remove_expired_uploads(context: RunContext) -> dict[str, Any]:
-    """Remove uploads nobody continued, with their bytes, and stray bytes no row names."""
+    """Remove uploads nobody continued, with their bytes."""
     removed = 0
     while batch := blobs.sweep_uploads(clock_now(), limit=BATCH):
         removed += batch
         context.report(removed, message=f"{removed} uploads removed")
-    strays = blobs.sweep_strays(clock_now(), older_than=STRAY_AGE)
-    return {"uploads_removed": removed, "strays_removed": strays}
+    return {"uploads_removed": removed}
+
+
+@run_kind("housekeeping.stray_content")
+def remove_stray_content(context: RunContext) -> dict[str, Any]:
+    """Remove stored bytes that no row names. Walks over the whole storage."""
+    return {"strays_removed": blobs.sweep_strays(clock_now(), older_than=STRAY_AGE)}
 
 
 @run_kind("housekeeping.expired_tokens")

@@ -2,16 +2,13 @@
 
 import uuid
 
-import django.db.models.deletion
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [
-        ("projects", "0001_projects"),
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
@@ -50,6 +47,7 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False),
                 ),
+                ("project_id", models.BigIntegerField()),
                 ("repository_name", models.CharField(db_collation="C", max_length=255)),
                 ("owner", models.CharField(max_length=64)),
                 ("algorithm", models.CharField(max_length=16)),
@@ -68,14 +66,6 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField()),
                 ("updated_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(db_index=True)),
-                (
-                    "project",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="projects.project",
-                    ),
-                ),
             ],
         ),
     ]

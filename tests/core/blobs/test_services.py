@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from core.blobs.errors import (
     AlgorithmUnsupported,
@@ -26,11 +27,14 @@ from core.blobs.services import (
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.projects.models import Project
+from core.projects.services import delete_project
+from core.rbac.types import Actor
 from core.storage.errors import StorageFailed
 from core.storage.filesystem import FilesystemDriver
 from core.storage.keys import key_for_upload
 from core.storage.selection import default_driver
 from tests.factories.artifacts import at_once, finish, make_upload, stored_files, write_chunk
+from tests.factories.projects import make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,6 +73,33 @@ def test_an_unknown_algorithm_is_refused(project: Project, algorithm: str) -> No
 def test_an_upload_needs_its_project(project: Project) -> None:
     with pytest.raises(ProjectUnknown):
         start_upload(project_id=project.pk + 1, repository_name="no/app", actor_subject="user:7")
+
+
+def test_an_upload_waits_for_the_deletion_of_its_project(project: Project) -> None:
+    def work(number: int) -> object:
+        if number == 0:
+            with transaction.atomic():
+                Project.objects.select_for_update().get(pk=project.pk).delete()
+                time.sleep(0.3)
+            return None
+        time.sleep(0.1)
+        return make_upload(project)
+
+    _, started = at_once(2, work)
+    assert isinstance(started, ProjectUnknown)
+    assert not Upload.objects.exists()
+
+
+def test_a_deleted_project_leaves_no_bytes(project: Project) -> None:
+    kept = make_upload(make_project("other"), "other/app")
+    uploads = [make_upload(project) for _ in range(101)]
+    for upload in uploads:
+        write_chunk(upload, b"content")
+    delete_project(project, actor=Actor.system())
+    assert sweep_uploads(now() + timedelta(seconds=1)) == 101
+    assert [row.pk for row in Upload.objects.all()] == [kept.id]
+    assert stored_files() == []
+    assert sweep_strays(now() + LATER) == 0
 
 
 def test_an_expired_upload_is_unknown_and_swept_with_its_bytes(project: Project) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from pytest_django.fixtures import Settings
 
@@ -71,9 +72,21 @@ def test_expired_uploads_go_with_their_bytes_and_others_stay() -> None:
     write_chunk(current, b"in progress")
     Upload.objects.filter(pk=expired.id).update(expires_at=clock_now() - timedelta(seconds=1))
     run = carry_out_kind("housekeeping.expired_uploads")
-    assert (run.status, run.result) == ("succeeded", {"uploads_removed": 1, "strays_removed": 0})
+    assert (run.status, run.result) == ("succeeded", {"uploads_removed": 1})
     assert list(Upload.objects.values_list("pk", flat=True)) == [current.id]
     assert len(stored_files()) == 1
+
+
+def test_stray_content_goes_by_a_run_of_its_own() -> None:
+    upload = make_upload(make_project("library"))
+    write_chunk(upload, b"stray")
+    Upload.objects.all().delete()
+    assert len(stored_files()) == 1
+    assert carry_out_kind("housekeeping.expired_uploads").result == {"uploads_removed": 0}
+    with time_machine.travel(clock_now() + timedelta(days=3)):
+        run = carry_out_kind("housekeeping.stray_content")
+    assert (run.status, run.result) == ("succeeded", {"strays_removed": 1})
+    assert stored_files() == []
 
 
 def test_old_login_failures_are_forgotten() -> None:
