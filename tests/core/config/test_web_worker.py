@@ -1,0 +1,192 @@
+"""Connections that are too many, idle, malformed or never read from."""
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+import weakref
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import uvloop
+from gunicorn.config import Config
+
+from core.config import web_worker
+from core.config.web_worker import Connection, Worker
+
+LARGE_BYTES = 64 << 20
+Visit = Callable[[SimpleNamespace, int], Awaitable[None]]
+
+
+async def answer(scope: Any, _receive: Any, send: Any) -> None:
+    """Answer with the path, or with many bytes for ``/large``."""
+    body = b"x" * LARGE_BYTES if scope["path"] == "/large" else scope["path"].encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for start in range(0, len(body), 1 << 20):
+        piece = body[start : start + (1 << 20)]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def visit(request: pytest.FixtureRequest) -> Callable[[Visit], None]:
+    """Give a function that runs a visit to a server on either event loop.
+
+    A visit gets the worker and the port.
+    """
+
+    async def serve(visitor: Visit) -> None:
+        loop = asyncio.get_running_loop()
+        log = logging.getLogger("gunicorn.error")
+        worker = SimpleNamespace(
+            cfg=Config(),
+            log=SimpleNamespace(
+                debug=log.debug, exception=log.exception, error=log.error, access_log_enabled=False
+            ),
+            asgi=answer,
+            loop=loop,
+            connections=weakref.WeakSet(),
+            nr_conns=0,
+            worker_connections=2,
+            nr=0,
+            max_requests=sys.maxsize,
+            alive=True,
+        )
+        worker._look_at_connections = lambda: Worker._look_at_connections(worker)
+        worker._look_at_connections()
+        server = await loop.create_server(lambda: Connection(worker), "127.0.0.1", 0)
+        try:
+            await asyncio.wait_for(visitor(worker, server.sockets[0].getsockname()[1]), 20)
+        finally:
+            server.close()
+            for connection in list(worker.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0.05)
+
+    def run(visitor: Visit) -> None:
+        factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(serve(visitor))
+
+    return run
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds; the visit's own time limit ends a vain wait."""
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the condition never held")
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return status and everything after it until the server closes."""
+    whole = await reader.read()
+    head, _, body = whole.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+def test_connections_above_the_limit_are_refused(visit: Callable[[Visit], None]) -> None:
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        status, body = await read_answer(reader)
+        assert status == 503
+        assert json.loads(body)["errors"][0]["code"] == "UNAVAILABLE"
+        writer.close()
+        for _reader, other in held:
+            other.close()
+        await until(lambda: worker.nr_conns == 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /here HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
+
+    visit(visitor)
+
+
+def test_a_connection_without_a_request_is_closed(
+    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_worker, "FIRST_REQUEST_SECONDS", 0.1)
+
+    async def visitor(_worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost:")
+        assert await reader.read() == b""
+        writer.close()
+
+    visit(visitor)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "URI_TOO_LONG"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nx: " + b"a" * 9000 + b"\r\n\r\n",
+            431,
+            "HEADERS_TOO_LARGE",
+        ),
+        (b"<secret>\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BAD_REQUEST"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_the_envelope(
+    visit: Callable[[Visit], None], request_bytes: bytes, status: int, code: str
+) -> None:
+    async def visitor(_worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request_bytes)
+        answered, body = await read_answer(reader)
+        assert (answered, json.loads(body)["errors"][0]["code"]) == (status, code)
+        assert b"secret" not in body
+        writer.close()
+
+    visit(visitor)
+
+
+def small_window(port: int) -> socket.socket:
+    """Return a connection whose client takes few bytes that it has not asked for."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    return client
+
+
+def test_a_client_that_reads_nothing_is_dropped(
+    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_worker, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(web_worker, "STALLED_SECONDS", 0.5)
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        with small_window(port):
+            await until(lambda: worker.nr_conns == 1)
+            await until(lambda: worker.nr_conns == 0)
+
+    visit(visitor)
+
+
+def test_a_client_that_reads_slowly_is_served(
+    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_worker, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(web_worker, "STALLED_SECONDS", 0.5)
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 1.5
+        with small_window(port) as client:
+            client.setblocking(False)
+            while loop.time() < deadline:
+                assert await loop.sock_recv(client, 1 << 20)
+                await asyncio.sleep(0.05)
+            assert worker.nr_conns == 1
+
+    visit(visitor)
