@@ -1,11 +1,13 @@
 """PostgreSQL and Redis of a data directory, started and ended in ways that happen."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg2
 import pytest
@@ -86,21 +88,29 @@ def test_a_lock_file_that_names_another_program_is_removed(tmp_path: Path) -> No
     assert not lock_file.exists()
 
 
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every account can enter, which those of pytest are not."""
+    directory = Path(mkdtemp(prefix="roadstead-open-", dir="/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another account")
 def test_root_without_namespaces_uses_another_account(
-    postgresql: EmbeddedPostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for part in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        part.chmod(0o755)
     monkeypatch.setattr(privileges, "namespaces_work", lambda: False)
+    server = EmbeddedPostgreSQL(open_directory, sockets_of(open_directory), durable=False)
     try:
-        postgresql.start()
-    except ConfigurationError as error:
-        pytest.skip(str(error))
-    postgresql.wait_ready()
-    assert rows(tmp_path, "SELECT 1") == [(1,)]
-    assert (tmp_path / "postgresql").stat().st_uid != 0
-    assert (tmp_path / "run" / "pg").stat().st_mode & 0o077 == 0
+        server.start()
+        server.wait_ready()
+        assert rows(open_directory, "SELECT 1") == [(1,)]
+        assert (open_directory / "postgresql").stat().st_uid != 0
+        assert (open_directory / "run" / "pg").stat().st_mode & 0o077 == 0
+    finally:
+        server.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another account")

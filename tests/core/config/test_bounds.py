@@ -1,0 +1,54 @@
+"""Waits for PostgreSQL and Redis end: in requests soon, in migrations and runs never."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.cache.backends.redis import RedisCache
+from django.db import connection
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from core.config import first_start, parts
+from core.database import raw
+
+pytestmark = pytest.mark.django_db
+
+
+def bounds() -> list[str]:
+    """Return how long a statement, and its wait for a lock, may take."""
+    names = ("lock_timeout", "statement_timeout")
+    return [str(row[0]) for name in names if (row := raw.fetch_one(f"SHOW {name}"))]
+
+
+def test_statements_of_requests_are_bounded() -> None:
+    assert bounds() == ["10s", "1min"]
+    assert raw.fetch_one("SHOW idle_in_transaction_session_timeout") == ("1min",)
+
+
+def test_migrations_are_not_bounded() -> None:
+    with first_start._without_bounds():
+        assert bounds() == ["0", "0"]
+    assert bounds() == ["10s", "1min"]
+
+
+def test_runs_may_take_long_but_never_wait_long_for_a_lock() -> None:
+    parts._allow_long_statements(connection)
+    assert bounds() == ["10s", "0"]
+
+
+@pytest.mark.parametrize("kind", ["redis", "unix"])
+def test_a_redis_that_hangs_does_not_hold_a_thread(tmp_path: Path, kind: str) -> None:
+    family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+    with socket.socket(family) as silent:
+        silent.bind(str(tmp_path / "s") if kind == "unix" else ("127.0.0.1", 0))
+        silent.listen()
+        path = silent.getsockname()
+        url = f"unix://{path}" if kind == "unix" else f"redis://127.0.0.1:{path[1]}"
+        cache = RedisCache(url, {"OPTIONS": settings.CACHES["default"]["OPTIONS"]})
+        began = time.monotonic()
+        with pytest.raises(RedisTimeout):
+            cache.get("anything")
+        cache._cache.get_client().connection_pool.disconnect()
+    assert time.monotonic() - began < 5
