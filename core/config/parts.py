@@ -11,14 +11,17 @@ import threading
 import warnings
 from typing import Any
 
+from core.config import data_directory
 from core.config.env import Environment, use_django_settings
 from core.config.logging import configuration
 
 
 def load_django(environment: Environment) -> None:
-    """Set Django up for this process."""
+    """Set Django up for this process. Raises ConfigurationError."""
     import django
 
+    if environment.storage.directory.is_relative_to(environment.server.data_dir):
+        data_directory.refuse_foreign(environment.server.data_dir)
     configuration(environment.logging)
     use_django_settings()
     django.setup()

@@ -48,11 +48,19 @@ def choose(directory: Path, programs: Path) -> RunAs:
         return RunAs(namespace=False, uid=None, gid=None)
     owner = directory.stat().st_uid if directory.exists() else None
     if owner in (None, 0) and namespaces_work():
+        # It loses the right of root to pass through closed directories of others.
+        for path in (directory.parent, programs):
+            _require_reachable(path, pwd.getpwuid(0))
         return RunAs(namespace=True, uid=None, gid=None)
     account = pwd.getpwnam(ACCOUNT) if owner in (None, 0) else pwd.getpwuid(owner)
     for path in (directory.parent, programs):
         _require_reachable(path, account)
     return RunAs(namespace=False, uid=account.pw_uid, gid=account.pw_gid)
+
+
+def needs_other_account() -> bool:
+    """Say whether a new PostgreSQL here would have to run as another account than this one."""
+    return os.geteuid() == 0 and not namespaces_work()
 
 
 def namespaces_work() -> bool:
@@ -124,7 +132,7 @@ def _require_reachable(path: Path, account: pwd.struct_passwd) -> None:
             passable = state.st_mode & 0o001
         if not passable:
             raise ConfigurationError(
-                f"PostgreSQL does not run as root, and the account {account.pw_name} cannot "
+                f"PostgreSQL runs as {account.pw_name} without the privileges of root and cannot "
                 f"enter {part}: run the command as an ordinary user, move {path} elsewhere, "
                 "or set ROADSTEAD_DATABASE_URL."
             )

@@ -15,7 +15,7 @@ from typing import TextIO
 
 import structlog
 
-from core.config import env
+from core.config import data_directory, env
 from core.config.embedded_postgresql import EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.env import Environment
@@ -66,10 +66,11 @@ def serve(environment: Environment, *, reload: bool = False) -> int:
 def _sole_use(data_dir: Path) -> Iterator[bool]:
     """Hold the data directory's lock; give True when the last server did not end in order.
 
-    Raises ServeRefused when another server holds it, or the directory cannot be used.
+    Raises ConfigurationError when the directory is not ours, and ServeRefused when another
+    server holds it or it cannot be used.
     """
+    data_directory.claim(data_dir)
     try:
-        data_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
         descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ServeRefused(
