@@ -301,7 +301,7 @@ def test_edge_79_identical_push(developer: Client, filled: Place) -> None:
 
 
 def test_edge_80_concurrent_pushes_of_one_tag(developer: Client, filled: Place) -> None:
-    payloads = [image(annotations={"number": str(number)}) for number in range(20)]
+    payloads = [image(annotations={"number": str(number)}) for number in range(50)]
     token = developer.token(f"repository:{filled.name}:pull,push")
 
     def push(payload: bytes) -> Answer:
@@ -313,7 +313,7 @@ def test_edge_80_concurrent_pushes_of_one_tag(developer: Client, filled: Place) 
             token=token,
         )
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(push, payloads))
     assert [answer.status for answer in answers] == [201] * len(payloads)
     final = developer.get(f"/v2/{filled.name}/manifests/shared")

@@ -294,14 +294,14 @@ def test_edge_44_huge_upload_id(server: Server, place: Place) -> None:
 def test_edge_45_same_blob_many_times(developer: Client, place: Place, *, in_many: bool) -> None:
     data = f"shared by all {in_many}".encode() * 5000
     before = stored_objects()
-    names = [f"{place.name}{number if in_many else ''}" for number in range(20)]
+    names = [f"{place.name}{number if in_many else ''}" for number in range(50)]
     token = developer.token(*(f"repository:{name}:pull,push" for name in sorted(set(names))))
 
     def push(name: str) -> Answer:
         path = f"/v2/{name}/blobs/uploads/?digest={sha256(data)}"
         return developer.request("POST", path, body=data, token=token)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(push, names))
     assert [answer.status for answer in answers] == [201] * len(names)
     assert stored_objects() == before + 1

@@ -223,7 +223,7 @@ def test_client_leaves_during_a_closing_request(developer: Client, place: Place)
 def test_edge_28_many_small_chunks(developer: Client, place: Place) -> None:
     location = developer.start_upload(place.name)
     token = developer.token(f"repository:{place.name}:pull,push")
-    data = bytes(number % 251 for number in range(200))
+    data = bytes(number % 251 for number in range(1000))
     for position in range(len(data)):
         answer = developer.request(
             "PATCH",
