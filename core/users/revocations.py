@@ -7,7 +7,8 @@ ends refresh tokens too.
 
 Both run inside the caller's transaction and hold an advisory lock on the subject until it
 ends. ``stable_rights`` takes the same lock shared, so a token is issued either wholly before a
-revocation, whose instant is then later, or after its commit, with the new rights.
+revocation, whose instant is then later, or after its commit, with the new rights. A revocation
+of a great many subjects takes one lock that stands for all of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,9 +24,13 @@ from core.database import raw
 _LOCK_CLASS: Final = 0x7273
 """Sets these advisory locks apart from others in the same database."""
 
+_EVERYBODY_LOCK: Final = 0x7274
+SUBJECTS_LOCKED_ONE_BY_ONE: Final = 100
+"""Above this, everybody is locked instead: PostgreSQL has room for some thousand locks."""
+
 _UPSERT_REGISTRY_TOKENS: Final = """
 INSERT INTO users_revocation AS stored (subject, revoked_at, credentials_revoked_at)
-VALUES (%s, %s, NULL)
+SELECT subject, %s, NULL FROM unnest(%s::text[]) AS subject
 ON CONFLICT (subject) DO UPDATE SET
     revoked_at = GREATEST(stored.revoked_at, excluded.revoked_at)
 """
@@ -54,13 +59,47 @@ def revoke_registry_tokens_locked(subject: str, now: datetime) -> None:
 
     Must run inside the transaction that takes rights away.
     """
-    raw.execute(_UPSERT_REGISTRY_TOKENS, (subject, _lock(subject, now)))
+    raw.execute(_UPSERT_REGISTRY_TOKENS, (_lock(subject, now), [subject]))
 
 
 def revoke_registry_tokens_of_many_locked(subjects: Iterable[str], now: datetime) -> None:
-    """Do the same for several subjects, in order of id so that two callers never deadlock."""
-    for subject in sorted(set(subjects), key=lambda subject: (len(subject), subject)):
-        revoke_registry_tokens_locked(subject, now)
+    """Do the same for several subjects, in order of id so that two callers never deadlock.
+
+    However many they are, it takes two statements; see ``SUBJECTS_LOCKED_ONE_BY_ONE``.
+    """
+    ordered = sorted(set(subjects), key=lambda subject: (len(subject), subject))
+    if not ordered:
+        return
+    _ensure_in_transaction()
+    if len(ordered) <= SUBJECTS_LOCKED_ONE_BY_ONE:
+        raw.fetch_one(
+            "SELECT count(pg_advisory_xact_lock(%s, hashtext(subject)))"
+            " FROM unnest(%s::text[]) AS subject",
+            (_LOCK_CLASS, ordered),
+        )
+    else:
+        instant_after_issuers_locked()
+    raw.execute(_UPSERT_REGISTRY_TOKENS, (max(now, clock.now()), ordered))
+
+
+def instant_after_issuers_locked() -> datetime:
+    """Wait for all issuers under way, hold off others, and return an instant in between.
+
+    For changes that take rights from nobody in particular. Until the end of the caller's
+    transaction.
+    """
+    _ensure_in_transaction()
+    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, 0)", (_EVERYBODY_LOCK,))
+    return clock.now()
+
+
+def lock_subject(subject: str) -> None:
+    """Hold off issuers and other revocations until the end of the caller's transaction.
+
+    For changes that lock rows which issuers lock as well: the subject comes first.
+    """
+    _ensure_in_transaction()
+    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK_CLASS, subject))
 
 
 @contextmanager
@@ -71,15 +110,19 @@ def stable_rights(subject: str) -> Iterator[datetime]:
     """
     with transaction.atomic():
         raw.fetch_one(
-            "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))",
-            (_LOCK_CLASS, subject),
+            "SELECT pg_advisory_xact_lock_shared(%s, 0),"
+            " pg_advisory_xact_lock_shared(%s, hashtext(%s))",
+            (_EVERYBODY_LOCK, _LOCK_CLASS, subject),
         )
         yield clock.now()
 
 
 def _lock(subject: str, now: datetime) -> datetime:
     """Wait for issuers that are under way and return an instant after all of them."""
+    lock_subject(subject)
+    return max(now, clock.now())
+
+
+def _ensure_in_transaction() -> None:
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("Revocations belong inside the transaction of the change.")
-    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK_CLASS, subject))
-    return max(now, clock.now())

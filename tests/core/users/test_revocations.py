@@ -6,15 +6,18 @@ from threading import Barrier, Event
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from core.common.clock import now
 from core.users.models import Revocation
 from core.users.revocations import (
+    SUBJECTS_LOCKED_ONE_BY_ONE,
     revoke_registry_tokens_locked,
     revoke_registry_tokens_of_many_locked,
     revoke_subject_locked,
     stable_rights,
 )
+from tests.support.locks import wait_for_lock
 
 
 def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Callable[[], object]:
@@ -115,6 +118,43 @@ def test_a_revocation_waits_for_an_issue_under_way_and_is_later() -> None:
         issued = in_thread(pool, issue)
         assert issuing.wait(10)
         revoked = in_thread(pool, revoke)
+        may_finish.set()
+        issued_at = issued()
+        revoked()
+    assert Revocation.objects.get(subject="user:1").revoked_at > issued_at  # type: ignore[operator]
+
+
+@pytest.mark.django_db
+def test_many_subjects_cost_two_statements(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for count in (1, SUBJECTS_LOCKED_ONE_BY_ONE, 5 * SUBJECTS_LOCKED_ONE_BY_ONE):
+        with django_assert_num_queries(2):
+            revoke_registry_tokens_of_many_locked((f"user:{n}" for n in range(count)), now())
+        assert Revocation.objects.count() == count
+    revoke_registry_tokens_of_many_locked([], now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revocation_of_many_waits_for_an_issue_under_way() -> None:
+    issuing, may_finish = Event(), Event()
+    subjects = [f"user:{number}" for number in range(SUBJECTS_LOCKED_ONE_BY_ONE + 1)]
+
+    def issue() -> object:
+        with stable_rights("user:1") as issued_at:
+            issuing.set()
+            assert may_finish.wait(10)
+        return issued_at
+
+    def revoke() -> None:
+        with transaction.atomic():
+            revoke_registry_tokens_of_many_locked(subjects, now())
+
+    with ThreadPoolExecutor(2) as pool:
+        issued = in_thread(pool, issue)
+        assert issuing.wait(10)
+        revoked = in_thread(pool, revoke)
+        wait_for_lock()
         may_finish.set()
         issued_at = issued()
         revoked()
