@@ -1,8 +1,8 @@
 """Who calls, what the caller may do, and the challenge for those who may not (yet).
 
 A registry token carries what it was granted. Every look-up re-reads, in its one statement,
-whether the subject's tokens were revoked and whether the project is still the same and, for
-anonymous callers, still public; so nothing is cached that a write must change at once.
+whether the subject's tokens were revoked, whether the project is still the same, and whether it
+has become private since; so nothing is cached that a write must change at once.
 
 Answers, in order: no or unusable credentials 401; a token that was never asked for the
 needed action 401 ``insufficient_scope``, so that the client asks once; a token that was asked
@@ -19,13 +19,13 @@ from core.artifacts.types import TargetLookup, Viewer
 from core.audit.buffer import record_buffered
 from core.audit.types import AuditRecord, Outcome
 from core.authn import registry_tokens
-from core.authn.errors import RegistryTokenInvalid
-from core.authn.services import authenticate
+from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
+from core.authn.services import authenticate, load_actor, record_login, verify_credentials
 from core.authn.types import Credentials, RegistryToken
 from core.common.clock import now
 from core.oci.reference import RepositoryName
 from core.rbac import services as rbac
-from core.rbac.types import Actor, Target
+from core.rbac.types import Actor, ActorKind, Target
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, PUSH, challenge
 from registry_api.errors import RegistryError
@@ -62,11 +62,12 @@ def work_of(call: Call) -> Work:
     return Work.LOGIN if uses_password else Work.LOOKUP
 
 
-def identify(call: Call, *, grace: timedelta = timedelta()) -> Caller:
+def identify(call: Call, *, grace: timedelta = timedelta(), is_login: bool = False) -> Caller:
     """Return the caller.
 
-    ``grace`` accepts tokens that expired less than that ago. Raises RegistryError 401 with a
-    challenge, InvalidCredentials and LoginThrottled.
+    ``grace`` accepts tokens that expired less than that ago. ``is_login`` audits credentials
+    that hold each time. Raises RegistryError 401 with a challenge, InvalidCredentials and
+    LoginThrottled.
     """
     header = call.headers.get("authorization")
     if header is None:
@@ -78,7 +79,11 @@ def identify(call: Call, *, grace: timedelta = timedelta()) -> Caller:
         credentials = Credentials.from_basic(value)
         if credentials is None:
             raise challenge(call)
-        return Caller(authenticate(credentials, origin=call.origin), token=None)
+        if not is_login:
+            return Caller(authenticate(credentials, origin=call.origin), token=None)
+        actor = verify_credentials(credentials, origin=call.origin)
+        record_login(actor)
+        return Caller(actor, token=None)
     raise challenge(call)
 
 
@@ -101,18 +106,23 @@ def require_current(
 
     Raises RegistryError 401 or 403.
     """
-    token, project = caller.token, lookup.project
-    if token is None:
+    if caller.token is None:
         if not rbac.allowed(caller.actor, f"repository:{action}", lookup.target(str(name))):
             raise denied(caller, str(name), action)
-        return
-    if lookup.is_revoked:
+    elif not is_current(caller.token, lookup):
         raise challenge(call, error=INVALID_TOKEN, action=action)
+
+
+def is_current(token: RegistryToken, lookup: TargetLookup) -> bool:
+    """Tell whether what a token grants still counts where a look-up with it led."""
+    project = lookup.project
+    if lookup.is_revoked:
+        return False
     if project is not None and project.created_at > token.issued_at:
         # The name was given away and taken again; the token speaks of the former project.
-        raise challenge(call, error=INVALID_TOKEN, action=action)
-    if caller.actor.is_anonymous and (project is None or not project.is_public):
-        raise challenge(call, error=INVALID_TOKEN, action=action)
+        return False
+    is_anonymous = token.kind is ActorKind.ANONYMOUS
+    return not is_anonymous or (project is not None and project.is_public)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +195,13 @@ def _bearer(call: Call, text: str, grace: timedelta) -> Caller:
             service=call.external.service,
             expired_grace_seconds=int(grace.total_seconds()),
         )
-    except RegistryTokenInvalid as error:
+        caller = Caller(token.as_actor(call.origin), token)
+        if caller.has_expired_token:
+            # The grace is for tokens; a robot or a personal token that has ended has none.
+            load_actor(token, origin=call.origin)
+    except (RegistryTokenInvalid, InvalidCredentials) as error:
         raise challenge(call, error=INVALID_TOKEN) from error
-    return Caller(token.as_actor(call.origin), token)
+    return caller
 
 
 def _was_refused(token: RegistryToken, name: str, action: str) -> bool:

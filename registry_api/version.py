@@ -14,7 +14,7 @@ def get_version(call: Call) -> Response:
     podman and skopeo take the challenge from here alone, so callers without credentials get
     it even where everything is public.
     """
-    caller = auth.identify(call)
+    caller = auth.identify(call, is_login=True)
     if caller.token is not None and queries.find_target("", caller.viewer).is_revoked:
         raise challenge(call, error=INVALID_TOKEN)
     return Response(b"{}", media_type="application/json")

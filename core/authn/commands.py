@@ -30,7 +30,9 @@ def rotate(
     now: Annotated[
         bool,
         typer.Option(
-            "--now", help="Stop the former keys at once; registry tokens signed so far end."
+            "--now",
+            help="Stop the former keys, in every running process within 15 seconds; "
+            "registry tokens signed so far end.",
         ),
     ] = False,
 ) -> None:

@@ -20,7 +20,7 @@ class RegistryTokenInvalid(DomainError):
 
 
 class LoginThrottled(DomainError):
-    """Too many failed logins; the secret was not even looked at."""
+    """Too many failed logins; a password was not even looked at."""
 
     code = "TOOMANYREQUESTS"
     kind = ErrorKind.OVER_LIMIT

@@ -45,7 +45,8 @@ class RefreshToken(models.Model):
     It ends when it expires, when it is revoked, and when the credentials of its subject are
     revoked after ``created_at`` (``core.users.revocations``): a changed password, a disabled
     account and a rotated robot secret all do that. One that was issued for a personal access
-    token carries that token's limits and dies with it.
+    token carries that token's limits and dies with it. Each use moves ``expires_at``, but never
+    past ``ends_at``, the end of the credentials it was issued for; None when they had none.
     """
 
     subject = models.CharField(max_length=64, db_index=True)
@@ -60,6 +61,7 @@ class RefreshToken(models.Model):
     client = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
+    ends_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 

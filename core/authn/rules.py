@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.authn.errors import PersonalTokenInvalid, TokenTooWide
+from core.common.secrets_format import is_well_formed
 from core.rbac.rules import SCOPES
 from core.rbac.types import Actor
 
@@ -31,6 +32,8 @@ UPLOAD_GRACE: Final = timedelta(hours=24)
 ACTIVATION_DELAY: Final = timedelta(seconds=60)
 """How long a new signing key is published before it signs."""
 _RETIREMENT_MARGIN: Final = timedelta(hours=1)
+_UNGUESSABLE: Final = ("pat", "rob")
+"""Kinds of secrets that stand where a password does."""
 
 
 def ensure_creatable(
@@ -108,6 +111,19 @@ def refresh_token_end(credentials_end: datetime | None, now: datetime) -> dateti
     """Return until when a refresh token lives that is used now."""
     end = now + REFRESH_TOKEN_LIFETIME
     return end if credentials_end is None else min(end, credentials_end)
+
+
+def earlier(first: datetime | None, second: datetime | None) -> datetime | None:
+    """Return the earlier of two ends; None stands for no end."""
+    return min((end for end in (first, second) if end is not None), default=None)
+
+
+def is_unguessable(secret: str) -> bool:
+    """Tell whether a secret has the form of those that we make, with their checksum.
+
+    They are too long to be guessed, so throttling them would only lock their owners out.
+    """
+    return any(is_well_formed(secret, kind) for kind in _UNGUESSABLE)
 
 
 def is_presentable(username: str, secret: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,7 +33,7 @@ from core.database.transactions import durable_write
 from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor, ActorKind
 from core.users.models import User
-from core.users.revocations import revoke_registry_tokens_locked, stable_rights
+from core.users.revocations import lock_subject, revoke_registry_tokens_locked, stable_rights
 from core.users.types import subject_of
 
 LOGIN: Final = "user.login"
@@ -42,7 +42,7 @@ KEEP_ENDED_TOKENS: Final = timedelta(days=90)
 """How long a personal token stays listed for audit after its end."""
 _FIRST_KEY_LOCK: Final = 0x72736B31
 
-# Scripts send Basic credentials with every request; that is one login a minute.
+# Scripts send credentials with every request; that is one login a minute.
 _RECORDED_LOGINS = RecentKeys(seconds=60, maximum=4096)
 
 _DELETE_ENDED_REFRESH_TOKENS: Final = """
@@ -68,14 +68,29 @@ class NewPersonalToken:
 
 
 def authenticate(credentials: Credentials, *, origin: Origin) -> Actor:
+    """Return who the credentials of a request prove; see ``verify_credentials``.
+
+    For requests that carry credentials each time: a success is audited once a minute for each
+    subject, address and client.
+    """
+    actor = verify_credentials(credentials, origin=origin)
+    if _RECORDED_LOGINS.add(_client_key(actor)):
+        record_login(actor)
+    return actor
+
+
+def verify_credentials(credentials: Credentials, *, origin: Origin) -> Actor:
     """Return who the credentials prove, asking the authenticators in order.
 
-    A failure is counted and audited before it is raised. A success is audited once a minute
-    for each subject, address and client. Raises ``InvalidCredentials``, and
-    ``LoginThrottled`` before anybody looks at the secret.
+    A failure is counted and audited before it is raised; a success is for the caller to audit.
+    Raises ``InvalidCredentials``, and ``LoginThrottled`` before anybody looks at a secret that
+    could be guessed. A secret that cannot be guessed is always looked at, so nobody can lock
+    it out; ``LoginThrottled`` is then raised only when it does not hold.
     """
     attempt = throttle.Attempt.of(credentials, origin)
     try:
+        if rules.is_unguessable(credentials.secret):
+            return _ask_about_unguessable(attempt, credentials, origin)
         has_failures = throttle.ensure_allowed(attempt)
         actor = ask_authenticators(credentials, origin)
     except InvalidCredentials as error:
@@ -86,8 +101,20 @@ def authenticate(credentials: Credentials, *, origin: Origin) -> Actor:
         raise
     if has_failures:
         throttle.clear(attempt)
-    _record_login(actor)
     return actor
+
+
+def record_login(actor: Actor) -> None:
+    """Audit that the actor has just proved who it is."""
+    record_buffered(
+        AuditRecord(
+            action=LOGIN,
+            actor=actor,
+            target_kind=str(actor.kind),
+            target_id=str(actor.id),
+            target_label=actor.label,
+        )
+    )
 
 
 def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
@@ -108,17 +135,18 @@ def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
 def stable_session(verify: Callable[[], Actor]) -> Iterator[Session]:
     """Hold an actor's credentials and rights still while something is issued for them.
 
-    ``verify`` proves the actor (for instance ``lambda: authenticate(...)``). It runs once to
-    learn the subject and again under the subject's lock, because the password may have been
+    ``verify`` proves the actor (for instance ``lambda: verify_credentials(...)``). It runs once
+    to learn the subject and again under the subject's lock, because the password may have been
     changed in between; the second time is cheap. What is issued in the block with
-    ``Session.issued_at`` can therefore never outlive a revocation. Raises what ``verify``
-    raises.
+    ``Session.issued_at`` can therefore never outlive a revocation. Every session is a login
+    and is audited. Raises what ``verify`` raises.
     """
     subject = verify().subject
     with stable_rights(subject) as issued_at:
         actor = verify()
         if actor.subject != subject:
             raise InvalidCredentials
+        record_login(actor)
         yield Session(actor=actor, issued_at=issued_at)
 
 
@@ -187,6 +215,8 @@ def revoke_personal_token(token: PersonalToken, *, actor: Actor) -> None:
     Clients with other credentials of the user fetch a new registry token by themselves.
     Raises ``PersonalTokenUnknown``; revoking twice does nothing.
     """
+    # Before the row: whoever issues something for the token holds the subject, then the row.
+    lock_subject(subject_of(token.user_id))
     locked = PersonalToken.objects.select_for_update().filter(pk=token.pk).first()
     if locked is None:
         raise PersonalTokenUnknown
@@ -218,6 +248,7 @@ def issue_refresh_token(actor: Actor, *, client: str, issued_at: datetime | None
         client=client.replace("\x00", "")[: rules.MAXIMUM_NAME_LENGTH],
         created_at=now,
         expires_at=rules.refresh_token_end(actor.expires_at, now),
+        ends_at=actor.expires_at,
     )
     audit.record(
         "authn.refresh_token.issued",
@@ -232,9 +263,10 @@ def issue_refresh_token(actor: Actor, *, client: str, issued_at: datetime | None
 def redeem_refresh_token(secret: str, *, origin: Origin) -> Actor:
     """Return the actor a refresh token stands for, with its rights of this moment.
 
-    Each use, recorded at most once a minute, lets it live longer. Raises
-    ``InvalidCredentials`` when it is unknown, expired or revoked, or when the credentials it
-    was issued for have changed.
+    Each use, recorded at most once a minute, lets it live longer, yet never past the end of
+    the credentials it was issued for; neither does the actor. A success is for the caller to
+    audit. Raises ``InvalidCredentials`` when it is unknown, expired or revoked, or when the
+    credentials it was issued for have changed.
     """
     try:
         return _redeem(secret, origin)
@@ -246,10 +278,10 @@ def redeem_refresh_token(secret: str, *, origin: Origin) -> Actor:
 @durable_write
 def revoke_refresh_tokens(subject: str, *, actor: Actor) -> int:
     """End all refresh tokens of the subject, as for a lost laptop; returns how many."""
+    revoke_registry_tokens_locked(subject, current_time())
     count = RefreshToken.objects.filter(subject=subject, revoked_at=None).update(
         revoked_at=current_time()
     )
-    revoke_registry_tokens_locked(subject, current_time())
     audit.record(
         "authn.refresh_token.revoked",
         actor,
@@ -283,8 +315,9 @@ def ensure_signing_key() -> None:
 def rotate_signing_key(*, actor: Actor, immediately: bool = False) -> SigningKey:
     """Make a new key that takes over in a minute; former keys verify until their tokens end.
 
-    ``immediately`` is for a key that was lost or can no longer be read: the former keys stop
-    at once, and with them every registry token signed so far.
+    ``immediately`` is for a key that was lost or can no longer be read: the former keys stop,
+    and with them every registry token signed so far, in this process at once and in every
+    other within ``signing_keys.RELOAD_SECONDS``.
     """
     raw.fetch_one("SELECT pg_advisory_xact_lock(%s)", (_FIRST_KEY_LOCK,))
     now = current_time()
@@ -316,7 +349,7 @@ def delete_expired(now: datetime) -> Mapping[str, int]:
 
 
 def forget_recorded_logins() -> None:
-    """Record the next login of everybody, however recent the last one was."""
+    """Audit the next request of everybody as a login, however recent the last one was."""
     _RECORDED_LOGINS.clear()
 
 
@@ -344,12 +377,28 @@ def _redeem(secret: str, origin: Origin) -> Actor:
     ):
         raise InvalidCredentials
     actor = _load(token.subject, token.personal_token_id, origin)
+    actor = replace(actor, expires_at=rules.earlier(actor.expires_at, token.ends_at))
     if rules.use_is_due(token.last_used_at, now):
         RefreshToken.objects.filter(pk=token.pk).update(
             last_used_at=now, expires_at=rules.refresh_token_end(actor.expires_at, now)
         )
-    _record_login(actor)
     return actor
+
+
+def _ask_about_unguessable(
+    attempt: throttle.Attempt, credentials: Credentials, origin: Origin
+) -> Actor:
+    """Return the actor of a secret that needs no limit on attempts.
+
+    It clears no failures: a token proves its user, whatever name came with it, so one's own
+    token would otherwise buy further guesses at somebody else's password.
+    """
+    try:
+        return ask_authenticators(credentials, origin)
+    except InvalidCredentials:
+        # A flood of made-up ones leaves no more rows than a flood of wrong passwords.
+        throttle.ensure_allowed(attempt)
+        raise
 
 
 def _record_failure(attempt: throttle.Attempt, origin: Origin, reason: str) -> None:
@@ -359,19 +408,10 @@ def _record_failure(attempt: throttle.Attempt, origin: Origin, reason: str) -> N
         audit.write([_login_record(actor, attempt.username, reason)])
 
 
-def _record_login(actor: Actor) -> None:
+def _client_key(actor: Actor) -> bytes:
     origin = actor.origin
     key = "\n".join((actor.subject, str(actor.token_id), str(origin.address), origin.user_agent))
-    if _RECORDED_LOGINS.add(key.encode(errors="replace")):
-        record_buffered(
-            AuditRecord(
-                action=LOGIN,
-                actor=actor,
-                target_kind=str(actor.kind),
-                target_id=str(actor.id),
-                target_label=actor.label,
-            )
-        )
+    return key.encode(errors="replace")
 
 
 def _login_record(actor: Actor, username: str, reason: str) -> AuditRecord:

@@ -2,6 +2,10 @@
 
 Limits within five minutes: 10 for a user name from one address, 50 for an address, 100 for a
 user name. Equal attempts within two seconds are one failure.
+
+The database lower-cases the names, because it also decides which of them mean the same user:
+its idea of lower case differs from Python's, and each name that only Python tells apart would
+have a limit of its own.
 """
 
 import hashlib
@@ -23,21 +27,21 @@ _USERNAME_WIDTH: Final = 255
 _LIMITS: Final = """
 SELECT
   (SELECT failed_at FROM authn_loginfailure
-    WHERE username = %s AND address = %s AND failed_at > %s
+    WHERE username = left(lower(%s), 255) AND address = %s AND failed_at > %s
     ORDER BY failed_at DESC OFFSET %s LIMIT 1),
   (SELECT failed_at FROM authn_loginfailure
     WHERE address = %s AND failed_at > %s
     ORDER BY failed_at DESC OFFSET %s LIMIT 1),
   (SELECT failed_at FROM authn_loginfailure
-    WHERE username = %s AND failed_at > %s
+    WHERE username = left(lower(%s), 255) AND failed_at > %s
     ORDER BY failed_at DESC OFFSET %s LIMIT 1),
   EXISTS (SELECT FROM authn_loginfailure
-    WHERE username = %s AND address = %s)
+    WHERE username = left(lower(%s), 255) AND address = %s)
 """
 
 _RECORD: Final = """
 INSERT INTO authn_loginfailure (username, address, attempt, failed_at)
-SELECT %s, %s, %s, %s WHERE NOT EXISTS (
+SELECT left(lower(%s), 255), %s, %s, %s WHERE NOT EXISTS (
   SELECT FROM authn_loginfailure WHERE attempt IN (%s, %s) AND failed_at > %s
 )
 ON CONFLICT (attempt) DO NOTHING
@@ -58,7 +62,7 @@ class Attempt:
         """Build the attempt from what the client presented, however hostile."""
         username = credentials.username.encode(errors="replace").decode()
         return cls(
-            username=username.replace("\x00", "").lower()[:_USERNAME_WIDTH],
+            username=username.replace("\x00", "")[:_USERNAME_WIDTH],
             address=rules.throttle_address(origin.address),
             secret_digest=hashlib.sha256(
                 credentials.secret.encode(errors="surrogatepass")
@@ -119,7 +123,7 @@ def record_failure(attempt: Attempt) -> bool:
 def clear(attempt: Attempt) -> None:
     """Forget the failures of this name from this address."""
     raw.execute(
-        "DELETE FROM authn_loginfailure WHERE username = %s AND address = %s",
+        "DELETE FROM authn_loginfailure WHERE username = left(lower(%s), 255) AND address = %s",
         (attempt.username, attempt.address),
     )
 

@@ -82,7 +82,7 @@ class GroupNameInvalid(DomainError):
 
 
 class PasswordHashInvalid(DomainError):
-    """A hash to be imported is not bcrypt."""
+    """A hash to be imported is not bcrypt, or damaged."""
 
     code = "PASSWORD_HASH_INVALID"
     kind = ErrorKind.INVALID

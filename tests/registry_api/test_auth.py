@@ -146,6 +146,37 @@ def test_edge_47_no_grace_after_revocation(
         assert_invalid_token(bearer(server, "PATCH", location, token))
 
 
+def test_edge_47_no_grace_for_a_robot_that_has_ended(server: Server, place: Place) -> None:
+    made = make_robot("ending", project=place.project, duration_days=1)
+    robot = Client(server, login_name(made.robot), made.secret)
+    location = robot.start_upload(place.name)
+    token = robot.token(f"repository:{place.name}:pull,push")
+    with time_machine.travel(now() + timedelta(hours=23), tick=False):
+        assert bearer(server, "GET", location, token).status == 204
+    with time_machine.travel(now() + timedelta(hours=24, minutes=1), tick=False):
+        assert_invalid_token(bearer(server, "GET", location, token))
+
+
+def test_edge_47_no_grace_for_a_personal_token_that_has_ended(
+    server: Server, people: dict[str, User], place: Place
+) -> None:
+    user = people["developer"]
+    made = create_personal_token(
+        user,
+        name="ending",
+        scopes=["repository:pull", "repository:push"],
+        expires_at=now() + timedelta(minutes=30),
+        actor=actor_of(user),
+    )
+    client = Client(server, "developer", made.secret)
+    location = client.start_upload(place.name)
+    token = client.token(f"repository:{place.name}:pull,push")
+    with time_machine.travel(now() + timedelta(minutes=25), tick=False):
+        assert bearer(server, "GET", location, token).status == 204
+    with time_machine.travel(now() + timedelta(minutes=35), tick=False):
+        assert_invalid_token(bearer(server, "GET", location, token))
+
+
 def test_revoked_tokens_end_at_once(server: Server, people: dict[str, User], place: Place) -> None:
     user = create_user("member-for-a-while", password=PASSWORD, actor=Actor.system())
     membership = make_member(place.project, user, "developer")
@@ -240,6 +271,30 @@ def test_project_made_private_ends_anonymous_pulls(
     assert_invalid_token(bearer(server, "GET", path, token))
     renewed = anonymous.token(f"repository:{public_place.name}:pull")
     assert bearer(server, "GET", path, renewed).status == 403
+
+
+def test_project_made_private_ends_pulls_of_outsiders_with_a_token(
+    server: Server, developer: Client, outsider: Client, public_place: Place
+) -> None:
+    payload = developer.push_image(public_place.name, "v1")
+    path = f"/v2/{public_place.name}/manifests/v1"
+    scope = f"repository:{public_place.name}:pull"
+    former, outsiders = developer.token(scope), outsider.token(scope)
+    assert bearer(server, "GET", path, outsiders).status == 200
+    update_project(public_place.project, is_public=False, actor=Actor.system())
+    blob = f"/v2/{public_place.name}/blobs/{sha256(b'{}')}"
+    for reference in (path, blob, path.replace("v1", sha256(payload))):
+        for method in ("GET", "HEAD"):
+            assert_invalid_token(bearer(server, method, reference, outsiders))
+    assert_invalid_token(bearer(server, "GET", f"/v2/{public_place.name}/tags/list", outsiders))
+    assert bearer(server, "GET", path, outsider.token(scope)).status == 403
+    # Members go on after one challenge.
+    assert_invalid_token(bearer(server, "GET", path, former))
+    renewed = developer.token(scope)
+    assert bearer(server, "GET", path, renewed).status == 200
+    update_project(public_place.project, is_public=True, actor=Actor.system())
+    for token in (former, outsiders, renewed):
+        assert bearer(server, "GET", path, token).status == 200
 
 
 def test_project_made_again_under_its_name(

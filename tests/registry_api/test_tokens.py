@@ -204,6 +204,29 @@ def test_logins_are_audited(server: Server, people: dict[str, User]) -> None:
     assert entry.address == "192.0.2.10"
 
 
+def test_every_login_is_audited_and_other_requests_once_a_minute(
+    server: Server, people: dict[str, User]
+) -> None:
+    create_user("frequent", password=PASSWORD, actor=Actor.system())
+    client = Client(server, "frequent", PASSWORD)
+    headers = {"Authorization": client.basic}
+
+    def logins() -> int:
+        BUFFER.flush()
+        logins = AuditEntry.objects.filter(action="user.login", actor_label="frequent")
+        return logins.filter(outcome="success").count()
+
+    for count in (1, 2):
+        answer = client.ask_token()
+        assert (answer.status, logins()) == (200, count)
+    for count in (3, 4):
+        answer = server.request("GET", "/v2/", headers=headers)
+        assert (answer.status, logins()) == (200, count)
+    for _ in range(3):
+        assert server.request("GET", "/v2/_catalog", headers=headers).status == 200
+    assert logins() == 5
+
+
 def test_throttled_logins(server: Server, people: dict[str, User]) -> None:
     create_user("throttled", password=PASSWORD, actor=Actor.system())
     answers = [

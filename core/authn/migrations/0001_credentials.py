@@ -116,6 +116,7 @@ class Migration(migrations.Migration):
                 ("client", models.CharField(blank=True, max_length=255)),
                 ("created_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(db_index=True)),
+                ("ends_at", models.DateTimeField(null=True)),
                 ("last_used_at", models.DateTimeField(null=True)),
                 ("revoked_at", models.DateTimeField(null=True)),
                 (

@@ -17,9 +17,12 @@ from core.authn.recent_keys import RecentKeys
 from core.authn.types import Credentials
 from core.common.clock import now
 from core.common.origin import Origin
+from core.common.secrets_format import new_secret
+from core.database.raw import fetch_all
 from core.rbac.types import Actor
 from core.users import passwords
 from core.users.services import set_active, set_password
+from tests.core.authn.test_tokens import make_token
 from tests.core.users.test_passwords import bcrypt_line
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
 
@@ -126,13 +129,13 @@ def test_a_failure_is_counted_and_audited() -> None:
     make_user()
     refuse("Alice", "wrong secret")
     entry = AuditEntry.objects.get(action="user.login")
-    assert (entry.outcome, entry.target_label) == (Outcome.DENIED, "alice")
+    assert (entry.outcome, entry.target_label) == (Outcome.DENIED, "Alice")
     assert (entry.address, entry.user_agent) == (ORIGIN.address, ORIGIN.user_agent)
     assert "wrong secret" not in str(entry.__dict__)
     assert LoginFailure.objects.count() == 1
 
 
-def test_a_success_is_audited_once_a_minute(recorded: list[AuditRecord]) -> None:
+def test_requests_with_credentials_are_one_login_a_minute(recorded: list[AuditRecord]) -> None:
     make_user()
     log_in()
     log_in()
@@ -229,6 +232,52 @@ def test_success_clears_only_the_pair() -> None:
     refuse("berta", "wrong")
     log_in()
     assert [failure.username for failure in LoginFailure.objects.all()] == ["berta"]
+
+
+def test_ones_own_token_buys_no_further_guesses_at_somebody_else() -> None:
+    make_user()
+    secret = make_token(make_user("mallory")).secret
+    for number in range(10):
+        refuse(secret=f"wrong {number}")
+        assert log_in("alice", secret).label == "mallory"
+    with pytest.raises(LoginThrottled):
+        log_in(secret="wrong again")
+
+
+def test_secrets_that_nobody_can_guess_are_never_locked_out(recorded: list[AuditRecord]) -> None:
+    secret = make_token(make_user()).secret
+    for number in range(10):
+        refuse("", f"rsd_pat_{number}")
+    with pytest.raises(LoginThrottled):
+        log_in("", "rsd_pat_10")
+    assert services.authenticate_bearer(secret, origin=ORIGIN).label == "alice"
+    assert log_in("", secret).label == "alice"
+    recorded.clear()
+    count = AuditEntry.objects.count()
+    with pytest.raises(LoginThrottled):
+        log_in("", new_secret("pat"))
+    assert AuditEntry.objects.count() == count
+    assert [record.outcome for record in recorded] == [Outcome.DENIED]
+
+
+def test_made_up_secrets_of_the_right_form_are_counted() -> None:
+    for _ in range(10):
+        refuse("", new_secret("pat"))
+    assert LoginFailure.objects.count() == 10
+    with pytest.raises(LoginThrottled):
+        log_in("", new_secret("rob"))
+
+
+@pytest.mark.parametrize("other", ["KARL", "\u212aarl", "k\u0391rl", "\u0130karl", "k\u03a3"])
+def test_names_count_together_when_the_database_takes_them_for_one(other: str) -> None:
+    refuse("karl", "wrong")
+    refuse(other, "other")
+    same, known = fetch_all(
+        "SELECT lower(%s) = 'karl', count(DISTINCT username) FROM authn_loginfailure", (other,)
+    )[0]
+    assert known == (1 if same else 2)
+    name = fetch_all("SELECT lower(%s)", (other,))[0][0]
+    assert LoginFailure.objects.filter(username=name).exists()
 
 
 def test_addresses_of_one_ipv6_network_count_together() -> None:

@@ -1,7 +1,11 @@
 """What is issued in a session can never outlive a revocation."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from django.db import connection
+
+from core.audit.types import AuditRecord, Outcome
 from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
 from core.authn.types import Access, Credentials
@@ -9,13 +13,14 @@ from core.rbac.types import Actor
 from core.users.models import Revocation
 from core.users.services import set_password
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
+from tests.support.locks import wait_for_lock
 
 SYSTEM = Actor.system()
 ACCESS = [Access("repository", "team/app", frozenset({"pull"}))]
 
 
 def by_password() -> Actor:
-    return services.authenticate(Credentials("alice", PASSWORD), origin=ORIGIN)
+    return services.verify_credentials(Credentials("alice", PASSWORD), origin=ORIGIN)
 
 
 @pytest.mark.django_db
@@ -30,6 +35,48 @@ def test_a_session_carries_the_actor_and_the_instant(signing_key: None) -> None:
         )
     assert registry_tokens.verify(issued.token, service="s").issued_at == session.issued_at
     assert services.redeem_refresh_token(secret, origin=ORIGIN) == actor_of(user)
+
+
+@pytest.mark.django_db
+def test_every_session_is_recorded_as_a_login(recorded: list[AuditRecord]) -> None:
+    user = make_user()
+    refresh_token = services.issue_refresh_token(actor_of(user), client="docker")
+
+    def by_refresh_token() -> Actor:
+        return services.redeem_refresh_token(refresh_token, origin=ORIGIN)
+
+    for verify in (by_password, by_password, by_refresh_token):
+        with services.stable_session(verify):
+            pass
+    assert [(record.action, record.target_label, record.outcome) for record in recorded] == [
+        ("user.login", "alice", Outcome.SUCCESS)
+    ] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_is_revoked_while_something_is_issued_for_it() -> None:
+    user = make_user()
+    token = services.create_personal_token(
+        user, name="ci", scopes=["repository:pull"], actor=actor_of(user)
+    )
+
+    def by_token() -> Actor:
+        return services.verify_credentials(Credentials("", token.secret), origin=ORIGIN)
+
+    def revoke() -> None:
+        try:
+            services.revoke_personal_token(token.token, actor=SYSTEM)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with services.stable_session(by_token) as session:
+            revoked = pool.submit(revoke)
+            wait_for_lock()
+            services.issue_refresh_token(session.actor, client="docker")
+        revoked.result(10)
+    with pytest.raises(InvalidCredentials):
+        by_token()
 
 
 @pytest.mark.django_db

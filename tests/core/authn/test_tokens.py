@@ -1,6 +1,7 @@
 """Personal access tokens and refresh tokens."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -116,7 +117,7 @@ def test_last_use_is_written_once_a_minute(
         assert first.last_used_at == now()
         assert first.last_used_address == ORIGIN.address
         clock.shift(30)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(1):
             present(created.secret)
         assert PersonalToken.objects.get().last_used_at == first.last_used_at
         clock.shift(31)
@@ -206,6 +207,21 @@ def test_what_ends_a_refresh_token(
         services.redeem_refresh_token(secret, origin=ORIGIN)
     assert recorded[-1].outcome is Outcome.DENIED
     assert services.delete_expired(now())["refresh_tokens"] == 1
+
+
+def test_a_refresh_token_never_outlives_what_it_was_issued_for() -> None:
+    user = make_user()
+    with time_machine.travel("2026-01-02T03:04:05Z", tick=False) as clock:
+        end = now() + timedelta(days=7)
+        secret = services.issue_refresh_token(
+            replace(actor_of(user), expires_at=end), client="docker"
+        )
+        clock.shift(timedelta(days=6))
+        assert services.redeem_refresh_token(secret, origin=ORIGIN).expires_at == end
+        assert RefreshToken.objects.get().expires_at == end
+        clock.shift(timedelta(days=1))
+        with pytest.raises(InvalidCredentials):
+            services.redeem_refresh_token(secret, origin=ORIGIN)
 
 
 def test_a_refresh_token_after_a_password_change_works() -> None:
