@@ -85,8 +85,9 @@ def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membersh
 
     Raises ``RoleTooWide`` (for the new role), ``RoleUnknown`` and ``MemberUnknown``.
     """
-    membership = _lock(membership)
+    # The role first, as in add_member.
     role = _hold_role(role)
+    membership = _lock(membership)
     _ensure_may_give(role, membership.project, actor)
     before = membership.role
     if before.pk == role.pk:
@@ -211,6 +212,11 @@ def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
 
 
 def _lock(membership: Membership) -> Membership:
+    """Lock and re-read the membership, after its subject as whoever deletes that one does."""
+    if membership.user_id is not None:
+        User.objects.select_for_update(no_key=True).filter(pk=membership.user_id).first()
+    if membership.group_id is not None:
+        Group.objects.select_for_update(no_key=True).filter(pk=membership.group_id).first()
     locked = (
         Membership.objects.select_for_update(of=("self",))
         .select_related("project", "role", "user", "group")
