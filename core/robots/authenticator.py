@@ -1,13 +1,15 @@
 """Turns a robot's name and secret into an actor; named in the setting ``AUTHENTICATORS``.
 
-One statement for each login. Every name that begins with the robot prefix is a robot's, so
-such a login never reaches the password check of people.
+One statement for each login, and one more for robots of the system that name projects. Every
+name that begins with the robot prefix is a robot's, so such a login never reaches the
+password check of people.
 """
 
 import hmac
 from datetime import datetime, timedelta
 
 from core.authn.errors import InvalidCredentials
+from core.authn.rules import earlier
 from core.authn.types import Credentials
 from core.common.clock import now as current_time
 from core.common.origin import Origin
@@ -40,7 +42,7 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     if hmac.compare_digest(presented, bytes(robot.secret_hash)):
         ends_at = robot.expires_at
     elif _is_previous(robot, presented, at):
-        ends_at = _earlier(robot.expires_at, robot.previous_valid_until)
+        ends_at = earlier(robot.expires_at, robot.previous_valid_until)
     else:
         raise InvalidCredentials
     _note_use(robot, at)
@@ -69,10 +71,6 @@ def _is_previous(robot: Robot, presented: bytes, at: datetime) -> bool:
     return at < robot.previous_valid_until and hmac.compare_digest(
         presented, bytes(robot.previous_secret_hash)
     )
-
-
-def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
-    return min((moment for moment in (first, second) if moment is not None), default=None)
 
 
 def _note_use(robot: Robot, at: datetime) -> None:

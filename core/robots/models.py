@@ -9,14 +9,17 @@ class Robot(models.Model):
     """A non-human subject of one project, or of the system when ``project`` is None.
 
     ``permissions`` maps a project name (``"*"`` every project, ``"/"`` the system) to a list
-    of permission names. During a rotation ``previous_secret_hash`` works until
-    ``previous_valid_until``. ``duration_days`` is what its creator asked for; None never ends.
+    of permission names, and ``project_ids`` the projects that a robot of the system names to
+    their ids: a later project of the same name is not meant. During a rotation
+    ``previous_secret_hash`` works until ``previous_valid_until``. ``duration_days`` is what its
+    creator asked for; None never ends.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, related_name="robots")
     name = models.CharField(max_length=255)
     description = models.CharField(max_length=1024, blank=True)
     permissions = models.JSONField(default=dict)
+    project_ids = models.JSONField(default=dict)
     secret_hash = models.BinaryField(max_length=32, unique=True)
     secret_hint = models.CharField(max_length=4)
     previous_secret_hash = models.BinaryField(max_length=32, null=True)

@@ -52,9 +52,24 @@ def list_robots(project: Project | None) -> QuerySet[Robot]:
 
 
 def permissions_of(robot: Robot) -> Permissions:
-    """Return what the robot may do, as sets."""
+    """Return what the robot may do, as sets.
+
+    Projects of a robot of the system that have been deleted since are left out, also when
+    another project has taken the name: that one is another tenant's. Robots that name no
+    project but their own cost no statement.
+    """
+    kept = {*robot.permissions} - {*robot.project_ids}
+    if robot.project_ids:
+        present = Project.objects.filter(pk__in=robot.project_ids.values())
+        kept.update(
+            name
+            for name, project_id in present.values_list("name", "pk")
+            if robot.project_ids.get(name) == project_id
+        )
     return {
-        namespace: frozenset(permissions) for namespace, permissions in robot.permissions.items()
+        namespace: frozenset(permissions)
+        for namespace, permissions in robot.permissions.items()
+        if namespace in kept
     }
 
 

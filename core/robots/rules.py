@@ -67,6 +67,11 @@ def expiry(created_at: datetime, duration_days: int | None) -> datetime | None:
     return None if duration_days is None else created_at + timedelta(days=duration_days)
 
 
+def outlives(end: datetime | None, bound: datetime | None) -> bool:
+    """Tell whether something that ends at ``end`` lives longer than ``bound``."""
+    return bound is not None and (end is None or end > bound)
+
+
 def ensure_valid_overlap(overlap: timedelta) -> None:
     """Refuse to keep an old secret for too long. Raises ``OverlapInvalid``."""
     if not timedelta(0) <= overlap <= MAXIMUM_OVERLAP:

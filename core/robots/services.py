@@ -1,7 +1,8 @@
 """Creating, changing and removing robots.
 
 Nobody can give a robot more than they hold themselves, nor take over a robot that holds more
-by asking for its secret: both raise ``ScopeTooWide``.
+by asking for its secret: both raise ``ScopeTooWide``. For an actor whose credentials end, a
+robot that ends later holds more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from core.audit import services as audit
+from core.authn.rules import earlier
 from core.common.clock import now as current_time
 from core.common.secrets_format import new_secret, secret_hash
 from core.database.transactions import durable_write
@@ -34,6 +36,7 @@ from core.users.revocations import revoke_registry_tokens_locked, revoke_subject
 
 _CHANGEABLE = [
     "permissions",
+    "project_ids",
     "description",
     "duration_days",
     "expires_at",
@@ -64,7 +67,8 @@ def create_robot(
     """Create a robot of a project, or of the system when ``project`` is None.
 
     ``permissions`` maps a project name (``"*"`` every project, ``"/"`` the system) to
-    permission names; ``duration_days`` None or -1 means for ever. Raises
+    permission names; ``duration_days`` None or -1 means for ever. However long that is, the
+    robot ends with the credentials of the actor when these end. Raises
     ``RobotNameInvalid``, ``RobotNameTaken``, ``RobotPermissionInvalid``,
     ``RobotDurationInvalid``, ``ScopeTooWide`` and ``ProjectUnknown``.
     """
@@ -75,6 +79,7 @@ def create_robot(
     checked = rules.checked_permissions(
         permissions, project_name=project.name if project is not None else None
     )
+    project_ids = _hold_named_projects(checked) if project is None else {}
     _ensure_within(checked, actor)
     created_at, secret = current_time(), new_secret("rob")
     robot = Robot(
@@ -82,11 +87,12 @@ def create_robot(
         name=name,
         description=description,
         permissions=_stored(checked),
+        project_ids=project_ids,
         secret_hash=secret_hash(secret),
         secret_hint=secret[-4:],
         is_disabled=is_disabled,
         duration_days=duration_days,
-        expires_at=rules.expiry(created_at, duration_days),
+        expires_at=earlier(rules.expiry(created_at, duration_days), actor.expires_at),
         created_by=actor.label,
         created_at=created_at,
         updated_at=created_at,
@@ -113,7 +119,7 @@ def update_robot(
     """Change what is given; the expiry counts from the robot's creation.
 
     Raises ``RobotUnknown``, ``RobotPermissionInvalid``, ``RobotDurationInvalid`` and
-    ``ScopeTooWide`` (for permissions the robot did not hold before).
+    ``ScopeTooWide`` (for permissions or time the robot did not have before).
     """
     robot = _lock(robot)
     at = current_time()
@@ -127,6 +133,8 @@ def update_robot(
         after = rules.checked_permissions(
             permissions, project_name=robot.project.name if robot.project else None
         )
+        if robot.project is None:
+            robot.project_ids = _hold_named_projects(after)
         _ensure_within(rules.added_permissions(before, after), actor)
         robot.permissions = _stored(after)
     if description is not None:
@@ -136,6 +144,8 @@ def update_robot(
         robot.expires_at = rules.expiry(robot.created_at, robot.duration_days)
     if is_disabled is not None:
         robot.is_disabled = is_disabled
+    if rules.added_permissions(before, after) or rules.outlives(robot.expires_at, expired_at):
+        _ensure_no_longer_than(actor, robot)
     robot.updated_at = at
     robot.save(update_fields=_CHANGEABLE)
     if was_usable and not queries.is_usable(robot, at):
@@ -171,6 +181,7 @@ def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Act
     rules.ensure_valid_overlap(overlap)
     robot = _lock(robot)
     _ensure_within(queries.permissions_of(robot), actor)
+    _ensure_no_longer_than(actor, robot)
     at, secret = current_time(), new_secret("rob")
     robot.previous_secret_hash = bytes(robot.secret_hash) if overlap else None
     robot.previous_valid_until = at + overlap if overlap else None
@@ -208,23 +219,24 @@ def delete_robot(robot: Robot, *, actor: Actor) -> None:
 
 
 @durable_write
-def forget_project(project_name: str, *, actor: Actor) -> int:
+def forget_project(project_name: str, *, project_id: int, actor: Actor) -> int:
     """Take a deleted project's name out of the robots of the system.
 
-    A later project of the same name is another tenant's and must not be open to them.
-    Returns how many robots have lost something.
+    The name has meant nothing since the project was deleted (``queries.permissions_of``); this
+    keeps it from being shown. Returns how many robots have lost something.
     """
     robots = list(
         Robot.objects.select_for_update(of=("self",))
         .select_related("project")
-        .filter(project=None, permissions__has_key=project_name)
+        .filter(project=None, project_ids__contains={project_name: project_id})
         .order_by("pk")
     )
     at = current_time()
     for robot in robots:
         del robot.permissions[project_name]
+        del robot.project_ids[project_name]
         robot.updated_at = at
-        robot.save(update_fields=["permissions", "updated_at"])
+        robot.save(update_fields=["permissions", "project_ids", "updated_at"])
         revoke_registry_tokens_locked(subject_of(robot), at)
         _record("robots.robot.updated", actor, robot, {"permissions": robot.permissions})
     return len(robots)
@@ -258,6 +270,18 @@ def _ensure_within(permissions: Permissions, actor: Actor) -> None:
         missing = sorted(wanted - held)
         if missing:
             raise ScopeTooWide(detail={"namespace": namespace, "permissions": missing})
+
+
+def _ensure_no_longer_than(actor: Actor, robot: Robot) -> None:
+    if rules.outlives(robot.expires_at, actor.expires_at):
+        raise ScopeTooWide("The robot would outlive the credentials that you use.")
+
+
+def _hold_named_projects(permissions: Permissions) -> dict[str, int]:
+    """Return the ids of the named projects, none of which is deleted before the commit."""
+    named = permissions.keys() - {EVERY_PROJECT, THE_SYSTEM}
+    held = Project.objects.select_for_update(no_key=True).filter(name__in=named).order_by("pk")
+    return dict(held.values_list("name", "pk"))
 
 
 def _target_of_name(project_name: str) -> Target:

@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=255)),
                 ("description", models.CharField(blank=True, max_length=1024)),
                 ("permissions", models.JSONField(default=dict)),
+                ("project_ids", models.JSONField(default=dict)),
                 ("secret_hash", models.BinaryField(max_length=32, unique=True)),
                 ("secret_hint", models.CharField(max_length=4)),
                 ("previous_secret_hash", models.BinaryField(max_length=32, null=True)),

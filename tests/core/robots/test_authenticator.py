@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from core.authn.errors import InvalidCredentials
+from core.authn.services import issue_refresh_token, redeem_refresh_token
 from core.authn.types import Credentials
 from core.common.clock import now
 from core.common.secrets_format import new_secret
@@ -175,3 +177,31 @@ def test_load_of_robots_that_may_not_act() -> None:
     Robot.objects.all().delete()
     with pytest.raises(InvalidCredentials):
         load(subject, ORIGIN)
+
+
+def test_a_refresh_token_ends_with_the_former_secret_it_was_issued_for() -> None:
+    new = make_robot(project=make_project("team"))
+    rotate_secret(new.robot, overlap=timedelta(days=3), actor=SYSTEM)
+    actor = login("robot-team+ci", new.secret)
+    assert actor is not None
+    secret = issue_refresh_token(actor, client="docker")
+    with time_machine.travel(now() + timedelta(days=2), tick=False):
+        assert redeem_refresh_token(secret, origin=ORIGIN).expires_at == actor.expires_at
+    with (
+        time_machine.travel(now() + timedelta(days=3, seconds=1), tick=False),
+        pytest.raises(InvalidCredentials),
+    ):
+        redeem_refresh_token(secret, origin=ORIGIN)
+
+
+def test_a_name_taken_again_is_not_open_to_a_robot_that_logs_in() -> None:
+    project = make_project("team")
+    new = make_robot(project=None, permissions={"team": CONTENT})
+    actor = login("robot-ci", new.secret)
+    assert actor is not None
+    assert allowed(actor, "repository:push", target_of(project))
+    project.delete()
+    later = make_project("team")
+    for actor in (login("robot-ci", new.secret), load(f"robot:{new.robot.pk}", ORIGIN)):
+        assert actor is not None
+        assert not allowed(actor, "repository:pull", target_of(later))

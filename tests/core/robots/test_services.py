@@ -1,10 +1,12 @@
 """Creating, changing and removing robots."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from core.audit.models import AuditEntry
+from core.common.clock import now
 from core.common.errors import ErrorKind
 from core.common.secrets_format import is_well_formed, secret_hash
 from core.projects.errors import ProjectUnknown
@@ -283,17 +285,65 @@ def test_changing_what_is_gone() -> None:
 
 
 def test_a_deleted_projects_name_leaves_the_systems_robots() -> None:
-    make_project("one")
+    one = make_project("one")
     make_project("two")
     both = make_robot("a", project=None, permissions={"one": CONTENT, "two": CONTENT}).robot
     everywhere = make_robot("b", project=None).robot
     (subscription,) = SUBSCRIPTIONS
     assert subscription.event_type is ProjectDeleted
-    subscription.handler(ProjectDeleted(project_id=1, project_name="one"))
-    assert queries.permissions_of(queries.get_robot(both.pk)) == {"two": frozenset(CONTENT)}
+    subscription.handler(ProjectDeleted(project_id=one.pk + 1, project_name="one"))
+    assert queries.get_robot(both.pk).permissions.keys() == {"one", "two"}
+    subscription.handler(ProjectDeleted(project_id=one.pk, project_name="one"))
+    assert queries.get_robot(both.pk).permissions == {"two": sorted(CONTENT)}
     assert queries.permissions_of(queries.get_robot(everywhere.pk)) == {"*": frozenset(CONTENT)}
     assert revoked() == {f"robot:{both.pk}": False}
-    assert forget_project("one", actor=SYSTEM) == 0
+    assert forget_project("one", project_id=one.pk, actor=SYSTEM) == 0
+
+
+def test_a_name_taken_again_means_nothing_to_robots_of_the_system() -> None:
+    project = make_project("one")
+    robot = make_robot(project=None, permissions={"one": CONTENT, "/": ["user:list"]}).robot
+    project.delete()
+    make_project("one")
+    robot.refresh_from_db()
+    assert queries.permissions_of(robot) == {"/": frozenset({"user:list"})}
+    update_robot(robot, description="still not", actor=SYSTEM)
+    assert "one" not in queries.permissions_of(queries.get_robot(robot.pk))
+    limited = robot_actor({"/": frozenset({"user:list", "robot:update"})})
+    with pytest.raises(ScopeTooWide):
+        update_robot(robot, permissions={"one": CONTENT, "/": ["user:list"]}, actor=limited)
+    update_robot(robot, permissions={"one": CONTENT}, actor=SYSTEM)
+    assert queries.permissions_of(queries.get_robot(robot.pk)) == {"one": frozenset(CONTENT)}
+
+
+def test_nobody_makes_a_robot_that_outlives_their_credentials() -> None:
+    project = make_project("team")
+    end = now() + timedelta(days=2)
+    ending = replace(SYSTEM, expires_at=end)
+    longer = make_robot("longer", project=project).robot
+
+    def create(name: str, duration_days: int | None) -> Robot:
+        made = create_robot(
+            name,
+            project=project,
+            permissions={"team": CONTENT},
+            duration_days=duration_days,
+            actor=ending,
+        )
+        return made.robot
+
+    robot = create("ci", None)
+    assert robot.expires_at == create("week", 7).expires_at == end
+    assert create("day", 1).expires_at != end
+    rotate_secret(robot, actor=ending)
+    update_robot(robot, description="changed", duration_days=1, actor=ending)
+    update_robot(longer, description="changed", duration_days=None, actor=ending)
+    with pytest.raises(ScopeTooWide):
+        update_robot(robot, duration_days=None, actor=ending)
+    with pytest.raises(ScopeTooWide):
+        update_robot(longer, permissions={"team": [*CONTENT, "tag:list"]}, actor=ending)
+    with pytest.raises(ScopeTooWide):
+        rotate_secret(longer, actor=ending)
 
 
 def test_lists() -> None:
