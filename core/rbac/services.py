@@ -21,15 +21,15 @@ def authorize(actor: Actor, permission: str, target: Target) -> None:
     """Let the action pass or raise.
 
     Raises ``AuthenticationRequired`` for anonymous actors and ``PermissionDenied`` for
-    others. The message never says whether the target exists.
+    others. The message does not name the target: a request may have found it by its number,
+    and neither its existence nor its name is to be learned by counting.
     """
     explanation = explain(actor, permission, target)
     if explanation.allowed:
         return
     if actor.is_anonymous:
         raise AuthenticationRequired
-    where = target.repository_name or target.project_name or "the system"
-    raise PermissionDenied(f"{actor.label} may not {permission} in {where}.")
+    raise PermissionDenied(f"{actor.label} does not have the permission {permission} there.")
 
 
 def allowed(actor: Actor, permission: str, target: Target) -> bool:

@@ -14,6 +14,7 @@ from core.projects.errors import ProjectUnknown
 from core.projects.models import Project
 from core.projects.queries import find_project, target_of
 from core.rbac.rules import EVERY_PROJECT
+from core.rbac.services import allowed
 from core.rbac.types import Target
 from core.robots import queries, services
 from core.robots.api.filters import LEVEL_PROJECT, ROBOT_LISTING, project_of_query
@@ -110,6 +111,9 @@ class RobotView(ManagementView):
         """Authorize and return the robot. Raises ``RobotUnknown`` only for those who may know."""
         robot = Robot.objects.select_related("project").filter(pk=self.kwargs["robot_id"]).first()
         project = robot.project if robot is not None else None
+        if project is not None and not allowed(self.actor, permission, target_of(project)):
+            # From here on it is a robot that does not exist.
+            robot = project = None
         self.authorize(permission, Target.of_system() if project is None else target_of(project))
         if robot is None:
             raise RobotUnknown

@@ -165,3 +165,26 @@ def test_name_and_level_stay(cast: Cast) -> None:
         assert cast["owner"].put(created["Location"], change).status_code == 400
     same = {"name": "robot-secret+deploy", "level": "project"}
     assert cast["owner"].put(created["Location"], same).status_code == 200
+
+
+def test_missing_and_hidden_robots_are_told_apart_by_nobody(cast: Cast) -> None:
+    robot = Robot.objects.get(project=cast.project)
+    # sys may read robots of the system, and nothing of this one's project.
+    for name in ("outsider", "guest", "project_robot", "system_robot", "anonymous"):
+        for method, body in (("GET", None), ("PUT", {}), ("PATCH", {}), ("DELETE", None)):
+            if (name, method) == ("guest", "GET"):
+                continue
+            hidden = cast[name].call(method, f"/robots/{robot.pk}", body)
+            missing = cast[name].call(method, "/robots/999999", body)
+            assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+            assert hidden.status_code in (401, 403, 404)
+
+
+def test_robots_of_missing_and_hidden_projects_are_told_apart_by_nobody(cast: Cast) -> None:
+    for name in ("outsider", "system_robot", "anonymous"):
+        hidden, missing = (
+            cast[name].get(f"/robots?q=Level=project,ProjectID={number}")
+            for number in (cast.project.pk, 999999)
+        )
+        assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+        assert b"secret" not in hidden.content
