@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from core.rbac.errors import AuthenticationRequired, PermissionDenied
-from core.rbac.rules import scope_covers
+from core.rbac.rules import is_reading, scope_covers
 from core.rbac.types import Actor
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def enforce(view: "ManagementView", method: str) -> None:
         return
     if isinstance(access, Public):
         return
-    if isinstance(access, SignedIn | Deferred):
+    if isinstance(access, SignedIn):
+        view.authorize_signed_in(access.permission)
+        return
+    if isinstance(access, Deferred):
         ensure_signed_in(view.actor)
     ensure_covered(view.actor, access.permission)
 
@@ -99,3 +102,12 @@ def ensure_covered(actor: Actor, permission: str) -> None:
     """Refuse tokens whose scopes leave the permission out. Raises ``PermissionDenied``."""
     if not scope_covers(actor.scopes, permission):
         raise PermissionDenied(f"The token's scopes do not cover {permission}.")
+
+
+def ensure_reaches_account(actor: Actor, permission: str) -> None:
+    """Refuse tokens limited to projects where they would change what belongs to no project.
+
+    Raises ``PermissionDenied``.
+    """
+    if actor.scope_projects is not None and not is_reading(permission):
+        raise PermissionDenied("The token is limited to projects and cannot change an account.")

@@ -28,6 +28,7 @@ from core.api.permissions import (
     DeclaredPermission,
     Deferred,
     ensure_covered,
+    ensure_reaches_account,
     ensure_signed_in,
 )
 from core.common.origin import Origin
@@ -94,9 +95,13 @@ class ManagementView(APIView):
         self.has_authorized = True
 
     def authorize_signed_in(self, permission: str) -> None:
-        """Let anyone with credentials pass whose token, if limited, covers the permission."""
+        """Let anyone with credentials pass whose token, if limited, covers the permission.
+
+        A token limited to projects may only read here.
+        """
         ensure_signed_in(self.actor)
         ensure_covered(self.actor, permission)
+        ensure_reaches_account(self.actor, permission)
         self.has_authorized = True
 
     def access_for(self, method: str) -> Access | None:

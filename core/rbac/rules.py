@@ -31,9 +31,14 @@ def scope_covers(scopes: frozenset[str] | None, permission: str) -> bool:
         return True
     if permission in _CONTENT_ACTIONS and permission != SCOPE_DELETE:
         return False
-    if permission.rpartition(":")[2] in _READING_VERBS and SCOPE_READ in scopes:
+    if is_reading(permission) and SCOPE_READ in scopes:
         return True
     return SCOPE_WRITE in scopes
+
+
+def is_reading(permission: str) -> bool:
+    """Tell whether the permission changes nothing."""
+    return permission.rpartition(":")[2] in _READING_VERBS
 
 
 def decide(actor: Actor, permission: str, target: Target, grants: Iterable[Grant]) -> Explanation:

@@ -29,7 +29,6 @@ from core.projects.api.serializers import (
     wanted_visibility,
 )
 from core.projects.services import delete_project, update_project
-from core.rbac.errors import PermissionDenied
 from core.rbac.services import allowed
 from core.rbac.types import ActorKind, Target
 
@@ -104,8 +103,6 @@ class ProjectsView(ManagementView):
             self.authorize("project:create", Target.of_system())
             return
         self.authorize_signed_in("project:create")
-        if self.actor.scope_projects is not None:
-            raise PermissionDenied("The token is limited to existing projects.")
 
 
 class ProjectDetailView(ProjectView):

@@ -80,3 +80,19 @@ def test_bad_requests(cast: Cast, changes: dict[str, Any], status: int) -> None:
     response = cast["guest"].post("/users/current/tokens", {**good, "name": "new", **changes})
     assert response.status_code == status, response.content
     assert errors_of(response)
+
+
+def test_a_token_limited_to_projects_does_not_change_the_account(cast: Cast) -> None:
+    owner = cast["owner"]
+    other = owner.post("/users/current/tokens", {"name": "other", "scopes": ["repository:pull"]})
+    limited = {"name": "limited", "scopes": ["management:write"], "projects": ["secret"]}
+    token = bearer(body_of(owner.post("/users/current/tokens", limited))["secret"])
+    assert token.get("/users/current").status_code == 200
+    assert len(rows_of(token.get("/users/current/tokens"))) == 2
+    assert token.delete(other["Location"]).status_code == 403
+    again = token.post("/users/current/tokens", {**limited, "name": "again"})
+    assert again.status_code == 403
+    own = f"/users/{cast.users['owner'].pk}"
+    assert token.put(own, {"email": "x@example.org"}).status_code == 403
+    assert token.post("/projects", {"project_name": "new"}).status_code == 403
+    assert token.put("/projects/secret", {"public": False}).status_code == 200
