@@ -54,6 +54,11 @@ class Actor:
         """Whether no credentials were presented."""
         return self.kind is ActorKind.ANONYMOUS
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether the subject acts itself and not through a token, whatever that may do."""
+        return self.token_id is None and self.scopes is None and self.scope_projects is None
+
     @classmethod
     def anonymous(cls, origin: Origin) -> "Actor":
         """The actor of a request without credentials."""

@@ -1,7 +1,8 @@
 """Hashing and checking passwords: Argon2id, and bcrypt for hashes that were imported.
 
-A check that ends with "no" always costs one Argon2id hash, whether the user is unknown, has an
-imported bcrypt hash, or typed a wrong password, so the time tells nothing about who exists.
+A check that ends with "no" costs one Argon2id hash, whether the user is unknown or typed a wrong
+password, so the time does not tell who exists. An account with an imported bcrypt hash is the
+exception until its first login: a wrong password costs the bcrypt check as well.
 """
 
 import secrets
@@ -14,6 +15,7 @@ import bcrypt
 from django.contrib.auth.hashers import check_password, make_password
 
 from core.users import rules
+from core.users.errors import PasswordHashInvalid
 
 ALGORITHM: Final = "argon2"
 IMPORTED_PREFIX: Final = "bcrypt$"
@@ -67,8 +69,17 @@ def needs_rehash(stored_hash: str) -> bool:
 
 
 def imported_hash(bcrypt_hash: str) -> str:
-    """Return the form in which an imported hash is stored. Raises ``PasswordHashInvalid``."""
+    """Return the form in which an imported hash is stored.
+
+    Raises ``PasswordHashInvalid``, also for one of the right form whose salt cannot be read.
+    """
     rules.ensure_bcrypt(bcrypt_hash)
+    # The cost says nothing about whether salt and hash can be read, so the lowest will do.
+    cheapest = f"{IMPORTED_PREFIX}$2b$04${bcrypt_hash[7:]}"
+    try:
+        _matches_bcrypt("", cheapest)
+    except ValueError as error:
+        raise PasswordHashInvalid("The bcrypt hash is damaged.") from error
     return IMPORTED_PREFIX + bcrypt_hash
 
 

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from core.rbac.errors import PermissionDenied
+from core.rbac.types import Actor, ActorKind
 from core.users.errors import (
     GroupNameInvalid,
     PasswordHashInvalid,
@@ -68,6 +70,22 @@ def ensure_valid_group_name(name: str) -> None:
         name.isprintable()
     ):
         raise GroupNameInvalid(detail={"name": name[:MAXIMUM_GROUP_NAME_LENGTH]})
+
+
+def ensure_may_administer(actor: Actor, *, user_id: int, is_administrator: bool) -> None:
+    """Let only administrators who logged in themselves touch another administrator's account.
+
+    Raises ``PermissionDenied``.
+    """
+    is_own = actor.kind is ActorKind.USER and actor.id == user_id
+    if is_administrator and not is_own and not (actor.is_system_admin and actor.is_unlimited):
+        raise PermissionDenied("Only system administrators may change this account.")
+
+
+def ensure_unlimited(actor: Actor) -> None:
+    """Keep a token, which may be leaked, from becoming an account. Raises ``PermissionDenied``."""
+    if not actor.is_unlimited:
+        raise PermissionDenied("A token cannot do this; log in with the password.")
 
 
 def ensure_bcrypt(password_hash: str) -> None:

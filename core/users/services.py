@@ -12,6 +12,7 @@ from core.common.errors import DomainError
 from core.database import raw
 from core.database.transactions import durable_write
 from core.events.services import publish
+from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor
 from core.users import passwords, queries, rules
 from core.users.errors import (
@@ -74,9 +75,10 @@ def update_profile(
 ) -> User:
     """Change what is given; None leaves a text as it is.
 
-    Raises ``ProfileInvalid`` and ``UserUnknown``.
+    Raises ``ProfileInvalid``, ``UserUnknown`` and ``PermissionDenied``.
     """
     user = _lock_user(user)
+    _ensure_may_administer(actor, user)
     given = {"email": email, "real_name": real_name, "comment": comment}
     changed = {
         name: text
@@ -96,8 +98,9 @@ def set_password(user: User, password: str, *, actor: Actor) -> None:
     """Replace the password; refresh tokens and registry tokens of the user end at once.
 
     Personal access tokens stay: they do not depend on the password. Raises
-    ``PasswordInvalid`` and ``UserUnknown``.
+    ``PasswordInvalid``, ``UserUnknown`` and ``PermissionDenied``.
     """
+    rules.ensure_unlimited(actor)
     rules.ensure_valid_password(password)
     _set_password_hash(user, passwords.hash_password(password), actor=actor)
 
@@ -106,8 +109,12 @@ def set_password(user: User, password: str, *, actor: Actor) -> None:
 def set_system_admin(user: User, flag: bool, *, actor: Actor) -> User:
     """Make the user a system administrator or an ordinary user.
 
-    Raises ``LastAdministrator`` and ``UserUnknown``.
+    Raises ``LastAdministrator``, ``UserUnknown`` and ``PermissionDenied``: only system
+    administrators who logged in themselves may.
     """
+    if not actor.is_system_admin:
+        raise PermissionDenied("Only system administrators make system administrators.")
+    rules.ensure_unlimited(actor)
     user = _lock_user(user, as_administrator=not flag)
     if user.is_superuser == flag:
         return user
@@ -124,9 +131,10 @@ def set_system_admin(user: User, flag: bool, *, actor: Actor) -> User:
 def set_active(user: User, flag: bool, *, actor: Actor) -> User:
     """Enable or disable the account; disabling ends everything issued to it at once.
 
-    Raises ``LastAdministrator`` and ``UserUnknown``.
+    Raises ``LastAdministrator``, ``UserUnknown`` and ``PermissionDenied``.
     """
     user = _lock_user(user, as_administrator=not flag)
+    _ensure_may_administer(actor, user)
     if user.is_active == flag:
         return user
     if not flag:
@@ -142,9 +150,11 @@ def set_active(user: User, flag: bool, *, actor: Actor) -> User:
 def delete_user(user: User, *, actor: Actor) -> None:
     """Delete the user with its tokens and memberships; the name is free again.
 
-    Audit entries keep the name. Raises ``LastAdministrator`` and ``UserUnknown``.
+    Audit entries keep the name. Raises ``LastAdministrator``, ``UserUnknown`` and
+    ``PermissionDenied``.
     """
     user = _lock_user(user, as_administrator=True)
+    _ensure_may_administer(actor, user)
     _ensure_another_administrator(user)
     revoke_subject_locked(subject_of(user.pk), current_time())
     _record("users.user.deleted", actor, user)
@@ -346,6 +356,7 @@ def _create_first_administrator(password_hash: str) -> bool:
 @durable_write
 def _set_password_hash(user: User, password_hash: str, *, actor: Actor) -> None:
     user = _lock_user(user)
+    _ensure_may_administer(actor, user)
     changed_at = current_time()
     user.password = password_hash
     user.password_changed_at = changed_at
@@ -374,6 +385,10 @@ def _lock_group(group: Group) -> Group:
     if locked is None:
         raise GroupUnknown
     return locked
+
+
+def _ensure_may_administer(actor: Actor, user: User) -> None:
+    rules.ensure_may_administer(actor, user_id=user.pk, is_administrator=user.is_superuser)
 
 
 def _ensure_another_administrator(user: User) -> None:

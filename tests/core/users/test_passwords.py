@@ -61,6 +61,17 @@ def test_only_bcrypt_is_imported() -> None:
         passwords.imported_hash("{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=")
 
 
+@pytest.mark.parametrize("mark", ["$2y$", "$2a$", "$2b$"])
+def test_a_damaged_bcrypt_hash_is_not_imported(mark: str) -> None:
+    good = bcrypt_line("a", mark)
+    # The last character of a salt carries two bits; with others it cannot be read.
+    damaged = good[:28] + "/" + good[29:]
+    with pytest.raises(PasswordHashInvalid):
+        passwords.imported_hash(damaged)
+    with pytest.raises(PasswordHashInvalid):
+        passwords.imported_hash(damaged.replace("$04$", "$16$", 1))
+
+
 def test_generated_passwords_meet_the_rule_and_differ() -> None:
     generated = {passwords.generate_password() for _ in range(50)}
     assert len(generated) == 50
