@@ -139,12 +139,8 @@ def main() -> None:
     except (ServeRefused, PostgreSQLFailed, RedisFailed, DomainError) as error:
         _refuse(str(error), FAILED)
     except parts.database_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        _refuse(
-            f"The database cannot be reached ({reason}): start `roadstead serve` on the same data "
-            "directory, or set ROADSTEAD_DATABASE_URL.",
-            FAILED,
-        )
+        embedded = env.current().database.embedded
+        _refuse(parts.database_fault(error, embedded=embedded), FAILED)
 
 
 def _refuse(sentence: str, code: int) -> None:

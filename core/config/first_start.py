@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import django
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
+from redis import Redis, RedisError
 
-from core.config.env import use_django_settings
+from core.config.env import BrokerSettings, Environment, use_django_settings
+from core.config.parts import UNREACHABLE, database_fault
+from core.config.reader import masked_url
 
 ADMINISTRATOR = "admin"
 # Any number will do, as long as nothing else in this database locks it.
@@ -25,6 +28,7 @@ ADVISORY_LOCK = 7_461_726
 ENSURE_SIGNING_KEY = "core.authn.services.ensure_signing_key"
 ENSURE_ADMINISTRATOR = "core.users.services.ensure_administrator"
 ENSURE_LIBRARY_PROJECT = "core.projects.services.ensure_library_project"
+FORGET_WRITERS = "core.blobs.services.forget_writers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,52 @@ def _one_at_a_time() -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
 
 
-if __name__ == "__main__":
-    # The one line on standard output is the new password, for the process that asked.
+def _redis_fault(broker: BrokerSettings) -> str | None:
+    """Return why Redis cannot be reached, None when it answers.
+
+    Without Redis everything but runs works, so its loss ends nothing; but an address that is
+    wrong from the start is a mistake that somebody should hear of.
+    """
+    client = Redis.from_url(broker.client_url, socket_connect_timeout=5, socket_timeout=5)
+    try:
+        client.ping()
+    except RedisError as error:
+        return (
+            f"Redis at {masked_url(broker.client_url)} cannot be reached "
+            f"({str(error).rstrip('.')}): start its server, or correct ROADSTEAD_REDIS_URL."
+        )
+    finally:
+        client.close()
+    return None
+
+
+def _database_fault(*, embedded: bool) -> str | None:
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        return database_fault(error, embedded=embedded)
+    return None
+
+
+def main() -> int:
+    """Prepare for `roadstead serve` and return the exit code.
+
+    The one line on standard output is the new password, or why something cannot be reached.
+    """
     use_django_settings()
     django.setup()
+    environment: Environment = settings.ROADSTEAD
+    embedded = environment.database.embedded
+    fault = _redis_fault(environment.broker) or _database_fault(embedded=embedded)
+    if fault is not None:
+        sys.stdout.write(fault)
+        return UNREACHABLE
     sys.stdout.write(prepare().new_password or "")
+    if embedded:
+        # The server is alone with its database: who held an upload ended with the last one.
+        import_string(FORGET_WRITERS)()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,9 @@ from core.config import data_directory
 from core.config.env import Environment, use_django_settings
 from core.config.logging import configuration
 
+# Exit code of core.config.first_start when the sentence on its standard output says why.
+UNREACHABLE = 3
+
 
 def load_django(environment: Environment) -> None:
     """Set Django up for this process. Raises ConfigurationError."""
@@ -91,6 +94,16 @@ def run_scheduler(environment: Environment) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     run_until(stop)
+
+
+def database_fault(error: Exception, *, embedded: bool) -> str:
+    """Return the sentence for a database that cannot be reached, and what to do about it."""
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if embedded:
+        advice = "start `roadstead serve` on the same data directory, or set ROADSTEAD_DATABASE_URL"
+    else:
+        advice = "start its server, or correct ROADSTEAD_DATABASE_URL"
+    return f"The database cannot be reached ({reason}): {advice}."
 
 
 def database_errors() -> tuple[type[Exception], ...]:

@@ -20,6 +20,7 @@ from core.config.embedded_postgresql import EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.env import Environment
 from core.config.logging import configuration
+from core.config.parts import UNREACHABLE
 from core.config.supervisor import Part, Supervisor, Watched
 from core.config.welcome import welcome
 
@@ -147,7 +148,10 @@ def _start_services(environment: Environment, stack: ExitStack) -> list[Watched]
 
 
 def _prepare() -> str | None:
-    """Migrate and set up in a process of its own; return the password that was made."""
+    """Migrate and set up in a process of its own; return the password that was made.
+
+    Raises ServeRefused when that fails, also because Redis cannot be reached.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "core.config.first_start"],
         env=env.child_environment(),
@@ -156,6 +160,8 @@ def _prepare() -> str | None:
         text=True,
         check=False,
     )
+    if result.returncode == UNREACHABLE:
+        raise ServeRefused(result.stdout)
     if result.returncode != 0:
         raise ServeRefused("The database could not be brought up to date: the lines above say why.")
     return result.stdout or None

@@ -1,6 +1,7 @@
 """`roadstead serve` as a person lives with it: start, stop, again, twice, and after a crash."""
 
 import json
+import re
 import signal
 import socket
 import urllib.request
@@ -101,6 +102,31 @@ def test_two_servers_and_those_that_are_refused(server: RunningServer, tmp_path:
         "program that holds it, or choose another with --port.\n"
     )
     same_port.remove()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"database_url": "postgresql://app:hidden@127.0.0.1:1/app"},
+            "The database cannot be reached (.*Connection refused): start its server, or correct "
+            "ROADSTEAD_DATABASE_URL.",
+        ),
+        (
+            {"redis_url": "redis://:hidden@127.0.0.1:1/0"},
+            "Redis at redis://:********@127.0.0.1:1/0 cannot be reached (.*Connection refused): "
+            "start its server, or correct ROADSTEAD_REDIS_URL.",
+        ),
+    ],
+)
+def test_services_that_cannot_be_reached_are_refused_in_one_sentence(
+    variables: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    server = RunningServer(tmp_path / "one", workers="1", **variables)
+    assert server.launch().wait(60) == 1
+    pattern = re.escape(sentence).replace(r"\.\*", ".*")
+    assert re.fullmatch(pattern + "\n", server.output()), server.output()
+    server.remove()
 
 
 def test_memory_when_idle(server: RunningServer) -> None:
