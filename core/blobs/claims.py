@@ -17,7 +17,7 @@ from core.common.errors import DomainError
 from core.database import raw
 from core.oci.digest import Digest
 
-LOCK_DURATION = timedelta(seconds=60)
+LOCK_DURATION = timedelta(seconds=20)
 """How long a writer that shows no sign of life keeps others out."""
 
 TOMBSTONE_DURATION = timedelta(hours=1)
@@ -93,6 +93,11 @@ UPDATE blobs_upload
  WHERE id = %s AND epoch = %s AND lock_token = %s AND expires_at > clock_timestamp()
 """
 
+_FORGET_ALL = """
+UPDATE blobs_upload SET lock_token = NULL, locked_until = NULL, epoch = epoch + 1
+ WHERE lock_token IS NOT NULL
+"""
+
 _REMOVE = "DELETE FROM blobs_upload WHERE id = %s AND epoch = %s AND lock_token = %s"
 
 
@@ -144,6 +149,11 @@ def renew(claim: UploadClaim) -> None:
 def release(claim: UploadClaim) -> None:
     """Let others claim the upload, unless they have done so already."""
     raw.execute(_RELEASE, _fence(claim))
+
+
+def forget_all() -> int:
+    """End every claim, fence off whoever held it, and return how many there were."""
+    return raw.execute(_FORGET_ALL)
 
 
 def expire(claim: UploadClaim) -> bool:

@@ -19,7 +19,8 @@ from core.storage.types import BytesLike, StorageDriver, UploadWriter
 
 log = structlog.get_logger(__name__)
 
-RENEW_AFTER_SECONDS = 20
+# Well below the duration of a claim, so that a short hiccup does not cost it.
+RENEW_AFTER_SECONDS = 5
 READ_BYTES = 1 << 20
 
 
@@ -81,6 +82,9 @@ class UploadSession:
     def write(self, data: BytesLike) -> None:
         """Append all of ``data``, or raise and leave the size as it was."""
         if self._writer is None:
+            # Opening cuts off what is beyond the checkpoint; a client that has been silent since
+            # its claim may have lost it to one who has added bytes meanwhile.
+            self.keepalive()
             self._writer = self._open_writer()
         self._writer.write(data)
         if self._hash is not None:
@@ -88,7 +92,7 @@ class UploadSession:
         self.keepalive()
 
     def keepalive(self) -> None:
-        """Keep the claim while bytes arrive slowly; costs nothing for 20 seconds at a time."""
+        """Keep the claim while bytes arrive slowly; costs nothing for seconds at a time."""
         if time.monotonic() - self._renewed_at >= RENEW_AFTER_SECONDS:
             claims.renew(self._claim)
             self._renewed_at = time.monotonic()

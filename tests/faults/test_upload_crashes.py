@@ -95,7 +95,15 @@ def test_upload_survives(
     if not location:
         location = registry.start_upload(repository)
     acknowledged = {Request.START: 0, Request.APPEND: FIRST_BYTES, Request.FINISH: ALL_BYTES}
-    resume(registry, store, location, content, digest, acknowledged=acknowledged[step.request])
+    resume(
+        registry,
+        store,
+        location,
+        content,
+        digest,
+        acknowledged=acknowledged[step.request],
+        at_once=death == "whole server",
+    )
     assert registry.get_blob(repository, digest).body == content
     # The answer may be lost once more: asking again gives it again.
     assert registry.finish(location, digest).status == 201

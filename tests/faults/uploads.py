@@ -32,8 +32,13 @@ def resume(
     digest: str,
     *,
     acknowledged: int,
+    at_once: bool = False,
 ) -> None:
-    """Finish an upload that broke off; at least `acknowledged` bytes must not be sent again."""
+    """Finish an upload that broke off; at least `acknowledged` bytes must not be sent again.
+
+    `at_once`: a writer that died must not keep it from going on, not even for seconds.
+    """
+    unlocking = None if at_once else store
     status = registry.upload_status(location)
     if status.status == 404:
         # Only an upload that has become a blob may be gone.
@@ -42,22 +47,24 @@ def resume(
     assert status.status == 204, status
     assert acknowledged <= status.received <= len(content)
     if status.received < len(content):
-        _persist(registry, store, location, content[status.received :], status.received)
-    done = _until_unlocked(store, location, lambda: registry.finish(location, digest))
+        _persist(registry, unlocking, location, content[status.received :], status.received)
+    done = _until_unlocked(unlocking, location, lambda: registry.finish(location, digest))
     assert done.status == 201, done
     assert done.headers["docker-content-digest"] == digest
 
 
-def _persist(registry: Registry, store: Store, location: str, rest: bytes, start: int) -> None:
+def _persist(
+    registry: Registry, store: Store | None, location: str, rest: bytes, start: int
+) -> None:
     answer = _until_unlocked(store, location, lambda: registry.append(location, rest, start=start))
     assert answer.status == 202, answer
     assert answer.received == start + len(rest)
 
 
-def _until_unlocked(store: Store, location: str, ask: Callable[[], Answer]) -> Answer:
-    """Ask; when the dead writer still counts as alive, let its minute pass and ask again."""
+def _until_unlocked(store: Store | None, location: str, ask: Callable[[], Answer]) -> Answer:
+    """Ask; when the dead writer still counts as alive, let its claim lapse and ask again."""
     answer = ask()
-    if answer.status == 503:
+    if answer.status == 503 and store is not None:
         assert int(answer.headers["retry-after"]) >= 1
         store.records.change(_LOCK_LAPSES, upload_id_of(location))
         time.sleep(0.05)

@@ -9,15 +9,18 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
+from core.blobs import claims
 from core.blobs.errors import (
     AlgorithmUnsupported,
     ProjectUnknown,
     TooManyStrays,
+    UploadTaken,
     UploadUnknown,
 )
 from core.blobs.models import Blob, Upload
 from core.blobs.services import (
     STRAY_AGE,
+    forget_writers,
     get_upload,
     open_session,
     start_upload,
@@ -232,3 +235,19 @@ def test_the_configured_lifetime_counts_from_the_last_byte(
     write_chunk(upload, b"one more byte")
     expires_at = Upload.objects.get(pk=upload.id).expires_at
     assert timedelta(seconds=50) < expires_at - now() <= timedelta(seconds=60)
+
+
+def test_writers_that_a_restart_has_ended_are_not_waited_for(project: Project) -> None:
+    upload = make_upload(project)
+    write_chunk(upload, b"first")
+    where = {"repository_name": upload.repository_name, "owner": upload.owner}
+    dead = open_session(upload.id, **where, expected_offset=5)
+    with pytest.raises(UploadTaken):
+        open_session(upload.id, **where, expected_offset=5)
+    assert forget_writers() == 1
+    assert write_chunk(upload, b" second", offset=5) == 12
+    assert forget_writers() == 0
+    with pytest.raises(UploadTaken):
+        claims.renew(dead.claim)
+    dead.release()
+    assert finish(upload, Digest.of(b"first second")).size_bytes == 12
