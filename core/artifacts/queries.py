@@ -24,22 +24,28 @@ from core.artifacts.types import (
 from core.database import raw
 from core.oci.digest import Digest
 
-_FIND_TARGET: Final = """
-SELECT p.id, p.is_public, p.created_at,
-       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
-       r.id
-  FROM (SELECT 1) AS always
+# Every lookup begins with these columns. A token that was issued while its project was public
+# may rest on that alone, so it ends when the project becomes private.
+_PROJECT_AND_REVOCATION: Final = """p.id, p.is_public, p.created_at,
+       EXISTS (SELECT 1 FROM users_revocation v
+                WHERE v.subject = viewer.subject AND v.revoked_at >= viewer.issued_at)
+       OR coalesce(NOT p.is_public AND p.made_private_at >= viewer.issued_at, false)"""
+
+_VIEWER_PROJECT_REPOSITORY: Final = """
+  FROM (SELECT %s AS subject, %s::timestamptz AS issued_at) AS viewer
   LEFT JOIN projects_project p ON p.name = %s
-  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id"""
+
+_FIND_TARGET: Final = f"""
+SELECT {_PROJECT_AND_REVOCATION},
+       r.id
+{_VIEWER_PROJECT_REPOSITORY}
 """
 
-_FIND_MANIFEST_BY_TAG: Final = """
-SELECT p.id, p.is_public, p.created_at,
-       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+_FIND_MANIFEST_BY_TAG: Final = f"""
+SELECT {_PROJECT_AND_REVOCATION},
        r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
-  FROM (SELECT 1) AS always
-  LEFT JOIN projects_project p ON p.name = %s
-  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+{_VIEWER_PROJECT_REPOSITORY}
   LEFT JOIN artifacts_tag t
          ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
   LEFT JOIN artifacts_manifest m ON m.id = t.manifest_id
@@ -47,26 +53,20 @@ SELECT p.id, p.is_public, p.created_at,
 
 _HEAD_MANIFEST_BY_TAG: Final = _FIND_MANIFEST_BY_TAG.replace("m.payload", "''::bytea")
 
-_FIND_MANIFEST_BY_DIGEST: Final = """
-SELECT p.id, p.is_public, p.created_at,
-       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+_FIND_MANIFEST_BY_DIGEST: Final = f"""
+SELECT {_PROJECT_AND_REVOCATION},
        r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
-  FROM (SELECT 1) AS always
-  LEFT JOIN projects_project p ON p.name = %s
-  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+{_VIEWER_PROJECT_REPOSITORY}
   LEFT JOIN artifacts_manifest m ON m.repository_id = r.id AND m.digest = %s
 """
 
 _HEAD_MANIFEST_BY_DIGEST: Final = _FIND_MANIFEST_BY_DIGEST.replace("m.payload", "''::bytea")
 
 # The link is joined to the blob inside, so that a blob of another repository never shows.
-_FIND_BLOB: Final = """
-SELECT p.id, p.is_public, p.created_at,
-       EXISTS (SELECT 1 FROM users_revocation v WHERE v.subject = %s AND v.revoked_at >= %s),
+_FIND_BLOB: Final = f"""
+SELECT {_PROJECT_AND_REVOCATION},
        r.id, b.id, b.digest, b.size_bytes, b.storage_key, l.leased_until
-  FROM (SELECT 1) AS always
-  LEFT JOIN projects_project p ON p.name = %s
-  LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id
+{_VIEWER_PROJECT_REPOSITORY}
   LEFT JOIN (artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id)
          ON l.repository_id = r.id AND b.digest = %s
 """

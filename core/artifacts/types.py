@@ -34,7 +34,8 @@ class ProjectFacts:
 class TargetLookup:
     """Where a repository name leads.
 
-    ``is_revoked`` says that the viewer's token was revoked after it had been issued.
+    ``is_revoked`` says that the viewer's token was revoked after it had been issued, or that
+    the project was made private after that, and is.
     """
 
     project: ProjectFacts | None

@@ -12,6 +12,7 @@ from core.projects.errors import ProjectNameTaken, ProjectNotEmpty, ProjectUnkno
 from core.projects.events import ProjectDeleted
 from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
+from core.users.revocations import instant_after_issuers_locked
 
 
 @durable_write
@@ -50,13 +51,16 @@ def create_project_locked(name: str, *, is_public: bool, actor: Actor) -> Projec
 def update_project(project: Project, *, is_public: bool, actor: Actor) -> Project:
     """Make the project public or private. Raises ``ProjectUnknown``.
 
-    No registry token is withdrawn: every pull reads anew whether the project is public.
+    Registry tokens issued so far end for a project made private, because every pull compares
+    them with ``made_private_at``; who still has the right fetches a new one.
     """
     project = lock_project(project)
     if project.is_public != is_public:
         project.is_public = is_public
         project.updated_at = current_time()
-        project.save(update_fields=["is_public", "updated_at"])
+        if not is_public:
+            project.made_private_at = instant_after_issuers_locked()
+        project.save(update_fields=["is_public", "made_private_at", "updated_at"])
         _record("projects.project.updated", actor, project, {"public": is_public})
     return project
 

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                     models.CharField(db_collation="C", max_length=255, unique=True),
                 ),
                 ("is_public", models.BooleanField(default=False)),
+                ("made_private_at", models.DateTimeField(null=True)),
                 ("owner_name", models.CharField(blank=True, max_length=255)),
                 ("created_at", models.DateTimeField()),
                 ("updated_at", models.DateTimeField()),

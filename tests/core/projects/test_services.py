@@ -3,6 +3,7 @@
 import pytest
 
 from core.audit.models import AuditEntry
+from core.common.clock import now
 from core.common.errors import ErrorKind
 from core.members.models import Membership
 from core.projects import queries
@@ -71,6 +72,17 @@ def test_update_changes_visibility_once() -> None:
     update_project(project, is_public=True, actor=SYSTEM)
     assert queries.get_project("team").is_public
     assert audited("projects.project.updated").detail == {"public": True}
+
+
+def test_the_instant_of_becoming_private_is_kept() -> None:
+    project = make_project("team")
+    assert project.made_private_at is None
+    assert update_project(project, is_public=True, actor=SYSTEM).made_private_at is None
+    before = now()
+    private = update_project(project, is_public=False, actor=SYSTEM)
+    assert private.made_private_at is not None
+    assert before <= private.made_private_at <= now()
+    assert update_project(project, is_public=False, actor=SYSTEM) == private
 
 
 def test_update_of_a_deleted_project() -> None:
