@@ -127,10 +127,15 @@ def test_a_repeated_closing_request_finds_its_answer(project: Project) -> None:
     assert not find_committed_upload(*where, CONTENT)
 
 
-def test_an_upload_into_a_deleted_project_is_unknown(project: Project) -> None:
+def test_an_upload_into_a_deleted_project_leads_nowhere(project: Project) -> None:
     upload = make_upload(project)
     write_chunk(upload, b"content")
     project.delete()
+    with pytest.raises(NameUnknown):
+        finish(upload, CONTENT)
+    assert len(stored_files()) == 1
+    assert sweep_uploads(now() + timedelta(seconds=1)) == 1
+    assert stored_files() == []
     with pytest.raises(UploadUnknown):
         finish(upload, CONTENT)
 
