@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 CODE := core registry_api jobservice webui tests manage.py
 # Which tests, as pytest takes them: make test T="tests/core/oci -x"
 T ?= tests
+# How many at once. Tests of one file stay together and share its server and clients.
+JOBS ?= 2
 # Extra options of `roadstead serve`: make run ARGS="--port 5001 --data-dir /srv/registry"
 ARGS ?=
 # Checks load the settings; they must not leave a key or a directory behind.
@@ -30,17 +32,18 @@ dev: $(VENV)/.installed-dev  ## The same, restarting when the code changes
 
 .PHONY: test
 test: $(VENV)/.installed-dev  ## Run the tests; T= names which
-	$(BIN)/pytest $(T)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
 
 .PHONY: check
 check: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations, pure tests
-	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/ruff check $(CODE)
-	$(CHECK_ENVIRONMENT) $(BIN)/mypy
-	$(BIN)/lint-imports
-	$(CHECK_ENVIRONMENT) $(BIN)/python manage.py check
-	$(CHECK_ENVIRONMENT) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	$(BIN)/pytest -q -m "pure or architecture"
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(CHECK_ENVIRONMENT) $(BIN)/mypy --no-error-summary
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report" >&2; exit 1; }
+	@$(CHECK_ENVIRONMENT) $(BIN)/python manage.py check > /dev/null
+	@$(CHECK_ENVIRONMENT) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
+		| sed '/^No changes detected$$/d'
+	@$(BIN)/pytest -q --no-header -m "pure or architecture"
 
 .PHONY: format
 format: $(VENV)/.installed-dev  ## Format the code and repair what can be repaired
@@ -86,7 +89,7 @@ $(VENV)/.installed-dev: requirements-dev.txt pyproject.toml | $(BIN)/python
 	@touch $(VENV)/.installed-run $@
 
 define install
-	@echo "Installing from $(1) ..."
+	@echo "Installing from $(1); this may take a minute or two ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 endef
