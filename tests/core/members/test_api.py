@@ -133,6 +133,8 @@ def test_the_summary_counts_members_for_those_who_may_list_them(cast: Cast) -> N
         "limited_guest_count": 1,
     }
     assert body_of(cast["limited"].get("/projects/secret/summary")) == {"repo_count": 0}
+    make_member(cast.project, cast.users["outsider"], make_role("x", ["project:read"]))
+    assert body_of(cast["guest"].get("/projects/secret/summary"))["custom_role_count"] == 1
 
 
 def test_a_member_is_added_read_changed_and_removed(cast: Cast) -> None:
@@ -256,3 +258,15 @@ def test_bad_roles(cast: Cast, method: str, path: str, body: Any, status: int) -
     response = cast["admin"].call(method, path, body)
     assert response.status_code == status, response.content
     assert errors_of(response)
+
+
+def test_counting_ids_shows_no_hidden_project(cast: Cast) -> None:
+    for name in ("outsider", "anonymous"):
+        for path in ("", "/summary", "/members"):
+            hidden, missing = (
+                cast[name].get(f"/projects/{number}{path}")
+                for number in (cast.project.pk, cast.project.pk + 999_999)
+            )
+            assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+            assert hidden.status_code in (401, 403)
+            assert cast.project.name.encode() not in hidden.content
