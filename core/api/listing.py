@@ -65,12 +65,14 @@ class Listing:
     def apply(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
         """Return the rows that ``q`` selects in the order of ``sort``. Raises ``BadRequest``."""
         columns = {normal_key(key): column for key, column in self.columns.items()}
+        names = {normal_key(key): key for key in self.columns}
         special = {normal_key(key): function for key, function in self.special.items()}
         for term in parse_query(request.query_params.get("q", "")):
             if term.key in special:
                 queryset = special[term.key](queryset, term.pattern)
             elif term.key in columns:
-                queryset = queryset.filter(condition(columns[term.key], term.pattern, term.key))
+                column, name = columns[term.key], names[term.key]
+                queryset = queryset.filter(condition(column, term.pattern, name))
         return queryset.order_by(*self._order(request, columns))
 
     def _order(self, request: Request, columns: Mapping[str, Column]) -> list[str]:

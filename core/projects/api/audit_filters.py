@@ -5,8 +5,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from core.api.errors import BadRequest
-from core.api.listing import Column, ColumnKind, Listing
+from core.api.listing import Column, ColumnKind, Listing, boolean, condition
 from core.api.query_language import AnyOf, Exact, Fuzzy, Pattern
+from core.audit.types import Outcome
+from core.rbac.types import ActorKind
 
 _OPERATIONS = {
     "created": "create",
@@ -48,6 +50,21 @@ def _by_operation(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]"
     return entries.filter(condition)
 
 
+def _by_username(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    """Find what somebody did, and logins that failed under the name: nobody is proven then."""
+    acted = condition(Column("actor_label"), pattern, "username")
+    tried = condition(Column("target_label"), pattern, "username")
+    failed_login = Q(action="user.login", actor_kind=ActorKind.ANONYMOUS)
+    return entries.filter(acted | failed_login & tried)
+
+
+def _by_result(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    if not isinstance(pattern, Exact):
+        raise BadRequest("q: operation_result takes true or false.")
+    succeeded = Q(outcome=Outcome.SUCCESS)
+    return entries.filter(succeeded if boolean(pattern.value, "operation_result") else ~succeeded)
+
+
 AUDIT_LISTING = Listing(
     columns={
         "id": Column("id", ColumnKind.INTEGER),
@@ -60,5 +77,9 @@ AUDIT_LISTING = Listing(
         "project_id": Column("project_id", ColumnKind.INTEGER),
     },
     default_order=("-recorded_at",),
-    special={"operation": _by_operation},
+    special={
+        "operation": _by_operation,
+        "operation_result": _by_result,
+        "username": _by_username,
+    },
 )

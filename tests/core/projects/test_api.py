@@ -2,7 +2,11 @@
 
 import pytest
 
-from tests.core.api.cast import Cast, make_cast, rows_of
+from core.audit.services import record
+from core.audit.types import Outcome
+from core.common.origin import Origin
+from core.rbac.types import Actor
+from tests.core.api.cast import Cast, errors_of, make_cast, rows_of
 from tests.factories.projects import make_project
 
 
@@ -38,6 +42,8 @@ def test_entries_have_harbors_shape_and_more(cast: Cast) -> None:
         ("resource%3Doutsider", 2),
         ("username%3Downer", 2),
         ("username%3Dnobody", 0),
+        ("operation_result%3Dtrue", 3),
+        ("operation_result%3Dfalse", 0),
         ("op_time%3D%5B2020-01-01T00:00:00~%5D", 3),
         ("op_time%3D%5B~2020-01-01T00:00:00%5D", 0),
     ],
@@ -49,6 +55,37 @@ def test_filters(cast: Cast, query: str, count: int) -> None:
     owner.delete(added["Location"])
     response = owner.get(f"/projects/secret/auditlog-exts?q={query}")
     assert len(rows_of(response)) == count
+
+
+def test_a_failed_login_is_found_by_its_result_and_by_the_name_that_was_tried(cast: Cast) -> None:
+    for outcome in (Outcome.SUCCESS, Outcome.DENIED):
+        record(
+            "user.login",
+            Actor.anonymous(Origin.internal()),
+            target_kind="user",
+            target_label="owner",
+            outcome=outcome,
+        )
+    for query in ("operation_result%3Dfalse", "username%3Downer,operation_result%3D0"):
+        (row,) = rows_of(cast["admin"].get(f"/auditlog-exts?q={query}"))
+        assert (row["resource"], row["operation_result"]) == ("owner", False)
+    assert len(rows_of(cast["admin"].get("/auditlog-exts?q=username%3D~own"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("op_time%3Dyesterday", "op_time must be a time such as 2026-01-31T13:45:00."),
+        ("operation_result%3Dno", "operation_result must be true or false."),
+        ("operation_result%3D~f", "q: operation_result takes true or false."),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_named_as_it_was_written(
+    cast: Cast, query: str, message: str
+) -> None:
+    response = cast["admin"].get(f"/auditlog-exts?q={query}")
+    assert response.status_code == 400
+    assert errors_of(response)[0]["message"] == message
 
 
 def test_the_global_log_shows_only_what_the_caller_may_read(cast: Cast) -> None:
