@@ -1,4 +1,4 @@
-"""``roadstead keys``: the keys that sign registry tokens."""
+"""``roadstead keys``: the keys that sign registry tokens; ``roadstead user unlock``."""
 
 from typing import Annotated
 
@@ -10,9 +10,11 @@ from core.authn.models import SigningKey
 from core.common.clock import now as current_time
 from core.common.terminal import make_console
 from core.rbac.types import Actor
+from core.users.commands import app as user_app
 
 app = typer.Typer(name="keys", help="Keys that sign registry tokens.")
 console = make_console()
+__all__ = ["app", "user_app"]
 
 
 @app.command("list")
@@ -39,6 +41,15 @@ def rotate(
     """Make a new key; former keys go on verifying until the last of their tokens has ended."""
     key = services.rotate_signing_key(actor=Actor.system(), immediately=now)
     console.print(f"New signing key {key.key_id}, signing from {key.activates_at:%H:%M:%S} UTC.")
+
+
+@user_app.command("unlock")
+def unlock(
+    username: Annotated[str, typer.Argument(help="Name that too many failed logins shut out.")],
+) -> None:
+    """Forget the failed logins of a name, so that it may try again at once."""
+    forgotten = services.unlock_logins(username, actor=Actor.system())
+    console.print(f"Forgot {forgotten} failed logins of {username}.", markup=False)
 
 
 def _state(key: SigningKey) -> str:

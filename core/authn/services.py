@@ -150,6 +150,23 @@ def stable_session(verify: Callable[[], Actor]) -> Iterator[Session]:
         yield Session(actor=actor, issued_at=issued_at)
 
 
+@durable_write
+def unlock_logins(username: str, *, actor: Actor) -> int:
+    """Let a name log in again that too many failures have shut out; return how many there were.
+
+    The name need not be that of an account: robots and mistyped names are throttled too.
+    """
+    forgotten = throttle.forget_failures(username)
+    audit.record(
+        "authn.logins.unlocked",
+        actor,
+        target_kind="user",
+        target_label=username,
+        detail={"failures": forgotten},
+    )
+    return forgotten
+
+
 def load_actor(token: RegistryToken, *, origin: Origin) -> Actor:
     """Return the holder of a verified registry token with its rights of this moment.
 

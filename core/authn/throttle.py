@@ -128,6 +128,14 @@ def clear(attempt: Attempt) -> None:
     )
 
 
+def forget_failures(username: str) -> int:
+    """Forget the failures of this name from every address and return how many there were."""
+    return raw.execute(
+        "DELETE FROM authn_loginfailure WHERE username = left(lower(%s), 255)",
+        (username.replace("\x00", ""),),
+    )
+
+
 def delete_old(now: datetime) -> int:
     """Remove failures that no limit counts any more and return how many."""
     return raw.execute(

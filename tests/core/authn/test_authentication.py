@@ -6,11 +6,13 @@ import pytest
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import DjangoAssertNumQueries
+from typer.testing import CliRunner
 
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
 from core.authn import password_memory, services
 from core.authn.authenticators import load_subject
+from core.authn.commands import user_app
 from core.authn.errors import InvalidCredentials, LoginThrottled
 from core.authn.models import LoginFailure
 from core.authn.recent_keys import RecentKeys
@@ -223,6 +225,23 @@ def test_an_address_and_a_name_have_limits_of_their_own() -> None:
     store(1, "alice", "203.0.112.{}")
     with pytest.raises(LoginThrottled):
         log_in(origin=elsewhere)
+
+
+def test_unlocking_a_name_forgets_its_failures_from_everywhere() -> None:
+    make_user()
+    make_user("berta")
+    for number in range(10):
+        refuse(secret=f"wrong {number}")
+    refuse(secret="wrong", origin=Origin("198.51.100.1", "", ""))
+    refuse("berta", "wrong")
+    with pytest.raises(LoginThrottled):
+        log_in()
+    result = CliRunner().invoke(user_app, ["unlock", "ALICE"])
+    assert result.output == "Forgot 11 failed logins of ALICE.\n"
+    assert log_in().label == "alice"
+    assert [failure.username for failure in LoginFailure.objects.all()] == ["berta"]
+    entry = AuditEntry.objects.get(action="authn.logins.unlocked")
+    assert (entry.target_label, entry.detail) == ("ALICE", {"failures": 11})
 
 
 def test_success_clears_only_the_pair() -> None:
