@@ -28,14 +28,15 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 app.add_typer(config_app, name="config")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
-Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+# Checked with the settings, so that a wrong one gets the sentence of ROADSTEAD_PORT.
+Port = Annotated[str | None, typer.Option(metavar="NUMBER", help="Port to listen on.")]
 DataDir = Annotated[Path | None, typer.Option(help="Directory that everything is kept in.")]
 Reload = Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")]
 ListenOn = Annotated[int | None, typer.Option("--listen-on", hidden=True)]
 
 # Name of a command -> (its typer application, one line of help).
 FEATURE_COMMANDS = {
-    "user": ("core.users.commands:app", "People: create, list, set passwords."),
+    "user": ("core.authn.commands:user_app", "People: create, list, set passwords."),
     "project": ("core.members.commands:app", "Projects: create them and let people in."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
 }
@@ -52,7 +53,7 @@ def serve_command(
     host: Host = None, port: Port = None, data_dir: DataDir = None, reload: Reload = False
 ) -> None:
     """Run everything on this machine: database, Redis, web, worker and scheduler."""
-    env.override(host=host, port=_text(port), data_dir=_text(data_dir))
+    env.override(host=host, port=port, data_dir=_text(data_dir))
     raise typer.Exit(serve(env.current(), reload=reload))
 
 
@@ -61,14 +62,14 @@ def web(
     host: Host = None, port: Port = None, listen_on: ListenOn = None, reload: Reload = False
 ) -> None:
     """Run the web processes: registry protocol, management API and web pages."""
-    env.override(host=host, port=_text(port))
+    env.override(host=host, port=port)
     parts.run_web("core.config.asgi.application", env.current(), listen_on, reload=reload)
 
 
 @app.command()
 def registry(host: Host = None, port: Port = None) -> None:
     """Run web processes that speak the registry protocol and nothing else."""
-    env.override(host=host, port=_text(port))
+    env.override(host=host, port=port)
     parts.run_web("core.config.asgi.registry_only", env.current(), None, reload=False)
 
 
@@ -100,7 +101,7 @@ def migrate() -> None:
 @config_app.command("show")
 def config_show() -> None:
     """Print every setting with its value and where the value comes from; no secrets."""
-    shown = env.current().shown
+    shown = env.shown(env.current())
     name_width = max(len(setting.name) for setting in shown)
     value_width = max(len(setting.value) for setting in shown)
     for setting in shown:
@@ -126,8 +127,8 @@ for _name, (_path, _help) in FEATURE_COMMANDS.items():
     _add_feature_command(_name, _path, _help)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def main() -> None:

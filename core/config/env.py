@@ -9,12 +9,12 @@ reported together, so nobody repairs a configuration one start at a time.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from core.config import data_directory
-from core.config.reader import ConfigurationError, Network, Reader, Setting, stored_secret
+from core.config.reader import MASK, ConfigurationError, Network, Reader, Setting, stored_secret
 from core.config.sockets import DATABASE_CONNECTIONS, Sockets, sockets_of
 
 __all__ = ["ConfigurationError", "Environment", "child_environment", "current", "load", "override"]
@@ -355,6 +355,19 @@ def secret_key(environment: Environment) -> str:
     if not os.path.lexists(key_file):
         data_directory.claim(environment.server.data_dir)
     return stored_secret(key_file)
+
+
+def shown(environment: Environment) -> tuple[Setting, ...]:
+    """Return the settings to print, with the secret key that the data directory keeps."""
+    key_file = environment.server.data_dir / "secret_key"
+    if environment.server.secret_key or not os.path.lexists(key_file):
+        return environment.shown
+    return tuple(
+        replace(setting, value=MASK, origin=f"file {key_file}")
+        if setting.name == f"{PREFIX}SECRET_KEY"
+        else setting
+        for setting in environment.shown
+    )
 
 
 def use_django_settings() -> None:

@@ -223,7 +223,7 @@ class Reader:
         self, name: str, value: str | None, default: str, meaning: str, origin: str | None = None
     ) -> None:
         came_from = origin or ("environment" if value is not None else "default")
-        shown = default if value is None else value
+        shown = (default if value is None else value) or "(none)"
         self._shown.append(Setting(self._prefix + name, shown, came_from, meaning))
 
     def _fault(self, name: str, value: str, advice: str) -> None:

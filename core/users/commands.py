@@ -1,8 +1,10 @@
 """``roadstead user``: accounts, from the server's own machine."""
 
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,7 @@ from core.common.errors import DomainError
 from core.common.terminal import make_console
 from core.rbac.types import Actor
 from core.users import passwords, queries, services
-from core.users.errors import UserUnknown
+from core.users.errors import PasswordInvalid, UserUnknown
 from core.users.models import User
 
 app = typer.Typer(name="user", help="Create and administer user accounts.")
@@ -36,8 +38,8 @@ def create(
     password_stdin: PasswordFromInput = False,
 ) -> None:
     """Create a user; without --password-stdin a password is made and shown once."""
-    generated = None if password_stdin else passwords.generate_password()
     with _readable_errors():
+        generated = None if password_stdin else _generate_password()
         services.create_user(
             username,
             password=_password_from_input() if generated is None else generated,
@@ -74,8 +76,12 @@ def reset_password(
     ] = False,
 ) -> None:
     """Set a new password; it is asked for twice unless an option says otherwise."""
-    generated = passwords.generate_password() if generate else None
     with _readable_errors():
+        generated = _generate_password() if generate else None
+        if not (generate or password_stdin or _has_terminal()):
+            raise PasswordInvalid(
+                "There is no terminal to ask at: give --password-stdin or --generate."
+            )
         user = _get(username)
         if generated is not None:
             password = generated
@@ -137,6 +143,37 @@ def _get(username: str) -> User:
     if user is None:
         raise UserUnknown(f"There is no user named {username}.")
     return user
+
+
+def _generate_password() -> str:
+    """Make a password. Raises PasswordInvalid when somebody seems to have given another one."""
+    if _has_piped_input():
+        raise PasswordInvalid(
+            "Standard input is not read without --password-stdin: add that option, or give no "
+            "input and a password is made."
+        )
+    return passwords.generate_password()
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _has_piped_input() -> bool:
+    """Say whether text waits on standard input, without waiting for it."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return False
+    try:
+        ready, _, _ = select.select([sys.stdin], [], [], 0)
+    except (OSError, ValueError):
+        # Not a file of the system, as in a program that runs the command by itself.
+        return False
+    # An end is ready too; only a character tells that there is a password.
+    return (
+        bool(ready)
+        and isinstance(sys.stdin.buffer, BufferedReader)
+        and bool(sys.stdin.buffer.peek(1))
+    )
 
 
 def _password_from_input() -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from core.config.cli import FEATURE_COMMANDS
 from tests.support.server import REPOSITORY_ROOT
 
 
-def roadstead(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def roadstead(
+    *arguments: str, given: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command with nothing but `variables` set."""
     return subprocess.run(
         [sys.executable, "-m", "core.config.cli", *arguments],
@@ -19,6 +22,7 @@ def roadstead(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
             "PYTHONPATH": str(REPOSITORY_ROOT),
             **{f"ROADSTEAD_{name.upper()}": value for name, value in variables.items()},
         },
+        **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
         capture_output=True,
         text=True,
         timeout=60,
@@ -71,3 +75,45 @@ def test_commands_of_features_show_their_help(name: str, tmp_path: object) -> No
     result = roadstead(name, "--help", data_dir=f"{tmp_path}/data")
     assert result.returncode == 0, result.stderr
     assert f"roadstead {name}" in result.stdout
+
+
+@pytest.mark.parametrize("port", ["0", "80x", "65536"])
+def test_a_wrong_port_gets_the_sentence_of_the_setting(port: str) -> None:
+    for command in ("serve", "web", "registry"):
+        result = roadstead(command, "--port", port)
+        assert result.returncode == 2
+        assert result.stderr == (
+            f"ROADSTEAD_PORT cannot be '{port}': set it to a whole number from 1 to 65535.\n"
+        )
+
+
+def test_config_show_knows_the_key_of_the_data_directory_and_says_none(tmp_path: Path) -> None:
+    def shown() -> dict[str, str]:
+        result = roadstead("config", "show", data_dir=str(tmp_path))
+        return {line.split()[0]: " ".join(line.split()[1:]) for line in result.stdout.splitlines()}
+
+    assert shown()["ROADSTEAD_SECRET_KEY"] == "(unset) default"
+    (tmp_path / "secret_key").write_text("k" * 40)
+    assert shown()["ROADSTEAD_SECRET_KEY"] == f"******** file {tmp_path / 'secret_key'}"
+    assert shown()["ROADSTEAD_FAILPOINTS"] == "(none) default"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("user", "create", "alice"), ("user", "reset-password", "alice", "--generate")]
+)
+def test_a_password_that_would_be_ignored_is_refused(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = roadstead(*arguments, given="Another-horse-2\n", data_dir=f"{tmp_path}/data")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        "Standard input is not read without --password-stdin: add that option, or give no input "
+        "and a password is made.\n"
+    )
+
+
+def test_a_password_cannot_be_asked_for_without_a_terminal(tmp_path: Path) -> None:
+    result = roadstead("user", "reset-password", "alice", data_dir=f"{tmp_path}/data")
+    assert result.returncode == 1
+    assert result.stderr == "There is no terminal to ask at: give --password-stdin or --generate.\n"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.users import passwords, queries
+from core.users import commands, passwords, queries
 from core.users.commands import app
 from tests.core.users.test_passwords import bcrypt_line
 from tests.factories.users import PASSWORD, make_user
@@ -44,8 +44,9 @@ def test_refusals_are_one_sentence_and_a_failing_exit() -> None:
     )
 
 
-def test_reset_password_asks_reads_or_generates() -> None:
+def test_reset_password_asks_reads_or_generates(monkeypatch: pytest.MonkeyPatch) -> None:
     user = make_user()
+    monkeypatch.setattr(commands, "_has_terminal", lambda: True)
     run("reset-password", "alice", given="Another-horse-2\nAnother-horse-2\n")
     user.refresh_from_db()
     assert passwords.is_correct("Another-horse-2", user.password)
@@ -55,6 +56,14 @@ def test_reset_password_asks_reads_or_generates() -> None:
     generated = run("reset-password", "alice", "--generate").split()[-1]
     user.refresh_from_db()
     assert passwords.is_correct(generated, user.password)
+
+
+def test_reset_password_without_a_terminal_names_the_options() -> None:
+    make_user()
+    given = "Another-horse-2\nAnother-horse-2\n"
+    assert run("reset-password", "alice", given=given, exit_code=1) == (
+        "There is no terminal to ask at: give --password-stdin or --generate.\n"
+    )
 
 
 def state_of(username: str) -> tuple[bool, bool]:
