@@ -8,10 +8,14 @@ from rich.table import Table
 
 from core.common.errors import DomainError
 from core.common.terminal import make_console
+from core.members.errors import RoleUnknown
+from core.members.models import Role
 from core.members.queries import get_role_by_name
 from core.members.services import add_member, create_project_with_owner
 from core.projects import services as projects
-from core.projects.queries import get_project, list_projects
+from core.projects.errors import ProjectUnknown
+from core.projects.models import Project
+from core.projects.queries import find_project, list_projects
 from core.rbac.roles import DEVELOPER
 from core.rbac.types import Actor
 from core.users.errors import GroupUnknown, UserUnknown
@@ -57,7 +61,7 @@ def show() -> None:
 def delete(name: ProjectName) -> None:
     """Delete a project that holds no repositories."""
     try:
-        projects.delete_project(get_project(name), actor=Actor.system())
+        projects.delete_project(_project(name), actor=Actor.system())
     except DomainError as error:
         raise _failed(error) from None
     console.print(f"Deleted the project {name}.")
@@ -73,7 +77,7 @@ def set_visibility(
         raise typer.BadParameter("must be public or private")
     try:
         projects.update_project(
-            get_project(name), is_public=visibility == "public", actor=Actor.system()
+            _project(name), is_public=visibility == "public", actor=Actor.system()
         )
     except DomainError as error:
         raise _failed(error) from None
@@ -92,10 +96,10 @@ def add(
         raise typer.BadParameter("give either --user or --group")
     try:
         add_member(
-            get_project(name),
+            _project(name),
             user=None if user is None else _user(user),
             group=None if group is None else _group(group),
-            role=get_role_by_name(role),
+            role=_role(role),
             actor=Actor.system(),
         )
     except DomainError as error:
@@ -103,17 +107,31 @@ def add(
     console.print(f"{user or group} is now {role} in {name}.")
 
 
+def _project(name: str) -> Project:
+    found = find_project(name)
+    if found is None:
+        raise ProjectUnknown(f"There is no project named {name}.")
+    return found
+
+
+def _role(name: str) -> Role:
+    try:
+        return get_role_by_name(name)
+    except RoleUnknown:
+        raise RoleUnknown(f"There is no role named {name}.") from None
+
+
 def _user(name: str) -> User:
     found = find_user(name)
     if found is None:
-        raise UserUnknown
+        raise UserUnknown(f"There is no user named {name}.")
     return found
 
 
 def _group(name: str) -> Group:
     found = find_group(name)
     if found is None:
-        raise GroupUnknown
+        raise GroupUnknown(f"There is no group named {name}.")
     return found
 
 
@@ -122,5 +140,5 @@ def _visibility(is_public: bool) -> str:
 
 
 def _failed(error: DomainError) -> typer.Exit:
-    Console(stderr=True).print(error.message, style="red")
+    Console(stderr=True).print(error.message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -56,11 +56,12 @@ def test_add_members() -> None:
     [
         (("create", "team"), "exists already"),
         (("create", "Team"), "lower-case"),
-        (("delete", "nothing"), "no such project"),
+        (("delete", "nothing"), "no project named nothing"),
         (("delete", "team"), "repositories"),
-        (("set-visibility", "nothing", "public"), "no such project"),
-        (("add-member", "team", "--user", "nobody"), "no such user"),
-        (("add-member", "team", "--user", "dana", "--role", "king"), "no such role"),
+        (("set-visibility", "nothing", "public"), "no project named nothing"),
+        (("add-member", "team", "--user", "nobody"), "no user named nobody"),
+        (("add-member", "team", "--group", "nobody"), "no group named nobody"),
+        (("add-member", "team", "--user", "dana", "--role", "king"), "no role named king"),
     ],
 )
 def test_refusals_are_one_sentence(arguments: tuple[str, ...], message: str) -> None:
