@@ -120,6 +120,7 @@ class ProjectSummarySerializer(ResponseSerializer):
     developer_count = serializers.SerializerMethodField()
     guest_count = serializers.SerializerMethodField()
     limited_guest_count = serializers.SerializerMethodField()
+    custom_role_count = serializers.SerializerMethodField()
 
     def get_project_admin_count(self, summary: dict[str, Any]) -> int:
         """Count the project's administrators."""
@@ -140,6 +141,11 @@ class ProjectSummarySerializer(ResponseSerializer):
     def get_limited_guest_count(self, summary: dict[str, Any]) -> int:
         """Count its limited guests."""
         return _count(summary, "limitedGuest")
+
+    def get_custom_role_count(self, summary: dict[str, Any]) -> int:
+        """Count its members with custom roles, which Harbor does not have."""
+        built_in = set(BUILT_IN_ROLE_IDS.values())
+        return sum(count for role, count in summary["members"].items() if role not in built_in)
 
 
 def _count(summary: dict[str, Any], role_name: str) -> int:
