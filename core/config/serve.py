@@ -55,12 +55,20 @@ def serve(environment: Environment, *, reload: bool = False) -> int:
         stack.callback(supervisor.stop)
         reason = _wait_ready(environment, supervisor)
         if reason is None and not supervisor.is_stopping:
-            sys.stdout.write(welcome(environment, password))
-            sys.stdout.flush()
+            _say(welcome(environment, password))
             reason = supervisor.watch()
         if reason is not None:
             raise ServeRefused(f"The server stops: {reason}. Its log lines above say more.")
+        _say("\nStopping ...\n")
+    _say("Stopped.\n")
     return 0
+
+
+def _say(text: str) -> None:
+    # Nobody may be listening any more; that is no reason to stop in another way.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 @contextmanager
@@ -173,7 +181,8 @@ def _parts(listener: socket.socket, *, reload: bool) -> list[Part]:
     web = [*COMMAND, "web", "--listen-on", str(descriptor), *(["--reload"] if reload else [])]
     return [
         Part("web", web, environment, inherited=(descriptor,)),
-        Part("worker", [*COMMAND, "worker"], environment),
+        # Celery greets and takes its leave on standard output; the log is on standard error.
+        Part("worker", [*COMMAND, "worker"], environment, is_mute=True),
         Part("scheduler", [*COMMAND, "scheduler"], environment),
     ]
 

@@ -35,6 +35,8 @@ class Part:
     """What the child gets when this process ends without stopping it."""
     inherited: tuple[int, ...] = ()
     """Numbers of the open files that the child keeps."""
+    is_mute: bool = False
+    """Whether what it prints beside its log is dropped."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,6 +45,7 @@ class Part:
             self.command,
             env=self.environment,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if self.is_mute else None,
             pass_fds=self.inherited,
             start_new_session=True,
             preexec_fn=preparation(self.death_signal),

@@ -44,6 +44,15 @@ def assert_gone(processes: list[psutil.Process], seconds: float) -> None:
     assert not alive
 
 
+def wait_for_worker(server: RunningServer) -> None:
+    """Wait until the worker takes orders, so that it has something to say about its end."""
+    for _ in range(200):
+        if "celery.apps.worker" in server.output():
+            return
+        signal.sigtimedwait([], 0.1)
+    pytest.fail("the worker does not come up")
+
+
 def test_first_start_ctrl_c_and_second_start(one: RunningServer) -> None:
     one.start()
     assert len(one.made_password) >= 12
@@ -52,7 +61,10 @@ def test_first_start_ctrl_c_and_second_start(one: RunningServer) -> None:
     assert read(f"{one.url}/readyz") == {"status": "ready", "faults": []}
     assert read(f"{one.url}/livez") == {"status": "alive"}
     family = one.processes()
+    wait_for_worker(one)
+    said = one.output()
     assert one.stop(signal.SIGINT) == 0
+    assert one.output().removeprefix(said) == "\nStopping ...\nStopped.\n"
     assert_gone(family, 0)
 
     one.start()
