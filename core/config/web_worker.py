@@ -14,8 +14,12 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn.asgi import protocol
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
+
+# Gunicorn knows the phrases of common statuses and calls the others "Unknown".
+protocol._REASON_PHRASES.update({s.value: s.phrase for s in HTTPStatus})
 
 FIRST_REQUEST_SECONDS = 60.0
 # A client that takes none of its answer for this long is not coming back for it.

@@ -7,11 +7,13 @@ import socket
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvloop
+from gunicorn.asgi import protocol
 from gunicorn.config import Config
 
 from core.config import web_worker
@@ -190,3 +192,11 @@ def test_a_client_that_reads_slowly_is_served(
             assert worker.nr_conns == 1
 
     visit(visitor)
+
+
+@pytest.mark.parametrize(
+    "status", [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.INSUFFICIENT_STORAGE]
+)
+def test_every_status_has_its_phrase(status: HTTPStatus) -> None:
+    line = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+    assert protocol._get_cached_status_line((1, 1), status.value) == line.encode()
