@@ -154,7 +154,9 @@ def load(environ: Mapping[str, str]) -> Environment:
 def _refuse_too_many_threads(reader: Reader, environment: Environment) -> None:
     """Each thread keeps a connection; the embedded database has so many and no more."""
     server = environment.server
-    threads = server.registry_threads + server.management_threads + CONNECTIONS_BESIDE_THREADS
+    # Look-ups, content and commits have as many threads each; logins a quarter of that.
+    registry = 3 * server.registry_threads + max(2, server.registry_threads // 4)
+    threads = registry + server.management_threads + CONNECTIONS_BESIDE_THREADS
     needed = server.workers * threads + CONNECTIONS_BESIDE_WEB
     if environment.database.embedded and needed > DATABASE_CONNECTIONS:
         reader.refuse(

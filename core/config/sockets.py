@@ -16,7 +16,7 @@ SOCKET_PATH_LIMIT_BYTES = 107
 SHORT_PARENT = Path("/tmp")  # noqa: S108  (the directory made in it is private)
 POSTGRESQL_SOCKET = ".s.PGSQL.5432"
 DATABASE = "roadstead"
-DATABASE_CONNECTIONS = 200
+DATABASE_CONNECTIONS = 400
 DATABASE_ROLE = "roadstead"
 
 
