@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from core.audit import buffer
 from tests.support import buffering
 from tests.support.server import RunningServer
+
+
+# A busy machine is no fault of the code: nothing in these tests depends on time.
+hypothesis.settings.register_profile(
+    "roadstead", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("roadstead")
 
 
 @pytest.hookimpl(tryfirst=True)
