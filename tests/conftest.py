@@ -9,7 +9,6 @@ from core.audit import buffer
 from tests.support import buffering
 from tests.support.server import RunningServer
 
-
 # A busy machine is no fault of the code: nothing in these tests depends on time.
 hypothesis.settings.register_profile(
     "roadstead", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
