@@ -16,13 +16,14 @@ from pathlib import Path
 from core.config import data_directory
 from core.config.reader import MASK, ConfigurationError, Network, Reader, Setting, stored_secret
 from core.config.sockets import DATABASE_CONNECTIONS, Sockets, sockets_of
+from core.config.storage import StorageSettings, read_storage
 
 __all__ = ["ConfigurationError", "Environment", "child_environment", "current", "load", "override"]
 
 PREFIX = "ROADSTEAD_"
 DAY_SECONDS = 86_400
-# Database connections of a web process beside those of its threads: audit and health.
-CONNECTIONS_BESIDE_THREADS = 2
+# Database connections of a web process beside those of its pools: pulls, audit and health.
+CONNECTIONS_BESIDE_THREADS = 6
 # For the worker, the scheduler, and commands beside them.
 CONNECTIONS_BESIDE_WEB = 20
 
@@ -72,15 +73,6 @@ class BrokerSettings:
     """The same address in the form that redis.Redis.from_url understands."""
     embedded: bool
     """True when `roadstead serve` starts Redis itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
-    """Where the content of blobs is kept."""
-
-    directory: Path
-    minimum_free_bytes: int
-    """Writes are refused when the file system has less than this left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +130,7 @@ def load(environ: Mapping[str, str]) -> Environment:
         server=server,
         database=_database(reader, sockets),
         broker=_broker(reader, sockets),
-        storage=_storage(reader, server.data_dir),
+        storage=read_storage(reader, server.data_dir),
         auth=_auth(reader),
         limits=_limits(reader),
         logging=_logging(reader),
@@ -252,23 +244,6 @@ def _celery_url(client_url: str) -> str:
     if not client_url.startswith("unix:"):
         return client_url
     return "redis+socket:" + client_url.removeprefix("unix:").replace("?db=", "?virtual_host=")
-
-
-def _storage(reader: Reader, data_dir: Path) -> StorageSettings:
-    return StorageSettings(
-        directory=reader.path(
-            "STORAGE_DIR",
-            default=data_dir / "storage",
-            meaning="Directory of the content of blobs; by default inside the data directory.",
-        ),
-        minimum_free_bytes=reader.integer(
-            "MINIMUM_FREE_BYTES",
-            default=1 << 30,
-            minimum=0,
-            maximum=1 << 50,
-            meaning="Uploads are refused when the file system has fewer bytes left.",
-        ),
-    )
 
 
 def _auth(reader: Reader) -> AuthSettings:

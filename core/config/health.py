@@ -35,6 +35,9 @@ def _look() -> list[str]:
     except DatabaseError:
         connection.close()
         found.append("the database does not answer")
+    if settings.ROADSTEAD.storage.bucket is not None:
+        # Manifests are served without the bucket, and all processes would lose it together.
+        return found
     directory = settings.ROADSTEAD.storage.directory
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):

@@ -157,8 +157,21 @@ class Reader:
             return None
         return value
 
+    def full_name(self, name: str) -> str:
+        """Return the name of a variable as people write it."""
+        return self._prefix + name
+
+    def names(self) -> list[str]:
+        """Return the names, without prefix, of what was read so far, in that order."""
+        return [setting.name.removeprefix(self._prefix) for setting in self._shown]
+
+    def is_set(self, name: str) -> bool:
+        """Say whether the variable, or the one that names its file, is there."""
+        full_name = self._prefix + name
+        return any(one in self._environ for one in (full_name, f"{full_name}_FILE"))
+
     def refuse(self, sentence: str) -> None:
-        """Add a fault of several settings together."""
+        """Add a fault that is about more than one value by itself."""
         self._faults.append(sentence)
 
     def refuse_unknown(self) -> None:

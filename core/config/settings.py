@@ -6,6 +6,7 @@ the kinds of runs.
 """
 
 import sys
+from dataclasses import asdict
 
 from core.common import failpoints
 from core.config import env
@@ -78,8 +79,11 @@ TEMPLATES = [
 # --- Storage of rows ------------------------------------------------------------
 
 DATABASES = {"default": django_database(ROADSTEAD.database.url)}
-# Content of blobs lies here, in the layout of the filesystem driver.
+# Content of blobs lies here, in the layout of the filesystem driver, or else in the bucket that
+# the options (of core.storage.s3.options.S3Options) describe.
 STORAGE_ROOT = ROADSTEAD.storage.directory
+STORAGE_S3 = asdict(ROADSTEAD.storage.bucket) if ROADSTEAD.storage.bucket else None
+STORAGE_REDIRECT = ROADSTEAD.storage.redirects
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis holds nothing that matters: an entry may vanish at any moment.

@@ -8,6 +8,7 @@ Neighbours: ``core.blobs`` keeps the rows that map digests to keys and is the on
 
 Modules: ``types`` (the interface), ``errors``, ``keys`` (how a key looks), ``layout`` (the
 folders of the filesystem driver), ``filesystem`` and ``filesystem_upload`` (that driver and
-its writer), ``writeback`` (a hint to the kernel), ``selection`` (the configured driver),
-``hashing`` and ``libcrypto`` (digests that can be put aside and resumed elsewhere).
+its writer), ``writeback`` (a hint to the kernel), ``s3`` (the driver for buckets),
+``selection`` (the configured driver), ``hashing`` and ``libcrypto`` (digests that can be put
+aside and resumed elsewhere).
 """

@@ -87,6 +87,10 @@ class BlobReader(Protocol):
 class StorageDriver(Protocol):
     """Keeps uploads and blobs. One instance serves all threads of a process."""
 
+    @property
+    def reads_are_quick(self) -> bool:
+        """Whether a small blob is read about as fast as a row is."""
+
     def start(self, key: str) -> UploadState:
         """Begin an upload whose blob will be found under ``key``; return its first state."""
 
@@ -118,6 +122,13 @@ class StorageDriver(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove a committed blob; one that is missing already counts as removed."""
+
+    def redirect_url(self, key: str, *, lifetime_seconds: int) -> str | None:
+        """Return an address where a client can GET the committed blob without credentials.
+
+        It works for at least ``lifetime_seconds``, is the same for a while, and says nothing
+        about whether the blob is there. None where only this process can read.
+        """
 
     def list_blobs(self) -> Iterator[StoredObject]:
         """Walk over all committed blobs, in no order; changes meanwhile may be missed."""

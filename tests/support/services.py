@@ -29,6 +29,9 @@ def _prepare_environment() -> Path:
     if os.environ.get("PYTEST_XDIST_WORKER") and Path(inherited).name.startswith(MARK):
         return Path(inherited)
     directory = Path(tempfile.mkdtemp(prefix=MARK))
+    if "ROADSTEAD_TEST_S3_URL" in os.environ:
+        # Not a setting of the product, which would refuse it; workers inherit the new name.
+        os.environ["TEST_S3_URL"] = os.environ["ROADSTEAD_TEST_S3_URL"]
     for name in [name for name in os.environ if name.startswith("ROADSTEAD_")]:
         del os.environ[name]
     os.environ["ROADSTEAD_DATA_DIR"] = str(directory)

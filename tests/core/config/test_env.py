@@ -121,12 +121,12 @@ def test_a_wrong_setting_gives_one_sentence(variables: dict[str, str], sentence:
 
 
 def test_threads_that_the_embedded_database_cannot_serve_are_refused() -> None:
-    assert fault(WORKERS="12") == (
-        "12 web processes with these threads need 404 database connections, and the embedded "
+    assert fault(WORKERS="11") == (
+        "11 web processes with these threads need 416 database connections, and the embedded "
         "PostgreSQL has 400: lower ROADSTEAD_WORKERS, ROADSTEAD_REGISTRY_THREADS or "
         "ROADSTEAD_MANAGEMENT_THREADS, or set ROADSTEAD_DATABASE_URL."
     )
-    assert load({"ROADSTEAD_WORKERS": "11"}).server.workers == 11
+    assert load({"ROADSTEAD_WORKERS": "10"}).server.workers == 10
     elsewhere = {"ROADSTEAD_WORKERS": "100", "ROADSTEAD_DATABASE_URL": "postgresql://a@b/c"}
     assert load(elsewhere).server.workers == 100
 

@@ -1,0 +1,186 @@
+"""The settings of the blob storage: a directory, or a bucket behind the S3 protocol."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.config.reader import Reader
+
+_DIRECTORY = "STORAGE_DIR"
+_URL = "STORAGE_URL"
+
+_BUCKET_URL = r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?"
+_ADDRESS = r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
+_ADDRESS_RULE = "be an address such as https://s3.example.org, without a path"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """A bucket and how it is reached; None leaves a thing to the SDK."""
+
+    bucket: str
+    prefix: str
+    """Put before every key; empty, or ends with a slash."""
+    endpoint_url: str | None
+    public_endpoint_url: str | None
+    region: str | None
+    access_key_id: str | None
+    secret_access_key: str | None = field(repr=False)
+    addressing: str
+    ca_bundle: Path | None
+    encryption: str | None
+    kms_key_id: str | None
+    storage_class: str | None
+    has_conditional_writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the content of blobs is kept."""
+
+    directory: Path
+    bucket: BucketSettings | None
+    """None: content is kept in the directory."""
+    redirects: bool
+    """Clients are sent to the bucket for the bytes of blobs."""
+    minimum_free_bytes: int
+    """Writes are refused when the file system has less than this left."""
+
+
+def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
+    """Read the settings of the storage, and refuse those that do not go together."""
+    directory = reader.path(
+        _DIRECTORY,
+        default=data_dir / "storage",
+        meaning="Directory of the content of blobs; by default inside the data directory.",
+    )
+    minimum_free_bytes = reader.integer(
+        "MINIMUM_FREE_BYTES",
+        default=1 << 30,
+        minimum=0,
+        maximum=1 << 50,
+        meaning="Uploads are refused when the file system has fewer bytes left.",
+    )
+    url = reader.matching(
+        _URL,
+        default="",
+        pattern=_BUCKET_URL,
+        rule="look like s3://bucket or s3://bucket/prefix",
+        meaning="Bucket to keep the content of blobs in, instead of a directory.",
+    )
+    redirects = reader.boolean(
+        "STORAGE_REDIRECT",
+        default=True,
+        meaning="Send clients to the bucket for the bytes of blobs instead of passing them on.",
+    )
+    bucket = _bucket(reader, url)
+    if url and reader.is_set(_DIRECTORY):
+        reader.refuse(
+            f"{reader.full_name(_URL)} and {reader.full_name(_DIRECTORY)} are both set: "
+            "unset one of them."
+        )
+    return StorageSettings(directory, bucket if url else None, redirects, minimum_free_bytes)
+
+
+def _bucket(reader: Reader, url: str) -> BucketSettings:
+    bucket, _, prefix = url.removeprefix("s3://").rstrip("/").partition("/")
+    settings = BucketSettings(
+        bucket=bucket,
+        prefix=f"{prefix}/" if prefix else "",
+        endpoint_url=_address(reader, "S3_ENDPOINT", "Address of the S3 service; unset: AWS."),
+        public_endpoint_url=_address(
+            reader,
+            "S3_PUBLIC_ENDPOINT",
+            "Address under which clients reach the service; unset: S3_ENDPOINT.",
+        ),
+        region=_text(reader, "S3_REGION", "Region of the bucket."),
+        access_key_id=_text(
+            reader, "S3_ACCESS_KEY_ID", "Access key; unset: what the AWS SDK finds by itself."
+        ),
+        secret_access_key=reader.secret(
+            "S3_SECRET_ACCESS_KEY", minimum_length=1, meaning="Secret of the access key."
+        ),
+        addressing=reader.choice(
+            "S3_ADDRESSING",
+            default="auto",
+            choices=("auto", "path", "virtual"),
+            meaning="Where addresses name the bucket: path, virtual (the host name) or auto.",
+        ),
+        ca_bundle=_file(
+            reader, "S3_CA_BUNDLE", "File of the certificates that the service's is checked with."
+        ),
+        encryption=_encryption(reader),
+        kms_key_id=_text(reader, "S3_KMS_KEY_ID", "Key for the encryption aws:kms."),
+        storage_class=_storage_class(reader),
+        has_conditional_writes=reader.boolean(
+            "S3_CONDITIONAL_WRITES",
+            default=True,
+            meaning="The service honours If-None-Match when it stores an object.",
+        ),
+    )
+    _refuse_combinations(reader, settings, has_bucket=bool(url))
+    return settings
+
+
+def _refuse_combinations(reader: Reader, bucket: BucketSettings, *, has_bucket: bool) -> None:
+    names = [name for name in reader.names() if name.startswith("S3_") and reader.is_set(name)]
+    if names and not has_bucket and not reader.is_set(_URL):
+        reader.refuse(
+            f"{reader.full_name(names[0])} has no effect: set {reader.full_name(_URL)}, "
+            "or unset it."
+        )
+        return
+    pair = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+    if (bucket.access_key_id is None) != (bucket.secret_access_key is None):
+        missing = pair[bucket.access_key_id is not None]
+        other = pair[bucket.access_key_id is None]
+        if not reader.is_set(missing):
+            reader.refuse(
+                f"{reader.full_name(other)} is set without {reader.full_name(missing)}: "
+                "set both or none."
+            )
+    if bucket.kms_key_id is not None and bucket.encryption != "aws:kms":
+        reader.refuse(
+            f"{reader.full_name('S3_KMS_KEY_ID')} has no effect: set "
+            f"{reader.full_name('S3_ENCRYPTION')} to aws:kms, or unset it."
+        )
+
+
+def _text(reader: Reader, name: str, meaning: str) -> str | None:
+    return reader.text(name, default="", meaning=meaning) or None
+
+
+def _address(reader: Reader, name: str, meaning: str) -> str | None:
+    address = reader.matching(
+        name, default="", pattern=_ADDRESS, rule=_ADDRESS_RULE, meaning=meaning
+    )
+    return address or None
+
+
+def _file(reader: Reader, name: str, meaning: str) -> Path | None:
+    path = reader.text(name, default="", meaning=meaning)
+    if not path:
+        return None
+    if not Path(path).expanduser().is_file():
+        reader.refuse(f"{reader.full_name(name)} cannot be {path!r}: name a file that exists.")
+    return Path(path).expanduser().absolute()
+
+
+def _encryption(reader: Reader) -> str | None:
+    chosen = reader.choice(
+        "S3_ENCRYPTION",
+        default="none",
+        choices=("none", "aes256", "aws:kms"),
+        meaning="Encryption to ask the service for: none, aes256 or aws:kms.",
+    )
+    return {"aes256": "AES256", "aws:kms": "aws:kms"}.get(chosen)
+
+
+def _storage_class(reader: Reader) -> str | None:
+    name = reader.matching(
+        "S3_STORAGE_CLASS",
+        default="",
+        pattern=r"[A-Z][A-Z0-9_-]{0,63}",
+        rule="be the name of a storage class, such as STANDARD_IA",
+        meaning="Storage class of blobs; it must allow reading at once.",
+    )
+    return name or None

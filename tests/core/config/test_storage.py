@@ -1,0 +1,166 @@
+"""The settings of the storage: a directory, or a bucket and what goes with it."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from core.config.env import ConfigurationError, load
+from core.config.reader import MASK
+from core.config.storage import BucketSettings, StorageSettings
+from core.storage.s3.options import S3Options
+
+pytestmark = pytest.mark.pure
+
+BUCKET = {"STORAGE_URL": "s3://blobs"}
+
+
+def storage(**variables: str) -> StorageSettings:
+    return load({f"ROADSTEAD_{name}": value for name, value in variables.items()}).storage
+
+
+def bucket(**variables: str) -> BucketSettings:
+    found = storage(**BUCKET | variables).bucket
+    assert found is not None
+    return found
+
+
+def faults(**variables: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        storage(**variables)
+    return caught.value.faults
+
+
+def test_a_directory_unless_a_bucket_is_named() -> None:
+    assert storage().bucket is None
+    assert storage().redirects
+    assert not storage(STORAGE_REDIRECT="false").redirects
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "prefix"),
+    [
+        ("s3://blobs", "blobs", ""),
+        ("s3://blobs/", "blobs", ""),
+        ("s3://blobs/one", "blobs", "one/"),
+        ("s3://blobs.example.org/one/two_2/", "blobs.example.org", "one/two_2/"),
+    ],
+)
+def test_bucket_and_prefix(url: str, name: str, prefix: str) -> None:
+    found = bucket(STORAGE_URL=url)
+    assert (found.bucket, found.prefix) == (name, prefix)
+
+
+@pytest.mark.parametrize(
+    "url", ["blobs", "s3:blobs", "s3://", "s3://a", "gs://blobs", "s3://blobs//x", "s3://b b/"]
+)
+def test_addresses_that_name_no_bucket(url: str) -> None:
+    assert faults(STORAGE_URL=url) == (
+        f"ROADSTEAD_STORAGE_URL cannot be {url!r}: "
+        "it must look like s3://bucket or s3://bucket/prefix.",
+    )
+
+
+def test_everything_of_a_bucket(tmp_path: Path) -> None:
+    certificates = tmp_path / "ca.pem"
+    certificates.write_text("certificates")
+    secret = tmp_path / "secret"
+    secret.write_text("not shown\n")
+    found = bucket(
+        S3_ENDPOINT="https://s3.example.org:9000",
+        S3_PUBLIC_ENDPOINT="https://files.example.org",
+        S3_REGION="eu-central-1",
+        S3_ACCESS_KEY_ID="key",
+        S3_SECRET_ACCESS_KEY_FILE=str(secret),
+        S3_ADDRESSING="virtual",
+        S3_CA_BUNDLE=str(certificates),
+        S3_ENCRYPTION="aws:kms",
+        S3_KMS_KEY_ID="key-1",
+        S3_STORAGE_CLASS="STANDARD_IA",
+        S3_CONDITIONAL_WRITES="false",
+    )
+    assert found == BucketSettings(
+        bucket="blobs",
+        prefix="",
+        endpoint_url="https://s3.example.org:9000",
+        public_endpoint_url="https://files.example.org",
+        region="eu-central-1",
+        access_key_id="key",
+        secret_access_key="not shown",
+        addressing="virtual",
+        ca_bundle=certificates,
+        encryption="aws:kms",
+        kms_key_id="key-1",
+        storage_class="STANDARD_IA",
+        has_conditional_writes=False,
+    )
+    assert "not shown" not in repr(found)
+
+
+def test_the_driver_takes_all_of_it() -> None:
+    options = S3Options(**asdict(bucket(S3_ENCRYPTION="AES256")))
+    assert options.encryption == "AES256"
+    assert options.endpoint_url is None
+
+
+def test_the_secret_is_masked() -> None:
+    environment = load(
+        {
+            "ROADSTEAD_STORAGE_URL": "s3://blobs",
+            "ROADSTEAD_S3_ACCESS_KEY_ID": "key",
+            "ROADSTEAD_S3_SECRET_ACCESS_KEY": "not shown",
+        }
+    )
+    shown = {setting.name: setting.value for setting in environment.shown}
+    assert shown["ROADSTEAD_S3_SECRET_ACCESS_KEY"] == MASK
+    assert "not shown" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"S3_REGION": "eu-central-1"},
+            "ROADSTEAD_S3_REGION has no effect: set ROADSTEAD_STORAGE_URL, or unset it.",
+        ),
+        (
+            BUCKET | {"STORAGE_DIR": "/srv/blobs"},
+            "ROADSTEAD_STORAGE_URL and ROADSTEAD_STORAGE_DIR are both set: unset one of them.",
+        ),
+        (
+            BUCKET | {"S3_ACCESS_KEY_ID": "key"},
+            "ROADSTEAD_S3_ACCESS_KEY_ID is set without ROADSTEAD_S3_SECRET_ACCESS_KEY: "
+            "set both or none.",
+        ),
+        (
+            BUCKET | {"S3_SECRET_ACCESS_KEY": "secret"},
+            "ROADSTEAD_S3_SECRET_ACCESS_KEY is set without ROADSTEAD_S3_ACCESS_KEY_ID: "
+            "set both or none.",
+        ),
+        (
+            BUCKET | {"S3_KMS_KEY_ID": "key-1"},
+            "ROADSTEAD_S3_KMS_KEY_ID has no effect: set ROADSTEAD_S3_ENCRYPTION to aws:kms, "
+            "or unset it.",
+        ),
+        (
+            BUCKET | {"S3_ENDPOINT": "s3.example.org"},
+            "ROADSTEAD_S3_ENDPOINT cannot be 's3.example.org': it must be an address such as "
+            "https://s3.example.org, without a path.",
+        ),
+        (
+            BUCKET | {"S3_ADDRESSING": "dns"},
+            "ROADSTEAD_S3_ADDRESSING cannot be 'dns': set it to one of auto, path, virtual.",
+        ),
+        (
+            BUCKET | {"S3_CA_BUNDLE": "/nonexistent/ca.pem"},
+            "ROADSTEAD_S3_CA_BUNDLE cannot be '/nonexistent/ca.pem': name a file that exists.",
+        ),
+        (
+            BUCKET | {"S3_STORAGE_CLASS": "cheap"},
+            "ROADSTEAD_S3_STORAGE_CLASS cannot be 'cheap': it must be the name of a storage "
+            "class, such as STANDARD_IA.",
+        ),
+    ],
+)
+def test_one_sentence_per_fault(variables: dict[str, str], sentence: str) -> None:
+    assert faults(**variables) == (sentence,)
