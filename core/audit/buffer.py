@@ -15,10 +15,8 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from django.db import (
-    DatabaseError,
     DataError,
     IntegrityError,
-    InterfaceError,
     connection,
     transaction,
 )
@@ -61,17 +59,25 @@ class Buffer:
             return self._channels.setdefault(name, Channel(store))
 
     def add(self, channel: Channel[Record], record: Record) -> None:
-        """Keep a record for the next flush. Raises only when full.
+        """Keep a record for the next flush, or flush here when full.
 
-        What it raises then is ``DatabaseError`` or ``InterfaceError``.
+        Raises ``DatabaseError`` or ``InterfaceError`` when that fails.
         """
+        self.keep(channel, record)
+        if self.is_full:
+            self.flush()
+
+    def keep(self, channel: Channel[Record], record: Record) -> None:
+        """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
         with self._guard:
             channel.waiting.append(record)
-            is_full = len(channel.waiting) > MAXIMUM_WAITING
             if self._thread is None or not self._thread.is_alive():
                 self._start()
-        if is_full:
-            self.flush()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that a request must not be answered before a flush."""
+        return any(len(channel.waiting) > MAXIMUM_WAITING for channel in self._channels.values())
 
     def flush(self) -> None:
         """Write everything that waits in one transaction; on failure keep it waiting."""
@@ -156,10 +162,7 @@ def _store_together(taken: Taken) -> None:
 
 def _blames_a_record(error: Exception) -> bool:
     """Say whether trying again cannot help; else the database was not able to store anything."""
-    if isinstance(error, DataError | IntegrityError):
-        return True
-    # InterfaceError, of a connection that was lost, is no DatabaseError.
-    return not isinstance(error, DatabaseError | InterfaceError)
+    return isinstance(error, DataError | IntegrityError | TypeError | ValueError)
 
 
 BUFFER = Buffer()
@@ -171,3 +174,8 @@ os.register_at_fork(after_in_child=BUFFER.after_fork)
 def record_buffered(record: AuditRecord) -> None:
     """Keep an audit record for the next flush, at most half a second away."""
     BUFFER.add(_AUDIT, record)
+
+
+def keep_buffered(record: AuditRecord) -> None:
+    """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
+    BUFFER.keep(_AUDIT, record)

@@ -5,6 +5,7 @@ from typing import Any
 
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
+from core.database.copying import Value, copy_rows
 from core.rbac.types import Actor
 
 MAXIMUM_USER_AGENT = 512
@@ -43,28 +44,49 @@ def record(
 
 def write(records: Sequence[AuditRecord]) -> None:
     """Store the records with one statement."""
-    AuditEntry.objects.bulk_create([_entry(record) for record in records])
+    copy_rows(AuditEntry._meta.db_table, _COLUMNS, map(_row, records))
 
 
-def _entry(record: AuditRecord) -> AuditEntry:
-    origin = record.actor.origin
-    return AuditEntry(
-        recorded_at=record.recorded_at,
-        action=record.action,
-        outcome=record.outcome,
-        actor_kind=record.actor.kind,
-        actor_id=record.actor.id,
-        actor_label=_storable(record.actor.label, 512),
-        token_id=record.actor.token_id,
-        address=origin.address,
-        user_agent=_storable(origin.user_agent, MAXIMUM_USER_AGENT),
-        request_id=_storable(origin.request_id, 64),
-        project_id=record.project_id,
-        project_name=record.project_name,
-        target_kind=record.target_kind,
-        target_id=record.target_id,
-        target_label=_storable(record.target_label, MAXIMUM_LABEL),
-        detail=record.detail,
+_COLUMNS = (
+    "recorded_at",
+    "action",
+    "outcome",
+    "actor_kind",
+    "actor_id",
+    "actor_label",
+    "token_id",
+    "address",
+    "user_agent",
+    "request_id",
+    "project_id",
+    "project_name",
+    "target_kind",
+    "target_id",
+    "target_label",
+    "detail",
+)
+
+
+def _row(record: AuditRecord) -> tuple[Value, ...]:
+    """Return the values of an entry in the order of ``_COLUMNS``."""
+    actor, origin = record.actor, record.actor.origin
+    return (
+        record.recorded_at,
+        record.action,
+        record.outcome,
+        actor.kind,
+        actor.id,
+        _storable(actor.label, 512),
+        actor.token_id,
+        origin.address,
+        _storable(origin.user_agent, MAXIMUM_USER_AGENT),
+        _storable(origin.request_id, 64),
+        record.project_id,
+        record.project_name,
+        record.target_kind,
+        record.target_id,
+        _storable(record.target_label, MAXIMUM_LABEL),
+        record.detail,
     )
 
 

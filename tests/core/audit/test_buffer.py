@@ -1,11 +1,13 @@
 """Buffered audit records: flushed in half a second, kept on failure, dropped never silently."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from core.audit import buffer
@@ -190,3 +192,33 @@ def test_hostile_text_is_stored_without_nul_and_cut() -> None:
     assert entry.user_agent == "x" * 512
     assert len(entry.request_id) == 64
     assert entry.target_label == "name"
+
+
+def test_keeping_in_an_event_loop_never_writes_and_says_when_it_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buffer, "MAXIMUM_WAITING", 2)
+
+    async def keep_many() -> list[bool]:
+        fullness = []
+        for number in range(4):
+            buffer.keep_buffered(make_record(f"library/app:{number}"))
+            fullness.append(buffer.BUFFER.is_full)
+        return fullness
+
+    assert asyncio.run(keep_many()) == [False, False, True, True]
+    buffer.BUFFER.flush()
+    assert AuditEntry.objects.count() == 4
+    assert not buffer.BUFFER.is_full
+
+
+def test_a_write_from_an_event_loop_is_refused_and_loses_nothing() -> None:
+    buffer.keep_buffered(make_record())
+
+    async def flush() -> None:
+        buffer.BUFFER.flush()
+
+    with pytest.raises(SynchronousOnlyOperation):
+        asyncio.run(flush())
+    buffer.BUFFER.flush()
+    assert AuditEntry.objects.count() == 1
