@@ -1,8 +1,8 @@
 """The ASGI application of the registry protocol: ``/v2/`` and ``/service/token``.
 
-Built for one thing, so that a pull costs one hop into a thread and back: a request is
-located by its path, handed to one function, and its answer gets the headers that every answer
-carries. Whatever goes wrong becomes the error envelope here and nowhere else.
+Built for one thing, so that a pull costs little beside its look-up: a request is located by its
+path, handed to one function, and its answer gets the headers that every answer carries. Whatever
+goes wrong becomes the error envelope here and nowhere else.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -62,6 +62,19 @@ def work_of(call: Call) -> Work:
     return Work.LOGIN if uses_password else Work.LOOKUP
 
 
+async def identified(call: Call) -> Caller:
+    """Return the caller without leaving the event loop when the token is a remembered one.
+
+    Raises what ``identify`` does.
+    """
+    header = call.headers.get("authorization", "")
+    if header[:7].lower() == "bearer ":
+        token = registry_tokens.recall(header[7:].strip(), service=call.external.service)
+        if token is not None:
+            return Caller(token.as_actor(call.origin), token)
+    return await in_thread(work_of(call), identify, call)
+
+
 def identify(call: Call, *, grace: timedelta = timedelta(), is_login: bool = False) -> Caller:
     """Return the caller.
 
@@ -123,6 +136,16 @@ def is_current(token: RegistryToken, lookup: TargetLookup) -> bool:
         return False
     is_anonymous = token.kind is ActorKind.ANONYMOUS
     return not is_anonymous or (project is not None and project.is_public)
+
+
+async def required_current(
+    call: Call, caller: Caller, name: RepositoryName, action: str, lookup: TargetLookup
+) -> None:
+    """Do the same from the event loop: only callers without a token cost a thread."""
+    if caller.token is None:
+        await in_thread(Work.LOOKUP, require_current, call, caller, name, action, lookup)
+    else:
+        require_current(call, caller, name, action, lookup)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,16 @@
 """/v2/<name>/blobs/<digest>: reading and deleting blobs (end-2, end-10)."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from secrets import token_hex
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
+from django.conf import settings
 from starlette.responses import Response
 
-from core.artifacts import queries
 from core.artifacts.rules import needs_renewal
 from core.artifacts.services import blobs as services
-from core.artifacts.types import StoredBlob, TargetLookup
+from core.artifacts.types import BlobLookup, StoredBlob
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
@@ -27,6 +26,7 @@ from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL
 from registry_api.conditions import is_not_modified, range_applies
 from registry_api.errors import RegistryError
+from registry_api.lookups import find_blob
 from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
 from registry_api.threads import Work, in_thread
 
@@ -34,45 +34,69 @@ log = structlog.get_logger(__name__)
 
 _MEDIA_TYPE: Final = "application/octet-stream"
 
-
-class _Found(NamedTuple):
-    """The blob that a request names, with all that was looked up on the way."""
-
-    caller: Caller
-    name: RepositoryName
-    repository_id: int
-    blob: StoredBlob
-    lookup: TargetLookup
+_ADDRESS_LIFETIME_SECONDS: Final = 1200
+"""How long a client may wait before it fetches a blob from where it is sent."""
 
 
 async def get_blob(call: Call) -> Response:
     """Answer the blob, or the parts of it that Range asks for; only its headers to HEAD."""
-    response, renew_lease = await in_thread(auth.work_of(call), _answer, call)
-    if renew_lease is not None and not await in_thread(Work.COMMIT, renew_lease):
-        raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
-    return response
-
-
-def _answer(call: Call) -> tuple[Response, Callable[[], bool] | None]:
-    """Return the answer, and what must succeed before a pusher may be told so."""
-    found = _find(call)
-    blob, headers = found.blob, _headers(found.blob)
+    caller = await auth.identified(call)
+    name = call.repository_name()
+    digest = Digest.parse(call.location.item)
+    auth.require_scope(call, caller, name, PULL)
+    lookup, content = await find_blob(str(name), digest, caller.viewer)
+    await auth.required_current(call, caller, name, PULL, lookup)
+    if lookup.repository_id is None:
+        raise RegistryError("NAME_UNKNOWN")
+    blob = lookup.blob
+    if blob is None:
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(digest)})
+    headers = _headers(blob)
     if is_not_modified(call.headers, blob.digest):
-        return Response(None, 304, headers), None
-    if call.method != "HEAD":
-        return _answer_content(call, blob, headers), None
-    is_pusher = auth.is_pusher(found.caller, found.name, found.lookup)
+        return Response(None, 304, headers)
+    if call.method == "HEAD":
+        await _ensure_lasting(call, caller, name, lookup, blob)
+        return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
+    if content is not None and "range" not in call.headers:
+        return Response(content, 200, headers | {"Content-Length": str(len(content))})
+    return await in_thread(_storage_work(), _answer_content, call, blob, headers)
+
+
+async def _ensure_lasting(
+    call: Call, caller: Caller, name: RepositoryName, lookup: BlobLookup, blob: StoredBlob
+) -> None:
+    """See to it that whoever is told of the blob may rely on it. Raises RegistryError."""
+    is_pusher = await in_thread(
+        _storage_work(), _is_sound_for_pusher, call, caller, name, lookup, blob
+    )
+    if not is_pusher or not needs_renewal(blob.leased_until, now()):
+        return
+    if lookup.repository_id is None or not await in_thread(
+        Work.COMMIT, services.renew_lease, lookup.repository_id, blob
+    ):
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
+
+
+def _storage_work() -> Work:
+    """Return the threads for a look at the storage; a slow one must not hold up look-ups."""
+    return Work.LOOKUP if default_driver().reads_are_quick else Work.TRANSFER
+
+
+def _is_sound_for_pusher(
+    call: Call, caller: Caller, name: RepositoryName, lookup: BlobLookup, blob: StoredBlob
+) -> bool:
+    is_pusher = auth.is_pusher(caller, name, lookup)
     _ensure_sound(call, blob, is_pusher=is_pusher)
-    response = Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
-    if is_pusher and needs_renewal(blob.leased_until, now()):
-        return response, partial(services.renew_lease, found.repository_id, blob)
-    return response, None
+    return is_pusher
 
 
 def _answer_content(call: Call, blob: StoredBlob, headers: dict[str, str]) -> Response:
     ranges = None
     if "range" in call.headers and range_applies(call.headers, blob.digest):
         ranges = _requested_ranges(call, blob)
+    if (ranges is None or len(ranges) == 1) and (address := _address_elsewhere(call, blob)):
+        digest = headers["Docker-Content-Digest"]
+        return Response(None, 307, {"Location": address, "Docker-Content-Digest": digest})
     reader = _open(call, blob)
     if ranges is None:
         whole = ByteRange(0, blob.size_bytes - 1)
@@ -94,20 +118,6 @@ async def delete_blob(call: Call) -> Response:
     digest, name = Digest.parse(call.location.item), str(admission.name)
     await in_thread(Work.COMMIT, services.delete_blob, name, digest, actor=admission.actor)
     return Response(None, 202, {"Content-Length": "0"})
-
-
-def _find(call: Call) -> _Found:
-    caller = auth.identify(call)
-    name = call.repository_name()
-    digest = Digest.parse(call.location.item)
-    auth.require_scope(call, caller, name, PULL)
-    lookup = queries.find_blob(str(name), digest, caller.viewer)
-    auth.require_current(call, caller, name, PULL, lookup)
-    if lookup.repository_id is None:
-        raise RegistryError("NAME_UNKNOWN")
-    if lookup.blob is None:
-        raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(digest)})
-    return _Found(caller, name, lookup.repository_id, lookup.blob, lookup)
 
 
 def _headers(blob: StoredBlob) -> dict[str, str]:
@@ -143,6 +153,23 @@ def _open(call: Call, blob: StoredBlob) -> BlobReader:
         _report_damage(call, blob, reader.size)
         raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
     return reader
+
+
+def _address_elsewhere(call: Call, blob: StoredBlob) -> str | None:
+    """Return where the client can fetch the bytes by itself, None where it cannot or must not.
+
+    Raises RegistryError 500 rather than send the client to anything but the blob.
+    """
+    driver = default_driver()
+    if not settings.STORAGE_REDIRECT:
+        return None
+    address = driver.redirect_url(blob.storage_key, lifetime_seconds=_ADDRESS_LIFETIME_SECONDS)
+    if address is not None:
+        stored_bytes = driver.stat(blob.storage_key)
+        if stored_bytes != blob.size_bytes:
+            _report_damage(call, blob, stored_bytes)
+            raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
+    return address
 
 
 def _report_damage(call: Call, blob: StoredBlob, stored_bytes: int | None) -> None:

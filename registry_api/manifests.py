@@ -4,30 +4,31 @@ The stored type is answered whatever Accept says: a client that cannot use it sa
 than a registry that pretends there is nothing.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from core.artifacts import pulls, queries
+from core.artifacts import pulls
 from core.artifacts.rules import needs_touch
 from core.artifacts.services import manifests as manifest_services
 from core.artifacts.services import tags as tag_services
-from core.artifacts.types import ManifestLookup, StoredManifest
+from core.artifacts.types import StoredManifest, TargetLookup
+from core.audit.buffer import BUFFER
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
 from core.oci.errors import ManifestTooLarge
 from core.oci.manifest import MAX_MANIFEST_BYTES
-from core.oci.reference import parse_reference, parse_tag
+from core.oci.reference import RepositoryName, parse_reference, parse_tag
 from registry_api import auth
-from registry_api.auth import Admission
+from registry_api.auth import Admission, Caller
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL, PUSH
 from registry_api.conditions import header_list, is_not_modified
 from registry_api.errors import RegistryError
+from registry_api.lookups import find_manifest
 from registry_api.threads import Work, in_thread
 
 _MAX_TAGS: Final = 64
@@ -35,10 +36,52 @@ _MAX_TAGS: Final = 64
 
 async def get_manifest(call: Call) -> Response:
     """Answer a manifest byte for byte as it was pushed; only its headers to HEAD."""
-    response, touch = await in_thread(auth.work_of(call), _answer, call)
-    if touch is not None and not await in_thread(Work.COMMIT, touch):
+    caller = await auth.identified(call)
+    name = call.repository_name()
+    reference = parse_reference(call.location.item)
+    auth.require_scope(call, caller, name, PULL)
+    is_head = call.method == "HEAD"
+    lookup = await find_manifest(str(name), reference, caller.viewer, with_payload=not is_head)
+    await auth.required_current(call, caller, name, PULL, lookup)
+    if lookup.repository_id is None or lookup.project is None:
+        raise RegistryError("NAME_UNKNOWN")
+    manifest = lookup.manifest
+    if manifest is None:
+        raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
+    headers = _headers(manifest)
+    if is_not_modified(call.headers, manifest.digest):
+        return Response(None, 304, headers)
+    headers["Content-Length"] = str(manifest.size_bytes)
+    if is_head:
+        if isinstance(reference, Digest) and needs_touch(manifest.touched_at, now()):
+            await _touch(call, caller, name, lookup, manifest)
+        return Response(None, 200, headers)
+    pulls.record_pull(
+        repository_id=lookup.repository_id,
+        repository_name=str(name),
+        project_id=lookup.project.id,
+        manifest=manifest,
+        tag_name="" if isinstance(reference, Digest) else reference,
+        actor=caller.actor,
+    )
+    if BUFFER.is_full:
+        # Rather no answer than a pull that nobody will know of.
+        await in_thread(Work.COMMIT, BUFFER.flush)
+    return Response(manifest.payload, 200, headers)
+
+
+async def _touch(
+    call: Call,
+    caller: Caller,
+    name: RepositoryName,
+    lookup: TargetLookup,
+    manifest: StoredManifest,
+) -> None:
+    """Let a pusher who is told that the manifest is there rely on it staying."""
+    if not await in_thread(Work.LOOKUP, auth.is_pusher, caller, name, lookup):
+        return
+    if not await in_thread(Work.COMMIT, manifest_services.touch_manifest, manifest.id):
         raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": call.location.item})
-    return response
 
 
 async def put_manifest(call: Call) -> Response:
@@ -61,40 +104,6 @@ async def delete_manifest(call: Call) -> Response:
         delete = partial(tag_services.delete_tag, name, reference, actor=actor)
     await in_thread(Work.COMMIT, delete)
     return Response(None, 202, {"Content-Length": "0"})
-
-
-def _answer(call: Call) -> tuple[Response, Callable[[], bool] | None]:
-    """Return the answer, and what must succeed before a pusher may be told so."""
-    caller = auth.identify(call)
-    name = call.repository_name()
-    reference = parse_reference(call.location.item)
-    auth.require_scope(call, caller, name, PULL)
-    find = queries.head_manifest if call.method == "HEAD" else queries.find_manifest
-    lookup: ManifestLookup = find(str(name), reference, caller.viewer)
-    auth.require_current(call, caller, name, PULL, lookup)
-    if lookup.repository_id is None or lookup.project is None:
-        raise RegistryError("NAME_UNKNOWN")
-    manifest = lookup.manifest
-    if manifest is None:
-        raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
-    headers = _headers(manifest)
-    if is_not_modified(call.headers, manifest.digest):
-        return Response(None, 304, headers), None
-    headers["Content-Length"] = str(manifest.size_bytes)
-    if call.method == "HEAD":
-        is_due = isinstance(reference, Digest) and needs_touch(manifest.touched_at, now())
-        touch = partial(manifest_services.touch_manifest, manifest.id)
-        is_relied_on = is_due and auth.is_pusher(caller, name, lookup)
-        return Response(None, 200, headers), touch if is_relied_on else None
-    pulls.record_pull(
-        repository_id=lookup.repository_id,
-        repository_name=str(name),
-        project_id=lookup.project.id,
-        manifest=manifest,
-        tag_name="" if isinstance(reference, Digest) else reference,
-        actor=caller.actor,
-    )
-    return Response(manifest.payload, 200, headers), None
 
 
 def _headers(manifest: StoredManifest) -> dict[str, str]:

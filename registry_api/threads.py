@@ -11,13 +11,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from functools import cache, partial
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+PULL_THREADS: Final = 4
+"""Two statements at once for manifests and two for blobs (see ``registry_api.batches``)."""
 
 
 class Work(StrEnum):
@@ -31,6 +35,8 @@ class Work(StrEnum):
     """Making content durable, and all that takes locks of rows and so may wait for others."""
     LOGIN = "login"
     """Checking secrets, which may take long on purpose."""
+    PULL = "pull"
+    """The prepared look-ups of pulls, on connections of their own."""
 
 
 @cache
@@ -39,6 +45,8 @@ def executor(work: Work) -> ThreadPoolExecutor:
     threads = settings.ROADSTEAD.server.registry_threads
     if work is Work.LOGIN:
         threads = max(2, threads // 4)
+    if work is Work.PULL:
+        threads = PULL_THREADS
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"registry-{work}")
 
 
@@ -70,13 +78,16 @@ def start(
     **kwargs: Parameters.kwargs,
 ) -> "asyncio.Future[Result]":
     """Begin a blocking function in a thread and return its future."""
-    call = partial(_with_fresh_connection, partial(function, *args, **kwargs))
+    call = partial(with_fresh_connection, function, *args, **kwargs)
     return asyncio.get_running_loop().run_in_executor(executor(work), call)
 
 
-def _with_fresh_connection(function: Callable[[], Result]) -> Result:
+def with_fresh_connection(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Run a function in the current thread and drop its connection if that broke."""
     try:
-        return function()
+        return function(*args, **kwargs)
     except (OperationalError, InterfaceError):
         # No request signal of Django reaches these threads. Unless it was only a lock that
         # took too long, the next call of this thread begins with a new connection.

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from core.artifacts.models import PullRecord
 from core.artifacts.types import StoredManifest
-from core.audit.buffer import BUFFER, Channel, record_buffered
+from core.audit.buffer import BUFFER, Channel, keep_buffered
 from core.audit.types import AuditRecord
 from core.common import clock
 from core.database import raw
+from core.database.copying import copy_rows
 from core.database.transactions import durable_write
 from core.rbac.types import Actor
 
@@ -77,14 +78,10 @@ class Pull:
 
 
 def _store(pulls: Sequence[Pull]) -> None:
-    PullRecord.objects.bulk_create(
-        PullRecord(
-            repository_id=pull.repository_id,
-            manifest_id=pull.manifest_id,
-            tag_name=pull.tag_name,
-            pulled_at=pull.pulled_at,
-        )
-        for pull in pulls
+    copy_rows(
+        PullRecord._meta.db_table,
+        ("repository_id", "manifest_id", "tag_name", "pulled_at"),
+        [(pull.repository_id, pull.manifest_id, pull.tag_name, pull.pulled_at) for pull in pulls],
     )
 
 
@@ -102,10 +99,11 @@ def record_pull(
 ) -> None:
     """Note that the actor pulled a manifest, for the audit log and for the counters.
 
-    ``tag_name`` is empty when it was pulled by digest.
+    ``tag_name`` is empty when it was pulled by digest. Does no I/O; whoever calls it flushes the
+    buffer before answering when it is full.
     """
     reference = f":{tag_name}" if tag_name else f"@{manifest.digest}"
-    record_buffered(
+    keep_buffered(
         AuditRecord(
             action="artifact.pulled",
             actor=actor,
@@ -117,7 +115,7 @@ def record_pull(
             detail={"digest": str(manifest.digest)},
         )
     )
-    BUFFER.add(_PULLS, Pull(repository_id, manifest.id, tag_name, clock.now()))
+    BUFFER.keep(_PULLS, Pull(repository_id, manifest.id, tag_name, clock.now()))
 
 
 @durable_write

@@ -11,13 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.artifacts.types import (
-    BlobLookup,
-    ManifestLookup,
     ProjectFacts,
     ReadableRepositories,
     Referrer,
-    StoredBlob,
-    StoredManifest,
     TargetLookup,
     Viewer,
 )
@@ -26,7 +22,7 @@ from core.oci.digest import Digest
 
 # Every lookup begins with these columns. A token that was issued while its project was public
 # may rest on that alone, so it ends when the project becomes private.
-_PROJECT_AND_REVOCATION: Final = """p.id, p.is_public, p.created_at,
+PROJECT_AND_REVOCATION: Final = """p.id, p.is_public, p.created_at,
        EXISTS (SELECT 1 FROM users_revocation v
                 WHERE v.subject = viewer.subject AND v.revoked_at >= viewer.issued_at)
        OR coalesce(NOT p.is_public AND p.made_private_at >= viewer.issued_at, false)"""
@@ -37,38 +33,9 @@ _VIEWER_PROJECT_REPOSITORY: Final = """
   LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id"""
 
 _FIND_TARGET: Final = f"""
-SELECT {_PROJECT_AND_REVOCATION},
+SELECT {PROJECT_AND_REVOCATION},
        r.id
 {_VIEWER_PROJECT_REPOSITORY}
-"""
-
-_FIND_MANIFEST_BY_TAG: Final = f"""
-SELECT {_PROJECT_AND_REVOCATION},
-       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
-{_VIEWER_PROJECT_REPOSITORY}
-  LEFT JOIN artifacts_tag t
-         ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
-  LEFT JOIN artifacts_manifest m ON m.id = t.manifest_id
-"""
-
-_HEAD_MANIFEST_BY_TAG: Final = _FIND_MANIFEST_BY_TAG.replace("m.payload", "''::bytea")
-
-_FIND_MANIFEST_BY_DIGEST: Final = f"""
-SELECT {_PROJECT_AND_REVOCATION},
-       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at, m.payload
-{_VIEWER_PROJECT_REPOSITORY}
-  LEFT JOIN artifacts_manifest m ON m.repository_id = r.id AND m.digest = %s
-"""
-
-_HEAD_MANIFEST_BY_DIGEST: Final = _FIND_MANIFEST_BY_DIGEST.replace("m.payload", "''::bytea")
-
-# The link is joined to the blob inside, so that a blob of another repository never shows.
-_FIND_BLOB: Final = f"""
-SELECT {_PROJECT_AND_REVOCATION},
-       r.id, b.id, b.digest, b.size_bytes, b.storage_key, l.leased_until
-{_VIEWER_PROJECT_REPOSITORY}
-  LEFT JOIN (artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id)
-         ON l.repository_id = r.id AND b.digest = %s
 """
 
 _LIST_TAGS: Final = """
@@ -113,35 +80,6 @@ def find_target(name: str, viewer: Viewer) -> TargetLookup:
     """Return where a repository name leads, content apart."""
     row = _one(_FIND_TARGET, (*_who_and_where(name, viewer), name))
     return TargetLookup(_project(row), row[3], row[4])
-
-
-def find_manifest(name: str, reference: Digest | str, viewer: Viewer) -> ManifestLookup:
-    """Return the manifest that a digest or tag names in a repository, with its payload."""
-    by_tag = isinstance(reference, str)
-    statement = _FIND_MANIFEST_BY_TAG if by_tag else _FIND_MANIFEST_BY_DIGEST
-    return _look_up_manifest(statement, name, reference, viewer)
-
-
-def head_manifest(name: str, reference: Digest | str, viewer: Viewer) -> ManifestLookup:
-    """Do the same without reading the payload, which is empty in the answer."""
-    by_tag = isinstance(reference, str)
-    statement = _HEAD_MANIFEST_BY_TAG if by_tag else _HEAD_MANIFEST_BY_DIGEST
-    return _look_up_manifest(statement, name, reference, viewer)
-
-
-def find_blob(name: str, digest: Digest, viewer: Viewer) -> BlobLookup:
-    """Return a blob that the repository may serve."""
-    row = _one(_FIND_BLOB, (*_who_and_where(name, viewer), name, digest.to_bytes()))
-    blob = None
-    if row[5] is not None:
-        blob = StoredBlob(
-            id=row[5],
-            digest=Digest.from_bytes(bytes(row[6])),
-            size_bytes=row[7],
-            storage_key=row[8],
-            leased_until=row[9],
-        )
-    return BlobLookup(_project(row), row[3], row[4], blob)
 
 
 def list_tags(repository_id: int, after: str, limit: int) -> list[str]:
@@ -202,24 +140,6 @@ def find_mount_sources(
     """Return repositories that hold the blob: the target, its project's, then others."""
     rows = raw.fetch_all(_FIND_MOUNT_SOURCES, (digest.to_bytes(), target_name, project_id, limit))
     return [name for (name,) in rows]
-
-
-def _look_up_manifest(
-    statement: str, name: str, reference: Digest | str, viewer: Viewer
-) -> ManifestLookup:
-    key = reference if isinstance(reference, str) else reference.to_bytes()
-    row = _one(statement, (*_who_and_where(name, viewer), name, key))
-    manifest = None
-    if row[5] is not None:
-        manifest = StoredManifest(
-            id=row[5],
-            digest=Digest.from_bytes(bytes(row[6])),
-            media_type=row[7],
-            size_bytes=row[8],
-            touched_at=row[9],
-            payload=bytes(row[10]),
-        )
-    return ManifestLookup(_project(row), row[3], row[4], manifest)
 
 
 def _who_and_where(name: str, viewer: Viewer) -> tuple[object, ...]:

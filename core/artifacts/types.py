@@ -55,7 +55,7 @@ class TargetLookup:
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """A manifest as it is served; ``payload`` is empty in the answer of ``head_manifest``.
+    """A manifest as it is served; ``payload`` is empty where it was not asked for.
 
     ``touched_at`` is when a pusher last relied on its being there.
     """
@@ -81,14 +81,14 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class ManifestLookup(TargetLookup):
-    """Answer of ``find_manifest`` and ``head_manifest``."""
+    """Answer to a question for a manifest."""
 
     manifest: StoredManifest | None
 
 
 @dataclass(frozen=True, slots=True)
 class BlobLookup(TargetLookup):
-    """Answer of ``find_blob``."""
+    """Answer to a question for a blob."""
 
     blob: StoredBlob | None
 

@@ -75,6 +75,13 @@ class KeyRing:
             return None
         return key.public_key
 
+    def vouches_for(self, key_id: str) -> bool:
+        """Tell whether a key verifies, as far as recent memory goes; no I/O."""
+        if time.monotonic() - self._loaded_at >= RELOAD_SECONDS:
+            return False
+        key = self._keys.get(key_id)
+        return key is not None and not _is_retired(key, current_time())
+
     def public_jwks(self) -> list[Mapping[str, str]]:
         """Return the published form of every key that verifies or soon will."""
         now = current_time()

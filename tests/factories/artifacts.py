@@ -12,9 +12,21 @@ from threading import Barrier
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from core.artifacts.lookups import (
+    BlobQuestion,
+    ManifestQuestion,
+    find_blobs,
+    find_manifests,
+)
 from core.artifacts.services.blobs import finish_upload
 from core.artifacts.services.manifests import push_manifest
-from core.artifacts.types import PushedManifest, StoredBlob, Viewer
+from core.artifacts.types import (
+    BlobLookup,
+    ManifestLookup,
+    PushedManifest,
+    StoredBlob,
+    Viewer,
+)
 from core.blobs.services import open_session, start_upload
 from core.blobs.types import UploadFacts
 from core.common.errors import DomainError
@@ -163,6 +175,32 @@ def push(
     )
 
 
+def find_manifest(
+    name: str, reference: Digest | str, viewer: Viewer = VIEWER, *, with_payload: bool = True
+) -> ManifestLookup:
+    """Look one manifest up, as a request that comes alone does."""
+    question = ManifestQuestion(
+        viewer.subject,
+        viewer.issued_at,
+        name,
+        reference if isinstance(reference, str) else None,
+        reference.to_bytes() if isinstance(reference, Digest) else None,
+        with_payload,
+    )
+    return find_manifests([question])[question]
+
+
+def head_manifest(name: str, reference: Digest | str, viewer: Viewer = VIEWER) -> ManifestLookup:
+    """Look one manifest up without its payload."""
+    return find_manifest(name, reference, viewer, with_payload=False)
+
+
+def find_blob(name: str, digest: Digest, viewer: Viewer = VIEWER) -> BlobLookup:
+    """Look one blob up."""
+    question = BlobQuestion(viewer.subject, viewer.issued_at, name, digest.to_bytes())
+    return find_blobs([question])[question]
+
+
 def make_image(
     project: Project,
     reference: Digest | str | None = None,
@@ -205,6 +243,12 @@ from django.db import connections
 connections.settings["default"]["NAME"] = sys.argv[1]
 settings.STORAGE_ROOT = Path(sys.argv[2])
 upload_id, name = UUID(sys.argv[3]), sys.argv[4]
+from core.artifacts.lookups import (
+    BlobQuestion,
+    ManifestQuestion,
+    find_blobs,
+    find_manifests,
+)
 from core.artifacts.services.blobs import finish_upload
 from core.blobs.services import open_session
 from core.common import failpoints

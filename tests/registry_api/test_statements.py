@@ -39,6 +39,7 @@ def pulled(developer: Client, guest: Client, place: Place) -> tuple[Client, Plac
     # Opens the connections of the threads, which costs statements of its own.
     for _ in range(20):
         guest.request("GET", f"/v2/{place.name}/manifests/v1", token=token)
+        guest.request("GET", f"/v2/{place.name}/blobs/{sha256(EMPTY_JSON)}", token=token)
     return guest, place, token, sha256(payload)
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError
 
-from core.artifacts import queries
 from core.artifacts.errors import BlobUnknown, ContentInUse, NameUnknown, OutcomeUncertain
 from core.artifacts.models import Repository, RepositoryBlob
 from core.artifacts.rules import LEASE
@@ -33,6 +32,7 @@ from core.storage.selection import default_driver
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
+    find_blob,
     finish,
     in_other_process,
     make_blob,
@@ -67,12 +67,12 @@ def mount(
 
 
 def has_blob(name: str, digest: Digest = CONTENT) -> bool:
-    return queries.find_blob(name, digest, VIEWER).blob is not None
+    return find_blob(name, digest, VIEWER).blob is not None
 
 
 def test_a_finished_upload_is_a_blob_of_its_repository_alone(project: Project) -> None:
     blob = make_blob(project, b"content")
-    assert queries.find_blob("team/app", CONTENT, VIEWER).blob == blob
+    assert find_blob("team/app", CONTENT, VIEWER).blob == blob
     make_blob(project, b"other", "other")
     assert not has_blob("team/other")
     assert blob.leased_until > now() + LEASE - timedelta(minutes=1)
@@ -107,7 +107,7 @@ def test_pushing_again_heals_a_damaged_copy(
     second = make_blob(project, b"content", "other")
     assert second.id == first.id
     assert second.storage_key != first.storage_key
-    found = queries.find_blob("team/app", CONTENT, VIEWER).blob
+    found = find_blob("team/app", CONTENT, VIEWER).blob
     assert found is not None
     assert default_driver().stat(found.storage_key) == 7
 
@@ -200,7 +200,7 @@ def test_a_process_killed_while_closing_loses_nothing_acknowledged(
     assert outcome.returncode == -9, outcome.stderr
     Upload.objects.update(locked_until=now() - timedelta(seconds=1))
     close_again(upload.id, upload.owner)
-    found = queries.find_blob("team/app", CONTENT, VIEWER).blob
+    found = find_blob("team/app", CONTENT, VIEWER).blob
     assert found is not None
     assert stored_files() == [f"blob {found.storage_key}"]
     sweep_uploads(now() + timedelta(days=8))
@@ -315,7 +315,7 @@ def test_a_blob_in_use_stays_until_its_manifest_is_deleted(project: Project) -> 
 
 def test_a_lease_is_renewed_while_the_blob_is_there(project: Project) -> None:
     make_blob(project, b"content")
-    found = queries.find_blob("team/app", CONTENT, VIEWER)
+    found = find_blob("team/app", CONTENT, VIEWER)
     assert found.blob is not None
     assert found.repository_id is not None
     later = found.blob.leased_until - timedelta(hours=11)

@@ -7,7 +7,6 @@ from threading import Event, Thread
 import pytest
 from django.db import connection, transaction
 
-from core.artifacts import queries
 from core.artifacts.errors import (
     BlobUnknown,
     ContentInUse,
@@ -41,6 +40,7 @@ from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
     at_once,
+    find_blob,
     finish,
     image_document,
     index_document,
@@ -217,7 +217,7 @@ def test_deleting_a_blob_while_a_manifest_names_it(project: Project) -> None:
         else:
             assert isinstance(deleted, ContentInUse)
             assert isinstance(pushed, PushedManifest)
-            assert queries.find_blob(f"team/{path}", Digest.of(b"{}"), VIEWER).blob is not None
+            assert find_blob(f"team/{path}", Digest.of(b"{}"), VIEWER).blob is not None
 
 
 def test_a_push_holds_its_blob_until_it_commits(project: Project) -> None:

@@ -23,6 +23,8 @@ from core.projects.models import Project
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
+    find_manifest,
+    head_manifest,
     image_document,
     index_document,
     make_blob,
@@ -45,7 +47,7 @@ def test_a_pushed_manifest_is_found_byte_for_byte_under_digest_and_tag(project: 
     payload = b"\n" + image_document(b"{}") + b"  \n"
     pushed = push(project, payload, "v1")
     for reference in (pushed.digest, "v1"):
-        found = queries.find_manifest("team/app", reference, VIEWER).manifest
+        found = find_manifest("team/app", reference, VIEWER).manifest
         assert found is not None
         assert (found.payload, found.digest, found.id) == (payload, pushed.digest, pushed.id)
         assert found.media_type == "application/vnd.oci.image.manifest.v1+json"
@@ -57,13 +59,13 @@ def test_a_push_by_sha512_is_found_under_it_by_its_tags(project: Project) -> Non
     digest = Digest.of(payload, "sha512")
     pushed = push(project, payload, digest, extra_tags=["b", "a", "b"])
     assert pushed.tags == ("a", "b")
-    found = queries.head_manifest("team/app", "a", VIEWER).manifest
+    found = head_manifest("team/app", "a", VIEWER).manifest
     assert found is not None
     assert found.digest == digest
     both = push(project, payload)
     assert both.created
     delete_manifest("team/app", digest, actor=PUSHER)
-    assert queries.head_manifest("team/app", both.digest, VIEWER).manifest is not None
+    assert head_manifest("team/app", both.digest, VIEWER).manifest is not None
 
 
 def test_extra_tags_of_a_push_by_tag_are_ignored(project: Project) -> None:
@@ -257,8 +259,8 @@ def test_deleting_a_manifest_takes_its_tags_and_leaves_their_history(project: Pr
     delete_manifest("team/app", pushed.digest, actor=PUSHER)
     assert queries.list_tags(pushed.repository_id, "", 10) == ["v3"]
     assert tag_history("v1") == [(str(pushed.digest), False)]
-    assert queries.head_manifest("team/app", pushed.digest, VIEWER).manifest is None
-    assert queries.head_manifest("team/app", kept.digest, VIEWER).manifest is not None
+    assert head_manifest("team/app", pushed.digest, VIEWER).manifest is None
+    assert head_manifest("team/app", kept.digest, VIEWER).manifest is not None
 
 
 def test_deleting_what_is_missing_is_refused(project: Project) -> None:

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from core.artifacts import queries
 from core.artifacts.models import Manifest, PullRecord, Repository, Tag
 from core.artifacts.pulls import fold_pull_records, record_pull
 from core.artifacts.services.manifests import delete_manifest
@@ -12,13 +11,13 @@ from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.common.clock import now
 from core.projects.models import Project
-from tests.factories.artifacts import PUSHER, VIEWER, at_once, make_image
+from tests.factories.artifacts import PUSHER, VIEWER, at_once, find_manifest, make_image
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def pull(project: Project, reference: str) -> None:
-    found = queries.find_manifest("team/app", reference, VIEWER)
+    found = find_manifest("team/app", reference, VIEWER)
     assert found.manifest is not None
     assert found.repository_id is not None
     record_pull(

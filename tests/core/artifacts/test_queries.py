@@ -16,6 +16,9 @@ from core.projects.models import Project
 from core.users.models import Revocation
 from tests.factories.artifacts import (
     VIEWER,
+    find_blob,
+    find_manifest,
+    head_manifest,
     image_document,
     index_document,
     make_blob,
@@ -49,11 +52,11 @@ def sequential_scans(sql: str) -> list[object]:
 
 READS: dict[str, Callable[[int], object]] = {
     "target": lambda _: queries.find_target("team/app", VIEWER),
-    "manifest by tag": lambda _: queries.find_manifest("team/app", "v1", VIEWER),
-    "manifest by digest": lambda _: queries.find_manifest("team/app", ABSENT, VIEWER),
-    "head by tag": lambda _: queries.head_manifest("team/app", "v1", VIEWER),
-    "head by digest": lambda _: queries.head_manifest("team/app", ABSENT, VIEWER),
-    "blob": lambda _: queries.find_blob("team/app", Digest.of(b"{}"), VIEWER),
+    "manifest by tag": lambda _: find_manifest("team/app", "v1", VIEWER),
+    "manifest by digest": lambda _: find_manifest("team/app", ABSENT, VIEWER),
+    "head by tag": lambda _: head_manifest("team/app", "v1", VIEWER),
+    "head by digest": lambda _: head_manifest("team/app", ABSENT, VIEWER),
+    "blob": lambda _: find_blob("team/app", Digest.of(b"{}"), VIEWER),
     "tags": lambda repository_id: queries.list_tags(repository_id, "t5", 100),
     "referrers": lambda repository_id: queries.list_referrers(
         repository_id, Digest.of(b"subject"), None, 0, 100
@@ -65,6 +68,8 @@ READS: dict[str, Callable[[int], object]] = {
         Digest.of(b"{}"), target_name="team/target", project_id=1, limit=50
     ),
 }
+
+PREPARED = ("manifest by tag", "manifest by digest", "head by tag", "head by digest", "blob")
 
 FILL = """
 INSERT INTO projects_project (name, is_public, owner_name, created_at, updated_at)
@@ -112,7 +117,11 @@ def crowd(project: Project) -> int:
 
 
 def test_every_hot_read_is_one_statement_without_a_sequential_scan(crowd: int) -> None:
-    for name, read in READS.items():
+    # Look-ups of pulls change how their connection plans, so they come last, on a fresh one.
+    connection.close()
+    for name, read in sorted(READS.items(), key=lambda item: item[0] in PREPARED):
+        if name in PREPARED:
+            read(crowd)
         with CaptureQueriesContext(
             connection,
         ) as captured:
@@ -123,13 +132,13 @@ def test_every_hot_read_is_one_statement_without_a_sequential_scan(crowd: int) -
 
 def test_a_lookup_tells_what_exists(project: Project) -> None:
     image = make_image(project, "v1")
-    nowhere = queries.find_manifest("other/app", "v1", VIEWER)
+    nowhere = find_manifest("other/app", "v1", VIEWER)
     assert (nowhere.project, nowhere.repository_id, nowhere.manifest) == (None, None, None)
     assert nowhere.target("other/app").project_id is None
-    empty = queries.find_manifest("team/new", "v1", VIEWER)
+    empty = find_manifest("team/new", "v1", VIEWER)
     assert empty.project is not None
     assert (empty.project.id, empty.repository_id, empty.manifest) == (project.pk, None, None)
-    missing = queries.find_manifest("team/app", "v2", VIEWER)
+    missing = find_manifest("team/app", "v2", VIEWER)
     assert (missing.repository_id, missing.manifest) == (image.repository_id, None)
     target = queries.find_target("team/app", VIEWER).target("team/app")
     assert (target.project_name, target.repository_id) == ("team", image.repository_id)
@@ -138,8 +147,8 @@ def test_a_lookup_tells_what_exists(project: Project) -> None:
 def test_head_finds_the_same_without_the_payload(project: Project) -> None:
     image = make_image(project, "v1")
     for reference in ("v1", image.digest):
-        whole = queries.find_manifest("team/app", reference, VIEWER).manifest
-        head = queries.head_manifest("team/app", reference, VIEWER).manifest
+        whole = find_manifest("team/app", reference, VIEWER).manifest
+        head = head_manifest("team/app", reference, VIEWER).manifest
         assert whole is not None
         assert head is not None
         assert (head.digest, head.size_bytes) == (whole.digest, len(whole.payload))
@@ -154,8 +163,8 @@ def test_a_token_issued_before_the_revocation_is_revoked(
     Revocation.objects.create(subject="user:7", revoked_at=at)
     viewer = Viewer("user:7", at - timedelta(seconds=issued_before_seconds))
     assert queries.find_target("team/app", viewer).is_revoked is revoked
-    assert queries.find_blob("team/app", ABSENT, viewer).is_revoked is revoked
-    assert queries.head_manifest("gone/app", "v1", viewer).is_revoked is revoked
+    assert find_blob("team/app", ABSENT, viewer).is_revoked is revoked
+    assert head_manifest("gone/app", "v1", viewer).is_revoked is revoked
     assert not queries.find_target("team/app", Viewer("user:7", None)).is_revoked
     assert not queries.find_target("team/app", Viewer("user:8", viewer.issued_at)).is_revoked
 

@@ -10,7 +10,7 @@ from core.audit.models import AuditEntry
 from core.oci.digest import Digest
 from core.oci.errors import TagInvalid
 from core.projects.models import Project
-from tests.factories.artifacts import PUSHER, VIEWER, make_image
+from tests.factories.artifacts import PUSHER, VIEWER, head_manifest, make_image
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_new_tag_points_at_its_manifest(project: Project) -> None:
     image = make_image(project)
     create_tag("team/app", image.digest, "stable", actor=PUSHER)
-    found = queries.head_manifest("team/app", "stable", VIEWER).manifest
+    found = head_manifest("team/app", "stable", VIEWER).manifest
     assert found is not None
     assert found.id == image.id
     assert AuditEntry.objects.filter(action="tag.created").get().target_label == "team/app:stable"
@@ -43,7 +43,7 @@ def test_deleting_a_tag_keeps_manifest_siblings_and_history(project: Project) ->
     create_tag("team/app", image.digest, "v2", actor=PUSHER)
     delete_tag("team/app", "v1", actor=PUSHER)
     assert queries.list_tags(image.repository_id, "", 10) == ["v2"]
-    assert queries.head_manifest("team/app", image.digest, VIEWER).manifest is not None
+    assert head_manifest("team/app", image.digest, VIEWER).manifest is not None
     ended = Tag.objects.get(name="v1")
     assert (ended.ended_by, bytes(ended.digest)) == ("pusher", image.digest.to_bytes())
     assert AuditEntry.objects.filter(action="tag.deleted").count() == 1

@@ -25,7 +25,7 @@ def test_durable_write_refuses_to_nest() -> None:
         write_something()
 
 
-def _lose_connection() -> None:
+def lose_connection() -> None:
     """Let the server end this thread's connection, as a restart would."""
     own = raw.fetch_one("SELECT pg_backend_pid()")
     assert own is not None
@@ -36,7 +36,7 @@ def _lose_connection() -> None:
 
 
 def test_read_survives_a_lost_connection() -> None:
-    _lose_connection()
+    lose_connection()
     assert raw.fetch_all("SELECT 1") == [(1,)]
 
 
@@ -44,7 +44,7 @@ def test_read_in_a_transaction_is_not_repeated() -> None:
     def read_again() -> None:
         with transaction.atomic():
             raw.fetch_one("SELECT 1")
-            _lose_connection()
+            lose_connection()
             raw.fetch_one("SELECT 1")
 
     with pytest.raises(OperationalError):
@@ -52,7 +52,7 @@ def test_read_in_a_transaction_is_not_repeated() -> None:
 
 
 def test_write_is_not_repeated() -> None:
-    _lose_connection()
+    lose_connection()
     with pytest.raises(OperationalError):
         raw.execute("SELECT 1")
     connection.close()

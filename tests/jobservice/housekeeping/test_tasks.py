@@ -11,7 +11,6 @@ from django.conf import settings
 from pytest_django.fixtures import Settings
 
 from core.artifacts import pulls
-from core.artifacts.queries import find_manifest
 from core.audit.buffer import BUFFER
 from core.authn.models import LoginFailure
 from core.blobs.models import Upload
@@ -26,7 +25,7 @@ from jobservice.worker import app as worker
 from jobservice.worker.kinds import find_work
 from tests.factories.artifacts import (
     PUSHER,
-    VIEWER,
+    find_manifest,
     make_image,
     make_upload,
     storage_in,
@@ -105,7 +104,7 @@ def test_old_login_failures_are_forgotten() -> None:
 def test_pulls_are_folded_into_counters() -> None:
     project = make_project("library")
     make_image(project, "v1")
-    found = find_manifest("library/app", "v1", VIEWER)
+    found = find_manifest("library/app", "v1")
     assert found.manifest is not None
     assert found.repository_id is not None
     for _ in range(3):
