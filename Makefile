@@ -7,11 +7,13 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := core registry_api jobservice webui tests manage.py
+CODE := core registry_api jobservice webui bench tests manage.py
 # Which tests, as pytest takes them: make test T="tests/core/oci -x"
 T ?= tests
 # How many at once. Tests of one file stay together and share its server and clients.
 JOBS ?= 2
+# Parts and options of the benchmark: make bench B="reads pushes --rounds 5"
+B ?=
 # Extra options of `roadstead serve`: make run ARGS="--port 5001 --data-dir /srv/registry"
 ARGS ?=
 # Checks load the settings; they must not leave a key or a directory behind.
@@ -33,6 +35,10 @@ dev: $(VENV)/.installed-dev  ## The same, restarting when the code changes
 .PHONY: test
 test: $(VENV)/.installed-dev  ## Run the tests; T= names which
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev  ## Measure speed beside the reference registry; B= names parts and options
+	$(BIN)/python -m bench $(B)
 
 .PHONY: check
 check: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations, pure tests

@@ -1,0 +1,64 @@
+"""What a server and all its descendants use, read from /proc."""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+PROC = Path("/proc")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def family(root: int) -> list[int]:
+    """Return a process and all its descendants that run now, as process ids."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            fields = _stat(int(entry.name))
+            if fields:
+                children[int(fields[1])].append(int(entry.name))
+    found, waiting = [], [root]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += children[pid]
+    return found
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the CPU time that these processes have used so far, ended children included.
+
+    A child's time passes to its parent when it ends, so nothing gets lost between two
+    readings as long as `pids` holds the parents.
+    """
+    ticks = 0
+    for pid in pids:
+        fields = _stat(pid)
+        if fields:
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / _TICKS_PER_SECOND
+
+
+def memory_bytes(pids: list[int]) -> int:
+    """Return the memory of these processes, shared pages counted once (PSS)."""
+    return sum(_proportional_set_bytes(pid) for pid in pids)
+
+
+def _proportional_set_bytes(pid: int) -> int:
+    try:
+        text = (PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    for line in text.splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat behind the program's name, from the state on."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    # The name stands in brackets and may hold anything, brackets included.
+    return text.rpartition(")")[2].split()

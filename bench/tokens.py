@@ -1,0 +1,59 @@
+"""Part "tokens": how fast tokens are issued, beside the cheapest use of one."""
+
+from bench.content import ContentMaker, make_image
+from bench.measure import Sample, Side, alternate
+from bench.pusher import Pusher
+from bench.results import Better, Goal, Row, Section
+from bench.servers import PULL, PULL_AND_PUSH, Login
+from bench.setting import Setting, rate
+
+CONNECTIONS = (1, 32)
+LEAST_RATIO = 1.0
+
+
+def measure_tokens(setting: Setting) -> Section:
+    """Measure tokens for a robot and for a password, and HEAD of a manifest by tag, in turn."""
+    server = setting.roadstead
+    repository = server.repository("tokens")
+    with Pusher(server.address) as pusher:
+        headers = server.headers(repository, PULL_AND_PUSH)
+        pusher.push_image(repository, make_image(ContentMaker(1_500)), headers)
+    _warm_up(setting)
+    rows = [row for connections in CONNECTIONS for row in _rows(setting, repository, connections)]
+    notes = ["The password has been verified before, as on every login but the first in a while."]
+    return Section("Tokens", "token", "HEAD manifest", rows, notes)
+
+
+def _warm_up(setting: Setting) -> None:
+    """Let every web process verify the password once, whichever the rounds will reach."""
+    server = setting.roadstead
+    path = server.token_path("registry:catalog:*")
+    for login in (server.robot, server.administrator):
+        setting.send(server, "GET", path, login.headers, CONNECTIONS[-1])
+
+
+def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
+    server = setting.roadstead
+    headers = server.headers(repository, PULL)
+
+    def head() -> Sample:
+        path = f"/v2/{repository}/manifests/latest"
+        return rate(setting.send(server, "HEAD", path, headers, connections))
+
+    def token(login: Login) -> Sample:
+        path = server.token_path(f"repository:{repository}:pull")
+        return rate(setting.send(server, "GET", path, login.headers, connections))
+
+    baseline, robot, password = alternate(
+        [
+            Side(server.pid, head),
+            Side(server.pid, lambda: token(server.robot)),
+            Side(server.pid, lambda: token(server.administrator)),
+        ],
+        setting.rounds,
+    )
+    goal = Goal(LEAST_RATIO, Better.HIGHER)
+    return [
+        Row(f"Token for {who}, c={connections}", "requests/s", measured, baseline, goal)
+        for who, measured in (("a robot", robot), ("a password", password))
+    ]
