@@ -32,8 +32,12 @@ class RepositoryBlob(models.Model):
     blob; a push takes the lease, so its manifest still finds the blob.
     """
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+")
-    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    # Both indexes hold both keys: a blob that very many repositories share is found in one of
+    # them at once, whichever the planner takes.
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+", db_index=False)
     leased_until = models.DateTimeField(db_index=True)
     pushed_by = models.CharField(max_length=64)
 
@@ -41,6 +45,7 @@ class RepositoryBlob(models.Model):
         constraints = (
             models.UniqueConstraint("repository", "blob", name="artifacts_repositoryblob_unique"),
         )
+        indexes = (models.Index("blob", "repository", name="artifacts_repositoryblob_blob"),)
 
 
 class Manifest(models.Model):
