@@ -77,4 +77,4 @@ class ErrorsSerializer(serializers.Serializer[Any]):
     """The body of every error response."""
 
     # Serializer has an attribute of that name, which this shape never needs.
-    errors = ErrorSerializer(many=True)  # type: ignore[assignment]
+    errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # the stubs are narrower

@@ -8,7 +8,7 @@ ADMINISTRATOR = "admin"
 def welcome(environment: Environment, new_password: str | None) -> str:
     """Return the lines to print; `new_password` is that of an administrator made just now."""
     server = environment.server
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104  # compared
     host = f"[{host}]" if ":" in host else host
     url = server.external_url or f"http://{host}:{server.port}"
     registry = url.partition("://")[2]
