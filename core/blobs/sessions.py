@@ -1,6 +1,7 @@
 """The object through which one request writes an upload."""
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -13,7 +14,7 @@ from core.blobs.errors import DigestMismatch, UploadTaken, UploadUnknown
 from core.blobs.types import Checkpoint, UploadClaim
 from core.common import failpoints
 from core.oci.digest import Digest
-from core.storage.errors import StorageFailed, UploadBusy, UploadMissing
+from core.storage.errors import StorageFailed, StorageFull, UploadBusy, UploadMissing
 from core.storage.hashing import ResumableHash
 from core.storage.types import BytesLike, StorageDriver, UploadWriter
 
@@ -118,7 +119,7 @@ class UploadSession:
 
         Raises DigestMismatch when they do not have ``digest``; the upload is gone then. May
         be repeated after a failure, also by another session, until a transaction marks the
-        upload committed.
+        upload committed; unless the failure has cost the bytes, when the upload is gone too.
         """
         self._checkpoint(last=True)
         self._close_writer()
@@ -134,6 +135,9 @@ class UploadSession:
             raise UploadUnknown from error
         except UploadBusy as error:
             raise UploadTaken from error
+        except (StorageFailed, StorageFull):
+            self._end_if_lost()
+            raise
         if known is None and self._hash_stored_bytes(digest.algorithm) != digest.hex:
             self.discard()
             raise DigestMismatch(detail={"digest": str(digest)})
@@ -173,6 +177,15 @@ class UploadSession:
             except DatabaseError:
                 # The claim lapses by itself; the error that led here matters more.
                 log.warning("upload_claim_left", upload_id=str(self._claim.id), exc_info=True)
+
+    def _end_if_lost(self) -> None:
+        """End the upload when a failed commit has cost its bytes: its row must not count them."""
+        # A storage that fails here as well leaves the answer to the next request.
+        with suppress(StorageFailed, StorageFull, UploadTaken):
+            try:
+                self._open_writer().close()
+            except UploadUnknown:
+                self.discard()
 
     def _open_writer(self) -> UploadWriter:
         try:

@@ -7,6 +7,7 @@ import pytest
 from tests.clients.management import Management
 from tests.clients.protocol import Account, ConnectionLost, Registry
 from tests.faults.invariants import Store
+from tests.faults.pulls import check_everything
 from tests.faults.sweeper import sweep_everything
 from tests.support.server import ADMINISTRATOR, PASSWORD, RunningServer
 
@@ -32,26 +33,31 @@ def is_running(server: RunningServer) -> bool:
         return False
 
 
+@pytest.fixture(scope="session")
+def memory(killable: RunningServer) -> Store:
+    """Return what sees the server's database and storage, and remembers them."""
+    return Store(killable.data_dir)
+
+
 @pytest.fixture
-def server(killable: RunningServer) -> Iterator[RunningServer]:
+def server(killable: RunningServer, memory: Store, account: Account) -> Iterator[RunningServer]:
     """Return the server; afterwards nothing may be broken, and the sweeper leaves nothing."""
     yield killable
     if not is_running(killable):
         killable.stop()
         killable.start()
-    store = Store(killable.data_dir)
-    store.assert_sound()
+    check_everything(killable, memory, account)
     removed = sweep_everything(killable)
-    store.assert_sound()
-    store.assert_nothing_leaked()
+    memory.assert_sound()
+    memory.assert_nothing_leaked()
     # A crash always leaves a row that names what to remove: no search through the storage.
     assert removed["strays"] == 0
 
 
 @pytest.fixture
-def store(server: RunningServer) -> Store:
+def store(server: RunningServer, memory: Store) -> Store:
     """Return the server's database and storage."""
-    return Store(server.data_dir)
+    return memory
 
 
 @pytest.fixture

@@ -64,8 +64,8 @@ def traces(store: Store, upload_id: str) -> Traces:
     return Traces(
         recorded_bytes=size,
         is_committed=committed,
-        has_unfinished_file=store.unfinished_file(key).exists(),
-        has_object=store.object_file(key).exists(),
+        has_unfinished_file=store.directory.unfinished_file(key).exists(),
+        has_object=store.directory.object_file(key).exists(),
         has_blob_row=bool(blobs),
     )
 

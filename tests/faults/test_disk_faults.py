@@ -40,13 +40,17 @@ def test_chunk_is_refused_and_sent_again(
     assert registry.get_blob(repository, digest).body == content
 
 
-@pytest.mark.parametrize("failpoint", ["storage.commit.synced=eio", "storage.commit.renamed=eio"])
+@pytest.mark.parametrize(
+    ("failpoint", "status_after"),
+    [("storage.commit.synced=eio", 204), ("storage.commit.renamed=eio", 404)],
+)
 def test_closing_fails_and_nothing_is_visible(
     server: RunningServer,
     registry: Registry,
     account: Account,
     repository: str,
     failpoint: str,
+    status_after: int,
 ) -> None:
     content, digest = random_content(1_000_000)
     location = registry.start_upload(repository)
@@ -57,5 +61,7 @@ def test_closing_fails_and_nothing_is_visible(
 
     assert refused.status == 503, refused
     assert registry.head_blob(repository, digest).status == 404
+    # Bytes that the failure has cost are not counted any more.
+    assert registry.upload_status(location).status == status_after
     # A new attempt from the start is always possible.
     assert registry.push_blob(repository, content) == digest

@@ -13,6 +13,7 @@ from tests.clients.images import Image, make_image
 from tests.clients.management import Management
 from tests.clients.protocol import Account, Registry
 from tests.faults.invariants import Store
+from tests.faults.pulls import check_everything
 from tests.faults.uploads import random_content
 from tests.support.server import RunningServer
 
@@ -67,7 +68,7 @@ def test_other_redis_dies_during_push_and_pull(account: Account, tmp_path: Path)
             registry = Registry(server.registry, account)
             repository = f"{Management(server.registry, account).create_project()}/thing"
             push_and_pull_without_redis(registry, repository, psutil.Process(redis.process.pid))
-            Store(server.data_dir).assert_sound()
+            check_everything(server, Store(server.data_dir), account)
             server.kill()
     finally:
         redis.stop()

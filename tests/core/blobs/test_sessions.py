@@ -16,7 +16,7 @@ from core.common import failpoints
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.projects.models import Project
-from core.storage.errors import StorageFull
+from core.storage.errors import StorageFailed, StorageFull
 from core.storage.selection import default_driver
 from tests.factories.artifacts import (
     at_once,
@@ -143,6 +143,28 @@ def test_a_failed_sync_does_not_count(project: Project) -> None:
         failpoints.disarm()
     assert size_of(upload) == 0
     assert finish(upload, Digest.of(b"anew"), b"anew").size_bytes == 4
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "is_lost"),
+    [("storage.commit.synced=eio", False), ("storage.commit.renamed=eio", True)],
+)
+def test_a_failed_commit_keeps_the_upload_or_ends_it(
+    project: Project, failpoint: str, *, is_lost: bool
+) -> None:
+    upload, digest = make_upload(project), Digest.of(b"content")
+    write_chunk(upload, b"content")
+    failpoints.arm(failpoint)
+    try:
+        with open_one(upload) as session, pytest.raises(StorageFailed):
+            session.complete(digest)
+    finally:
+        failpoints.disarm()
+    if is_lost:
+        assert not Upload.objects.exists()
+    else:
+        assert size_of(upload) == 7
+        assert finish(upload, digest).size_bytes == 7
 
 
 def test_another_process_goes_on_with_the_hash(project: Project, storage_root: Path) -> None:
