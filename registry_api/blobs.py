@@ -18,7 +18,7 @@ from core.oci.errors import RangeNotSatisfiable
 from core.oci.http_range import ByteRange, parse_range
 from core.oci.reference import RepositoryName
 from core.storage.errors import BlobMissing
-from core.storage.selection import default_driver
+from core.storage.selection import driver_of
 from core.storage.types import BlobReader
 from registry_api import auth
 from registry_api.auth import Caller
@@ -59,7 +59,7 @@ async def get_blob(call: Call) -> Response:
         return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
     if content is not None and "range" not in call.headers:
         return Response(content, 200, headers | {"Content-Length": str(len(content))})
-    return await in_thread(_storage_work(), _answer_content, call, blob, headers)
+    return await in_thread(_storage_work(blob), _answer_content, call, blob, headers)
 
 
 async def _ensure_lasting(
@@ -67,7 +67,7 @@ async def _ensure_lasting(
 ) -> None:
     """See to it that whoever is told of the blob may rely on it. Raises RegistryError."""
     is_pusher = await in_thread(
-        _storage_work(), _is_sound_for_pusher, call, caller, name, lookup, blob
+        _storage_work(blob), _is_sound_for_pusher, call, caller, name, lookup, blob
     )
     if not is_pusher or not needs_renewal(blob.leased_until, now()):
         return
@@ -77,9 +77,9 @@ async def _ensure_lasting(
         raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
 
 
-def _storage_work() -> Work:
+def _storage_work(blob: StoredBlob) -> Work:
     """Return the threads for a look at the storage; a slow one must not hold up look-ups."""
-    return Work.LOOKUP if default_driver().reads_are_quick else Work.TRANSFER
+    return Work.LOOKUP if driver_of(blob.store).reads_are_quick else Work.TRANSFER
 
 
 def _is_sound_for_pusher(
@@ -135,8 +135,8 @@ def _ensure_sound(call: Call, blob: StoredBlob, *, is_pusher: bool) -> None:
 
     A pusher is told that a damaged blob is missing, so that it uploads and heals it.
     """
-    stored_bytes = default_driver().stat(blob.storage_key)
-    if stored_bytes != blob.size_bytes:
+    stored_bytes = driver_of(blob.store).stat(blob.storage_key)
+    if blob.is_damaged or stored_bytes != blob.size_bytes:
         _report_damage(call, blob, stored_bytes)
         raise RegistryError("BLOB_UNKNOWN" if is_pusher else "UNKNOWN")
 
@@ -144,11 +144,11 @@ def _ensure_sound(call: Call, blob: StoredBlob, *, is_pusher: bool) -> None:
 def _open(call: Call, blob: StoredBlob) -> BlobReader:
     """Open the blob. Raises RegistryError 500 rather than send anything but its bytes."""
     try:
-        reader = default_driver().open_blob(blob.storage_key)
+        reader = driver_of(blob.store).open_blob(blob.storage_key)
     except BlobMissing as error:
         _report_damage(call, blob, None)
         raise RegistryError("UNKNOWN", "The content of the blob is damaged.") from error
-    if reader.size != blob.size_bytes:
+    if blob.is_damaged or reader.size != blob.size_bytes:
         reader.close()
         _report_damage(call, blob, reader.size)
         raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
@@ -160,13 +160,13 @@ def _address_elsewhere(call: Call, blob: StoredBlob) -> str | None:
 
     Raises RegistryError 500 rather than send the client to anything but the blob.
     """
-    driver = default_driver()
+    driver = driver_of(blob.store)
     if not settings.STORAGE_REDIRECT:
         return None
     address = driver.redirect_url(blob.storage_key, lifetime_seconds=_ADDRESS_LIFETIME_SECONDS)
     if address is not None:
         stored_bytes = driver.stat(blob.storage_key)
-        if stored_bytes != blob.size_bytes:
+        if blob.is_damaged or stored_bytes != blob.size_bytes:
             _report_damage(call, blob, stored_bytes)
             raise RegistryError("UNKNOWN", "The content of the blob is damaged.")
     return address
@@ -176,6 +176,7 @@ def _report_damage(call: Call, blob: StoredBlob, stored_bytes: int | None) -> No
     log.error(
         "blob_damaged",
         digest=str(blob.digest),
+        store=blob.store,
         storage_key=blob.storage_key,
         recorded_bytes=blob.size_bytes,
         stored_bytes=stored_bytes,

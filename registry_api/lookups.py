@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 
 from core.artifacts import lookups
 from core.artifacts.lookups import BlobQuestion, ManifestQuestion
-from core.artifacts.types import BlobLookup, ManifestLookup, Viewer
+from core.artifacts.types import BlobLookup, ManifestLookup, StoredBlob, Viewer
 from core.oci.digest import Digest
-from core.storage.errors import BlobMissing, StorageFailed
-from core.storage.selection import default_driver
+from core.storage.errors import BlobMissing, StorageFailed, StorageMisconfigured
+from core.storage.selection import driver_of
 from registry_api.batches import Batches
 from registry_api.threads import Work, executor, with_fresh_connection
 
@@ -58,27 +58,27 @@ def _find_blobs(questions: Sequence[BlobQuestion]) -> Mapping[BlobQuestion, Foun
         if blob is not None and blob.size_bytes <= SMALL_BLOB_BYTES:
             key = blob.storage_key
             if key not in contents:
-                contents[key] = _read_small(key, blob.size_bytes)
+                contents[key] = _read_small(blob)
     return {
         question: FoundBlob(lookup, contents.get(lookup.blob.storage_key) if lookup.blob else None)
         for question, lookup in found.items()
     }
 
 
-def _read_small(storage_key: str, size_bytes: int) -> bytes | None:
+def _read_small(blob: StoredBlob) -> bytes | None:
     """Return the bytes of a small local blob; None leaves the answer to the careful path."""
-    driver = default_driver()
-    if not driver.reads_are_quick:
-        return None
     try:
-        reader = driver.open_blob(storage_key)
+        driver = driver_of(blob.store)
+        if blob.is_damaged or not driver.reads_are_quick:
+            return None
+        reader = driver.open_blob(blob.storage_key)
         try:
-            content = reader.read(0, size_bytes) if reader.size == size_bytes else b""
+            content = reader.read(0, blob.size_bytes) if reader.size == blob.size_bytes else b""
         finally:
             reader.close()
-    except (BlobMissing, StorageFailed):
+    except (BlobMissing, StorageFailed, StorageMisconfigured):
         return None
-    return content if len(content) == size_bytes else None
+    return content if len(content) == blob.size_bytes else None
 
 
 _MANIFESTS: Final = Batches(lambda: executor(Work.PULL), _find_manifests)

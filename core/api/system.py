@@ -29,7 +29,7 @@ from core.rbac.permissions import (
     SYSTEM_ROBOT_PERMISSIONS,
 )
 from core.storage.keys import key_for_upload
-from core.storage.selection import default_driver
+from core.storage.selection import drivers
 
 log = structlog.get_logger(__name__)
 
@@ -211,10 +211,15 @@ def health() -> dict[str, Any]:
         _probe("core", lambda: None),
         _probe("database", lambda: raw.fetch_one("SELECT 1")),
         _probe("redis", lambda: hints.get("health")),
-        _probe("storage", lambda: default_driver().stat(key_for_upload(UUID(int=0)))),
+        _probe("storage", _look_into_storages),
     ]
     is_healthy = all(component["status"] == "healthy" for component in components)
     return {"status": "healthy" if is_healthy else "unhealthy", "components": components}
+
+
+def _look_into_storages() -> None:
+    for driver in drivers().values():
+        driver.stat(key_for_upload(UUID(int=0)))
 
 
 def _probe(name: str, look: Callable[[], object]) -> dict[str, str]:

@@ -64,7 +64,8 @@ _FIND_BLOBS: Final = PreparedStatement(
     ("text[]", "timestamptz[]", "text[]", "text[]", "bytea[]"),
     f"""
 SELECT {PROJECT_AND_REVOCATION},
-       r.id, l.id, b.id, b.size_bytes, b.storage_key, l.leased_until
+       r.id, l.id, b.id, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL,
+       l.leased_until
   FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
        AS viewer(subject, issued_at, project, repository, digest, position)
   LEFT JOIN projects_project p ON p.name = viewer.project
@@ -128,8 +129,10 @@ def _blob(question: BlobQuestion, row: Row) -> BlobLookup:
             id=row[6],
             digest=Digest.from_bytes(question.digest),
             size_bytes=row[7],
-            storage_key=row[8],
-            leased_until=row[9],
+            store=row[8],
+            storage_key=row[9],
+            is_damaged=row[10],
+            leased_until=row[11],
         )
     return BlobLookup(_project(row), row[3], row[4], blob)
 

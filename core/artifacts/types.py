@@ -70,13 +70,18 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A blob of one repository, and where the storage driver keeps its bytes."""
+    """A blob of one repository, and which storage keeps its bytes under which key.
+
+    ``is_damaged`` says that the bytes are known not to have the digest any more.
+    """
 
     id: int
     digest: Digest
     size_bytes: int
+    store: str
     storage_key: str
     leased_until: datetime
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

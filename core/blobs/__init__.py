@@ -2,7 +2,8 @@
 
 Knows digests and storage keys, nothing of manifests or tags, so every artifact format can
 stand on it. Words: *blob* (immutable bytes under a digest), *upload* (a resumable session
-that ends as a blob), *storage key* (where the driver keeps the bytes; never reused).
+that ends as a blob), *storage key* (where the driver keeps the bytes; never reused), *store*
+(the name of the storage that a row means).
 Invariants: a blob row is visible only when its bytes are durable; an upload has at most one
 writer, fenced by ``lock_token`` and ``epoch``.
 

@@ -31,8 +31,8 @@ UPDATE blobs_upload
    AND committed_digest IS NULL AND expires_at > clock_timestamp()
    AND size_bytes = coalesce(%s, size_bytes)
    AND (lock_token IS NULL OR locked_until < clock_timestamp() OR lock_token = %s)
-RETURNING id, project_id, repository_name, owner, algorithm, storage_key, epoch, lock_token,
-          size_bytes, storage_state, hash_state, digest_at_size
+RETURNING id, project_id, repository_name, owner, algorithm, store, storage_key, epoch,
+          lock_token, size_bytes, storage_state, hash_state, digest_at_size
 """
 
 _CLAIM_EXPIRED = """
@@ -43,8 +43,8 @@ UPDATE blobs_upload
         WHERE expires_at <= %s AND NOT (id = ANY(%s::uuid[]))
           AND (lock_token IS NULL OR locked_until < clock_timestamp())
         ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, project_id, repository_name, owner, algorithm, storage_key, epoch, lock_token,
-          size_bytes, storage_state, hash_state, digest_at_size
+RETURNING id, project_id, repository_name, owner, algorithm, store, storage_key, epoch,
+          lock_token, size_bytes, storage_state, hash_state, digest_at_size
 """
 
 _SAVE = """
@@ -205,13 +205,14 @@ def _claim(row: raw.Row) -> UploadClaim:
         repository_name=row[2],
         owner=row[3],
         algorithm=row[4],
-        storage_key=row[5],
-        epoch=row[6],
-        token=row[7],
+        store=row[5],
+        storage_key=row[6],
+        epoch=row[7],
+        token=row[8],
         checkpoint=Checkpoint(
-            size_bytes=row[8],
-            storage_state=json.loads(row[9]),
-            hash_state=None if row[10] is None else bytes(row[10]),
-            digest_at_size=row[11],
+            size_bytes=row[9],
+            storage_state=json.loads(row[10]),
+            hash_state=None if row[11] is None else bytes(row[11]),
+            digest_at_size=row[12],
         ),
     )

@@ -10,9 +10,15 @@ class StoredCopy(Enum):
     DAMAGED = auto()
 
 
-def judge_copy(*, recorded_bytes: int, stored_bytes: int | None) -> StoredCopy:
-    """Tell whether a stored object may serve for its blob; one of another size may not."""
-    return StoredCopy.SOUND if stored_bytes == recorded_bytes else StoredCopy.DAMAGED
+def judge_copy(
+    *, recorded_bytes: int, stored_bytes: int | None, is_marked: bool = False
+) -> StoredCopy:
+    """Tell whether a stored object may serve for its blob.
+
+    One of another size may not, nor one that is marked as damaged.
+    """
+    is_sound = stored_bytes == recorded_bytes and not is_marked
+    return StoredCopy.SOUND if is_sound else StoredCopy.DAMAGED
 
 
 def continues(

@@ -27,12 +27,23 @@ from core.database import raw
 from core.oci.digest import Digest
 from core.storage.hashing import ALGORITHMS
 from core.storage.keys import key_for_upload
-from core.storage.selection import default_driver
+from core.storage.selection import current_store, default_driver, driver_of, drivers
+from core.storage.types import StorageDriver
 
 log = structlog.get_logger(__name__)
 
 STRAY_AGE = timedelta(hours=48)
 """How long an object without a row is left alone."""
+
+_CLAIM_CONDEMNED = """
+UPDATE blobs_condemnedobject SET removing_at = clock_timestamp()
+ WHERE id IN (
+       SELECT id FROM blobs_condemnedobject
+        WHERE kept_until <= clock_timestamp()
+          AND (removing_at IS NULL OR removing_at < clock_timestamp() - interval '1 hour')
+        ORDER BY kept_until LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING id, store, storage_key
+"""
 
 _FACTS = """
 SELECT id, repository_name, project_id, owner, algorithm, size_bytes, committed_digest,
@@ -63,8 +74,9 @@ def start_upload(
     expires_at = created_at + claims.lifetime()
     created = raw.execute(
         "INSERT INTO blobs_upload (id, project_id, repository_name, owner, algorithm,"
-        " storage_key, storage_state, size_bytes, epoch, created_at, updated_at, expires_at)"
-        " SELECT %s, id, %s, %s, %s, %s, %s::jsonb, 0, 0, %s, %s, %s"
+        " store, storage_key, storage_state, size_bytes, epoch, created_at, updated_at,"
+        " expires_at)"
+        " SELECT %s, id, %s, %s, %s, %s, %s, %s::jsonb, 0, 0, %s, %s, %s"
         # A deletion under way is waited for.
         " FROM projects_project WHERE id = %s FOR KEY SHARE",
         (
@@ -72,6 +84,7 @@ def start_upload(
             repository_name,
             actor_subject,
             algorithm,
+            current_store(),
             storage_key,
             json.dumps(default_driver().start(storage_key)),
             created_at,
@@ -142,7 +155,7 @@ def open_session(
         expected_offset=expected_offset,
     )
     if claim is not None:
-        return UploadSession(claim, default_driver())
+        return UploadSession(claim, driver_of(claim.store))
     facts = get_upload(upload_id, repository_name=repository_name, owner=owner)
     if expected_offset not in (None, facts.size_bytes):
         raise RangeMismatch(facts.size_bytes)
@@ -159,7 +172,7 @@ def cancel_upload(upload_id: UUID, *, repository_name: str, owner: str) -> None:
         upload_id, repository_name=repository_name, owner=owner, expected_offset=None
     )
     if claim is not None:
-        UploadSession(claim, default_driver()).discard()
+        UploadSession(claim, driver_of(claim.store)).discard()
     elif not claims.cancel(upload_id, repository_name=repository_name, owner=owner):
         raise UploadUnknown
 
@@ -181,7 +194,6 @@ def sweep_uploads(now: datetime, limit: int = 1_000) -> int:
     stands on it. An upload whose bytes the storage refuses to remove keeps its row for the
     next sweep.
     """
-    driver = default_driver()
     claims.expire_without_project()
     removed = 0
     failed: list[UUID] = []
@@ -190,7 +202,7 @@ def sweep_uploads(now: datetime, limit: int = 1_000) -> int:
         if claim is None:
             break
         try:
-            sweeping.remove_bytes(claim, driver)
+            sweeping.remove_bytes(claim, driver_of(claim.store))
         except DomainError:
             log.warning("upload_bytes_left", upload_id=str(claim.id), exc_info=True)
             claims.release(claim)
@@ -200,15 +212,34 @@ def sweep_uploads(now: datetime, limit: int = 1_000) -> int:
     return removed
 
 
+def sweep_condemned(limit: int = 1_000) -> int:
+    """Remove up to ``limit`` condemned objects whose time has come; return how many.
+
+    The object goes first, then the row. One that its storage refuses to remove is tried again
+    after an hour, and so is one whose storage is not configured any more.
+    """
+    removed = 0
+    for row_id, store, storage_key in raw.fetch_all(_CLAIM_CONDEMNED, (limit,)):
+        try:
+            sweeping.remove_condemned(storage_key, driver_of(store))
+        except DomainError:
+            log.warning("condemned_object_left", store=store, key=storage_key, exc_info=True)
+            continue
+        removed += raw.execute("DELETE FROM blobs_condemnedobject WHERE id = %s", (row_id,))
+    return removed
+
+
 def sweep_strays(now: datetime, older_than: timedelta = STRAY_AGE) -> int:
     """Remove unfinished and finished objects that no row names; return how many.
 
     Only objects unchanged for ``older_than`` count, and each is asked for again right before
-    it goes. Raises TooManyStrays, having removed nothing, when it looks as if the database
-    were older than the storage.
+    it goes. Raises TooManyStrays, having removed nothing from that storage, when it looks as
+    if the database were older than the storage.
     """
-    driver = default_driver()
-    ripe_before = now - older_than
+    return sum(_sweep_strays(driver, now - older_than) for driver in drivers().values())
+
+
+def _sweep_strays(driver: StorageDriver, ripe_before: datetime) -> int:
     finished, objects = sweeping.find_strays(driver.list_blobs(), ripe_before)
     unfinished, uploads = sweeping.find_strays(driver.list_uploads(), ripe_before)
     strays = len(finished) + len(unfinished)

@@ -1,19 +1,35 @@
 """How a stored object becomes a blob, joins one that exists, or heals one that is damaged."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
+from core.audit import services as audit
 from core.blobs.errors import BlobRowChanged
 from core.blobs.rules import StoredCopy, judge_copy
 from core.common.clock import now
 from core.database import raw
 from core.oci.digest import Digest
-from core.storage.types import StorageDriver
+from core.rbac.types import Actor
+from core.storage.selection import driver_of
+
+KEPT_FOR = timedelta(hours=24)
+"""How long an object that no blob stands on any more waits for those who still read it.
+
+Longer than a link to it works and than any download should take.
+"""
+
+
+class StoredAt(NamedTuple):
+    """Where an object is: the name of the storage, and its key there."""
+
+    store: str
+    storage_key: str
 
 
 class ExaminedBlob(NamedTuple):
     """A blob's row as it was seen, and whether its object was sound at that moment."""
 
-    storage_key: str
+    stored: StoredAt
     copy: StoredCopy
 
 
@@ -21,54 +37,85 @@ class BlobRow(NamedTuple):
     """A blob's row, held by the current transaction so that nobody removes it."""
 
     id: int
-    storage_key: str
+    stored: StoredAt
 
 
-def examine_blob(digest: Digest, driver: StorageDriver) -> ExaminedBlob | None:
+def examine_blob(digest: Digest) -> ExaminedBlob | None:
     """Look at the blob that holds the digest already. Touches storage: not in a transaction."""
     row = raw.fetch_one(
-        "SELECT storage_key, size_bytes FROM blobs_blob WHERE digest = %s",
+        "SELECT store, storage_key, size_bytes, damaged_at IS NOT NULL"
+        " FROM blobs_blob WHERE digest = %s",
         (digest.to_bytes(),),
     )
     if row is None:
         return None
-    storage_key, size_bytes = row
-    copy = judge_copy(recorded_bytes=size_bytes, stored_bytes=driver.stat(storage_key))
-    return ExaminedBlob(storage_key, copy)
+    store, storage_key, size_bytes, is_marked = row
+    copy = judge_copy(
+        recorded_bytes=size_bytes,
+        stored_bytes=driver_of(store).stat(storage_key),
+        is_marked=is_marked,
+    )
+    return ExaminedBlob(StoredAt(store, storage_key), copy)
 
 
 def store_blob_locked(
-    digest: Digest, *, size_bytes: int, storage_key: str, examined: ExaminedBlob | None
+    digest: Digest,
+    *,
+    size_bytes: int,
+    stored: StoredAt,
+    examined: ExaminedBlob | None,
+    actor: Actor,
 ) -> BlobRow:
-    """Make the object under ``storage_key`` count, in the caller's transaction.
+    """Make the stored object count, in the caller's transaction.
 
-    A new digest gets a row. A sound blob stays as it is, and the returned key is not ours. A
-    damaged one is pointed at our object. Raises BlobRowChanged when the row is not the
-    examined one any more.
+    A new digest gets a row. A sound blob stays as it is, and the returned place is not ours. A
+    damaged one is pointed at our object, and the actor has healed it. Raises BlobRowChanged
+    when the row is not the examined one any more.
     """
     if examined is None:
         inserted = raw.fetch_one(
-            "INSERT INTO blobs_blob (digest, size_bytes, storage_key, created_at)"
-            " VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING RETURNING id",
-            (digest.to_bytes(), size_bytes, storage_key, now()),
+            "INSERT INTO blobs_blob (digest, size_bytes, store, storage_key, created_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING RETURNING id",
+            (digest.to_bytes(), size_bytes, *stored, now()),
         )
         if inserted is None:
             raise BlobRowChanged
-        return BlobRow(inserted[0], storage_key)
+        return BlobRow(inserted[0], stored)
     if examined.copy is StoredCopy.SOUND:
         # KEY SHARE keeps the row from being deleted or pointed elsewhere until we commit.
         shared = raw.fetch_one(
-            "SELECT id FROM blobs_blob WHERE digest = %s AND storage_key = %s FOR KEY SHARE",
-            (digest.to_bytes(), examined.storage_key),
+            "SELECT id FROM blobs_blob WHERE digest = %s AND storage_key = %s"
+            " AND damaged_at IS NULL FOR KEY SHARE",
+            (digest.to_bytes(), examined.stored.storage_key),
         )
         if shared is None:
             raise BlobRowChanged
-        return BlobRow(shared[0], examined.storage_key)
+        return BlobRow(shared[0], examined.stored)
     healed = raw.fetch_one(
-        "UPDATE blobs_blob SET storage_key = %s, size_bytes = %s"
+        "UPDATE blobs_blob SET store = %s, storage_key = %s, size_bytes = %s,"
+        " verified_at = %s, damaged_at = NULL"
         " WHERE digest = %s AND storage_key = %s RETURNING id",
-        (storage_key, size_bytes, digest.to_bytes(), examined.storage_key),
+        (*stored, size_bytes, now(), digest.to_bytes(), examined.stored.storage_key),
     )
     if healed is None:
         raise BlobRowChanged
-    return BlobRow(healed[0], storage_key)
+    condemn_locked(examined.stored)
+    audit.record(
+        "blob.healed",
+        actor,
+        target_kind="blob",
+        target_label=str(digest),
+        target_id=healed[0],
+        detail={"by": "push"},
+    )
+    return BlobRow(healed[0], stored)
+
+
+def condemn_locked(stored: StoredAt, *, kept_for: timedelta = KEPT_FOR) -> None:
+    """Have an object removed after that time, in the transaction that takes it from its blob."""
+    moment = now()
+    raw.execute(
+        "INSERT INTO blobs_condemnedobject (storage_key, store, condemned_at, kept_until)"
+        " VALUES (%s, %s, %s, %s)",
+        (stored.storage_key, stored.store, moment, moment + kept_for),
+    )

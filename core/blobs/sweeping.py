@@ -28,6 +28,13 @@ def _is_blob(storage_key: str) -> bool:
     return raw.fetch_one(query, (storage_key,)) is not None
 
 
+def remove_condemned(storage_key: str, driver: StorageDriver) -> None:
+    """Remove a condemned object, finished or not, unless a blob stands on it after all."""
+    driver.abort(storage_key, driver.start(storage_key))
+    if not _is_blob(storage_key):
+        driver.delete(storage_key)
+
+
 def find_strays(stored: Iterable[StoredObject], ripe_before: datetime) -> tuple[list[str], int]:
     """Return the keys without a row among the ripe objects, and how many objects there are."""
     strays: list[str] = []
@@ -39,13 +46,14 @@ def find_strays(stored: Iterable[StoredObject], ripe_before: datetime) -> tuple[
 
 
 def without_row(keys: list[str]) -> list[str]:
-    """Return those keys that neither an upload nor a blob has."""
+    """Return those keys that no upload, no blob and no condemned object has."""
     if not keys:
         return []
     rows = raw.fetch_all(
         "SELECT key FROM unnest(%s::text[]) AS key"
         " WHERE NOT EXISTS (SELECT 1 FROM blobs_upload u WHERE u.storage_key = key)"
-        " AND NOT EXISTS (SELECT 1 FROM blobs_blob b WHERE b.storage_key = key)",
+        " AND NOT EXISTS (SELECT 1 FROM blobs_blob b WHERE b.storage_key = key)"
+        " AND NOT EXISTS (SELECT 1 FROM blobs_condemnedobject c WHERE c.storage_key = key)",
         (keys,),
     )
     return [key for (key,) in rows]

@@ -54,6 +54,7 @@ class UploadClaim(NamedTuple):
     repository_name: str
     owner: str
     algorithm: str
+    store: str
     storage_key: str
     epoch: int
     token: UUID

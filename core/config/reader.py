@@ -46,6 +46,12 @@ class Reader:
         self._faults: list[str] = []
         self._shown: list[Setting] = []
 
+    def below(self, prefix: str) -> "Reader":
+        """Return a reader of the variables with one more prefix; it adds to the same results."""
+        reader = Reader(self._environ, self._prefix + prefix)
+        reader._known, reader._faults, reader._shown = self._known, self._faults, self._shown
+        return reader
+
     def text(self, name: str, *, default: str, meaning: str) -> str:
         """Return a text that is not empty."""
         value = self._raw(name)

@@ -81,9 +81,15 @@ TEMPLATES = [
 DATABASES = {"default": django_database(ROADSTEAD.database.url)}
 # Content of blobs lies here, in the layout of the filesystem driver, or else in the bucket that
 # the options (of core.storage.s3.options.S3Options) describe.
+STORAGE_NAME = ROADSTEAD.storage.name
 STORAGE_ROOT = ROADSTEAD.storage.directory
 STORAGE_S3 = asdict(ROADSTEAD.storage.bucket) if ROADSTEAD.storage.bucket else None
 STORAGE_REDIRECT = ROADSTEAD.storage.redirects
+# The same of the storage whose content moves to that one; the name is None when there is none.
+FORMER = ROADSTEAD.storage.former
+FORMER_STORAGE_NAME = FORMER.name if FORMER else None
+FORMER_STORAGE_ROOT = FORMER.directory if FORMER else None
+FORMER_STORAGE_S3 = asdict(FORMER.bucket) if FORMER and FORMER.bucket else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis holds nothing that matters: an entry may vanish at any moment.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.config.reader import Reader
 
+_NAME = "STORAGE_NAME"
 _DIRECTORY = "STORAGE_DIR"
 _URL = "STORAGE_URL"
 
@@ -34,9 +35,21 @@ class BucketSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerStorage:
+    """A storage whose content is moved to the current one."""
+
+    name: str
+    directory: Path
+    bucket: BucketSettings | None
+    """None: content is kept in the directory."""
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """Where the content of blobs is kept."""
 
+    name: str
+    """What rows of content in this storage say."""
     directory: Path
     bucket: BucketSettings | None
     """None: content is kept in the directory."""
@@ -44,6 +57,7 @@ class StorageSettings:
     """Clients are sent to the bucket for the bytes of blobs."""
     minimum_free_bytes: int
     """Writes are refused when the file system has less than this left."""
+    former: FormerStorage | None
 
 
 def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
@@ -60,25 +74,78 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
         maximum=1 << 50,
         meaning="Uploads are refused when the file system has fewer bytes left.",
     )
-    url = reader.matching(
-        _URL,
-        default="",
-        pattern=_BUCKET_URL,
-        rule="look like s3://bucket or s3://bucket/prefix",
-        meaning="Bucket to keep the content of blobs in, instead of a directory.",
-    )
+    name = _name(reader, "Name of the storage in rows; a new storage needs a new name.")
+    url = _url(reader, "Bucket to keep the content of blobs in, instead of a directory.")
     redirects = reader.boolean(
         "STORAGE_REDIRECT",
         default=True,
         meaning="Send clients to the bucket for the bytes of blobs instead of passing them on.",
     )
     bucket = _bucket(reader, url)
+    _refuse_both(reader, url)
+    return StorageSettings(
+        name=name,
+        directory=directory,
+        bucket=bucket if url else None,
+        redirects=redirects,
+        minimum_free_bytes=minimum_free_bytes,
+        former=_former(reader.below("FORMER_"), name),
+    )
+
+
+def _former(reader: Reader, current_name: str) -> FormerStorage | None:
+    """Read the settings of the storage that content comes from.
+
+    They are those of any storage with ``FORMER_`` before them; ``reader`` adds that.
+    """
+    name = _name(reader, "Name that the former storage had.")
+    directory = reader.text(
+        _DIRECTORY, default="", meaning="Directory whose content moves to the storage."
+    )
+    url = _url(reader, "Bucket whose content moves to the storage.")
+    bucket = _bucket(reader, url)
+    _refuse_both(reader, url)
+    if not url and not directory:
+        if reader.is_set(_NAME):
+            reader.refuse(
+                f"{reader.full_name(_NAME)} has no effect: set {reader.full_name(_URL)} or "
+                f"{reader.full_name(_DIRECTORY)}, or unset it."
+            )
+        return None
+    if name == current_name:
+        reader.refuse(
+            f"The storage and the former one are both called {name}: give the new one a name "
+            "of its own, by which rows can tell them apart."
+        )
+    return FormerStorage(name, Path(directory).expanduser().absolute(), bucket if url else None)
+
+
+def _name(reader: Reader, meaning: str) -> str:
+    return reader.matching(
+        _NAME,
+        default="main",
+        pattern=r"[a-z0-9][a-z0-9-]{0,31}",
+        rule="begin with a lowercase letter or digit and hold at most 32 of these or -",
+        meaning=meaning,
+    )
+
+
+def _url(reader: Reader, meaning: str) -> str:
+    return reader.matching(
+        _URL,
+        default="",
+        pattern=_BUCKET_URL,
+        rule="look like s3://bucket or s3://bucket/prefix",
+        meaning=meaning,
+    )
+
+
+def _refuse_both(reader: Reader, url: str) -> None:
     if url and reader.is_set(_DIRECTORY):
         reader.refuse(
             f"{reader.full_name(_URL)} and {reader.full_name(_DIRECTORY)} are both set: "
             "unset one of them."
         )
-    return StorageSettings(directory, bucket if url else None, redirects, minimum_free_bytes)
 
 
 def _bucket(reader: Reader, url: str) -> BucketSettings:

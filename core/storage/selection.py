@@ -1,4 +1,8 @@
-"""The driver that the settings ask for, one per process."""
+"""The drivers that the settings ask for, one each per process.
+
+New content goes to the *current* storage. A *former* one may be configured beside it while its
+content moves. Rows say by name which of the two has their bytes.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -17,17 +21,56 @@ _S3_OPTIONS = "core.storage.s3.options.S3Options"
 
 @cache
 def default_driver() -> StorageDriver:
-    """Return the configured driver, built at the first call.
+    """Return the driver of the current storage, built at the first call.
 
     ``settings.STORAGE_S3`` holds the fields of ``S3Options``; where it is None,
     ``settings.STORAGE_ROOT`` is the absolute directory of the filesystem driver. Raises
     StorageMisconfigured; call it once at the start of a process so that this shows early.
     """
-    bucket = getattr(settings, "STORAGE_S3", None)
+    return _build("STORAGE")
+
+
+@cache
+def former_driver() -> StorageDriver:
+    """Return the driver of the former storage; its settings begin with ``FORMER_STORAGE``."""
+    return _build("FORMER_STORAGE")
+
+
+def current_store() -> str:
+    """Return the name of the storage that new content goes to."""
+    name: str = settings.STORAGE_NAME
+    return name
+
+
+def former_store() -> str | None:
+    """Return the name of the former storage, None when none is configured."""
+    name: str | None = settings.FORMER_STORAGE_NAME
+    return name
+
+
+def driver_of(store: str) -> StorageDriver:
+    """Return the driver of the storage that a row names.
+
+    Raises StorageMisconfigured when no storage of that name is configured (any more).
+    """
+    if store == settings.STORAGE_NAME:
+        return default_driver()
+    if store == settings.FORMER_STORAGE_NAME:
+        return former_driver()
+    raise StorageMisconfigured(f"No storage is configured under the name {store}.")
+
+
+def drivers() -> dict[str, StorageDriver]:
+    """Return the driver of every configured storage by its name, the current one first."""
+    return {store: driver_of(store) for store in (current_store(), former_store()) if store}
+
+
+def _build(kind: str) -> StorageDriver:
+    bucket = getattr(settings, f"{kind}_S3", None)
     if bucket is not None:
         driver: StorageDriver = import_string(_S3_DRIVER)(import_string(_S3_OPTIONS)(**bucket))
         return driver
-    root = getattr(settings, "STORAGE_ROOT", None)
+    root = getattr(settings, f"{kind}_ROOT", None)
     if not isinstance(root, Path):
-        raise StorageMisconfigured("The setting STORAGE_ROOT must be a path.")
+        raise StorageMisconfigured(f"The setting {kind}_ROOT must be a path.")
     return FilesystemDriver(root)

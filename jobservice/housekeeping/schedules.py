@@ -13,6 +13,9 @@ SCHEDULES = (
         "housekeeping.expired_uploads",
         timedelta(minutes=5),
     ),
+    DeclaredSchedule(
+        "housekeeping.condemned_content", "housekeeping.condemned_content", timedelta(minutes=10)
+    ),
     DeclaredSchedule("housekeeping.stray_content", "housekeeping.stray_content", timedelta(days=1)),
     DeclaredSchedule(
         "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)

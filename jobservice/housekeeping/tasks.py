@@ -25,6 +25,16 @@ def remove_expired_uploads(context: RunContext) -> dict[str, Any]:
     return {"uploads_removed": removed}
 
 
+@run_kind("housekeeping.condemned_content")
+def remove_condemned_content(context: RunContext) -> dict[str, Any]:
+    """Remove objects that no blob stands on any more, once nobody should be reading them."""
+    removed = 0
+    while batch := blobs.sweep_condemned(limit=BATCH):
+        removed += batch
+        context.report(removed, message=f"{removed} objects removed")
+    return {"objects_removed": removed}
+
+
 @run_kind("housekeeping.stray_content")
 def remove_stray_content(context: RunContext) -> dict[str, Any]:
     """Remove stored bytes that no row names. Walks over the whole storage."""

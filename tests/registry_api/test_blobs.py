@@ -350,7 +350,7 @@ def test_head_by_a_pusher_renews_the_lease(
     assert link.leased_until > now() + timedelta(hours=23)
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "long"])
+@pytest.mark.parametrize("damage", ["missing", "short", "long", "flipped"])
 def test_edge_110_damaged_object_is_never_served_and_healed(
     developer: Client, place: Place, damage: str
 ) -> None:
@@ -363,6 +363,10 @@ def test_edge_110_damaged_object_is_never_served_and_healed(
     assert reader.path is not None
     if damage == "missing":
         reader.path.unlink()
+    elif damage == "flipped":
+        reader.path.write_bytes(b"X" + data[1:])
+        # The size is right; somebody has compared the bytes with the digest.
+        Blob.objects.filter(digest=stored(digest)).update(damaged_at=now())
     else:
         reader.path.chmod(0o644)
         reader.path.write_bytes(data[:-1] if damage == "short" else data + b"x")
@@ -374,6 +378,8 @@ def test_edge_110_damaged_object_is_never_served_and_healed(
     may_push = developer.token(f"repository:{place.name}:pull,push")
     assert developer.request("HEAD", path, token=may_push).status == 404
     assert head(developer, path, place, with_password=True).status == 404
+    if damage == "flipped":
+        assert mount(developer, place.other, digest, place.name).status == 202
     developer.push_blob(place.name, data)
     assert developer.get(path).body == data
     assert developer.request("HEAD", path, token=may_push).status == 200

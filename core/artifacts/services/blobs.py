@@ -1,6 +1,7 @@
 """Blobs of repositories: uploads that end as one, mounts, deletes and leases."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,13 +20,12 @@ from core.blobs import claims
 from core.blobs.errors import BlobRowChanged, UploadTaken
 from core.blobs.services import find_upload
 from core.blobs.sessions import UploadSession
-from core.blobs.storing import ExaminedBlob, examine_blob, store_blob_locked
+from core.blobs.storing import ExaminedBlob, StoredAt, examine_blob, store_blob_locked
 from core.common import clock, failpoints
 from core.database import raw
 from core.database.transactions import durable_write
 from core.oci.digest import Digest
 from core.rbac.types import Actor
-from core.storage.selection import default_driver
 
 MAXIMUM_MOUNT_CANDIDATES = 50
 """How many repositories are considered when a mount names no source."""
@@ -41,11 +41,11 @@ RETURNING leased_until
 """
 
 _FIND_LINKED_BLOB = """
-SELECT b.id, b.size_bytes, b.storage_key
+SELECT b.id, b.size_bytes, b.store, b.storage_key
   FROM artifacts_repository r
   JOIN artifacts_repositoryblob l ON l.repository_id = r.id
   JOIN blobs_blob b ON b.id = l.blob_id
- WHERE r.name = %s AND b.digest = %s
+ WHERE r.name = %s AND b.digest = %s AND b.damaged_at IS NULL
 """
 _SHARED = "FOR KEY SHARE OF l, b"
 
@@ -72,16 +72,15 @@ def finish_upload(session: UploadSession, digest: Digest, *, actor: Actor) -> St
     """End an upload as a blob of its repository, which is created if need be.
 
     The bytes are durable before the row is. Content that the registry has already is kept
-    once, and heals a stored copy that is missing or short. Raises DigestMismatch (the upload
+    once, and heals a stored copy that is missing or damaged. Raises DigestMismatch (the upload
     is gone then), UploadUnknown, UploadTaken, NameUnknown when the project was deleted, and
     OutcomeUncertain when the database broke off while committing; the upload stays then, and
     the same request may be repeated.
     """
     session.complete(digest)
     failpoints.reach("upload.commit.before_transaction")
-    driver = default_driver()
     for _attempt in range(_COMMIT_ATTEMPTS):
-        examined = examine_blob(digest, driver)
+        examined = examine_blob(digest)
         try:
             blob = _commit_upload(session, digest, examined, actor=actor)
         except BlobRowChanged:
@@ -111,11 +110,12 @@ def _commit_upload(
     row = store_blob_locked(
         digest,
         size_bytes=size_bytes,
-        storage_key=session.claim.storage_key,
+        stored=StoredAt(session.claim.store, session.claim.storage_key),
         examined=examined,
+        actor=actor,
     )
     blob = _link_blob_locked(
-        StoredBlob(row.id, digest, size_bytes, row.storage_key, now),
+        StoredBlob(row.id, digest, size_bytes, *row.stored, now),
         repository_id=repository_id,
         repository_name=name,
         project_id=project_id,
@@ -152,8 +152,9 @@ def mount_blob(
 
     ``readable`` tells whether the actor may pull from a repository. Without a ``source`` the
     first readable repository that has the blob serves, the target's project before others.
-    None when there is none; a source that is unreadable, unknown or without the blob cannot
-    be told apart. Raises NameUnknown when the target's project is gone.
+    None when there is none, or it is damaged, so that the client's own upload heals it; a
+    source that is unreadable, unknown or without the blob cannot be told apart. Raises
+    NameUnknown when the target's project is gone.
     """
     if source is not None:
         candidates = [source]
@@ -192,7 +193,7 @@ def _mount(
     if found is None:
         raise BlobRowChanged
     return _link_blob_locked(
-        StoredBlob(found[0], digest, found[1], found[2], now),
+        StoredBlob(found[0], digest, found[1], found[2], found[3], now),
         repository_id=repository_id,
         repository_name=target_name,
         project_id=project_id,
@@ -286,4 +287,4 @@ def _link_blob_locked(
         project_name=repository_name.partition("/")[0],
         detail={"size_bytes": blob.size_bytes, **(detail or {})},
     )
-    return StoredBlob(blob.id, blob.digest, blob.size_bytes, blob.storage_key, linked[0])
+    return replace(blob, leased_until=linked[0])

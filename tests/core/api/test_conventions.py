@@ -473,7 +473,7 @@ class TestErrors:
         def refuse() -> None:
             raise OSError("disk on fire")
 
-        monkeypatch.setattr(system, "default_driver", refuse)
+        monkeypatch.setattr(system, "drivers", refuse)
         body = body_of(anonymous().get("/health"))
         assert body["status"] == "unhealthy"
         states = {row["name"]: row["status"] for row in body["components"]}

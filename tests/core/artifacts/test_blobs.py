@@ -21,7 +21,7 @@ from core.artifacts.types import StoredBlob
 from core.audit.models import AuditEntry
 from core.blobs import claims
 from core.blobs.errors import UploadUnknown
-from core.blobs.models import Blob, Upload
+from core.blobs.models import Blob, CondemnedObject, Upload
 from core.blobs.services import find_upload, sweep_uploads
 from core.common.clock import now
 from core.oci.digest import Digest
@@ -95,13 +95,16 @@ def test_the_same_content_is_stored_once(project: Project) -> None:
     assert has_blob("team/two")
 
 
-@pytest.mark.parametrize("damage", ["missing", "short"])
+@pytest.mark.parametrize("damage", ["missing", "short", "marked"])
 def test_pushing_again_heals_a_damaged_copy(
     project: Project, storage_root: Path, damage: str
 ) -> None:
     first = make_blob(project, b"content")
     path = storage_root / first.storage_key
-    path.unlink()
+    if damage == "marked":
+        Blob.objects.update(damaged_at=now())
+    else:
+        path.unlink()
     if damage == "short":
         path.write_bytes(b"cont")
     second = make_blob(project, b"content", "other")
@@ -110,6 +113,20 @@ def test_pushing_again_heals_a_damaged_copy(
     found = find_blob("team/app", CONTENT, VIEWER).blob
     assert found is not None
     assert default_driver().stat(found.storage_key) == 7
+    assert not found.is_damaged
+    assert Blob.objects.get().verified_at is not None
+    (condemned,) = CondemnedObject.objects.all()
+    assert (condemned.store, condemned.storage_key) == (first.store, first.storage_key)
+    healed = AuditEntry.objects.get(action="blob.healed")
+    assert (healed.actor_label, healed.detail) == (PUSHER.label, {"by": "push"})
+    assert healed.target_label == str(CONTENT)
+
+
+def test_a_sound_copy_is_not_healed(project: Project) -> None:
+    make_blob(project, b"content")
+    make_blob(project, b"content", "other")
+    assert not CondemnedObject.objects.exists()
+    assert not AuditEntry.objects.filter(action="blob.healed").exists()
 
 
 def test_a_repeated_closing_request_finds_its_answer(project: Project) -> None:

@@ -17,16 +17,18 @@ from core.blobs.errors import (
     UploadTaken,
     UploadUnknown,
 )
-from core.blobs.models import Blob, Upload
+from core.blobs.models import Blob, CondemnedObject, Upload
 from core.blobs.services import (
     STRAY_AGE,
     forget_writers,
     get_upload,
     open_session,
     start_upload,
+    sweep_condemned,
     sweep_strays,
     sweep_uploads,
 )
+from core.blobs.storing import StoredAt, condemn_locked
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.projects.models import Project
@@ -222,6 +224,62 @@ def test_an_empty_database_does_not_cost_the_storage(project: Project) -> None:
         sweep_strays(now() + LATER)
     assert len(list(default_driver().list_blobs())) == 101
     assert not Blob.objects.exists()
+
+
+def condemn(key: str, *, kept_for: timedelta = timedelta(0), store: str = "main") -> None:
+    with transaction.atomic():
+        condemn_locked(StoredAt(store, key), kept_for=kept_for)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_condemned_objects_go_when_their_time_has_come(db: None, *, committed: bool) -> None:
+    due, kept = store_stray(committed=committed), store_stray()
+    condemn(due)
+    condemn(kept, kept_for=timedelta(hours=1))
+    assert sweep_strays(now() + LATER) == 0
+    assert sweep_condemned() == 1
+    assert stored_files() == [f"blob {kept}"]
+    assert sweep_condemned() == 0
+
+
+def test_a_condemned_key_on_which_a_blob_stands_is_spared(project: Project) -> None:
+    blob = finish(make_upload(project), Digest.of(b"kept"), b"kept")
+    condemn(blob.storage_key)
+    assert sweep_condemned() == 1
+    assert default_driver().stat(blob.storage_key) == 4
+
+
+def test_storage_that_refuses_is_asked_again_later(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, removed = store_stray(), store_stray()
+    condemn(refused)
+    condemn(removed)
+    condemn(key_for_upload(uuid4()), store="gone")
+
+    def fail_once(driver: FilesystemDriver, key: str) -> None:
+        if key == refused:
+            raise StorageFailed
+        delete(driver, key)
+
+    delete = FilesystemDriver.delete
+    with monkeypatch.context() as patched:
+        patched.setattr(FilesystemDriver, "delete", fail_once)
+        assert sweep_condemned() == 1
+    assert stored_files() == [f"blob {refused}"]
+    assert sweep_condemned() == 0
+    CondemnedObject.objects.update(removing_at=now() - timedelta(hours=2))
+    assert sweep_condemned() == 1
+    assert stored_files() == []
+    assert CondemnedObject.objects.get().store == "gone"
+
+
+def test_sweeping_side_by_side_removes_each_object_once(db: None) -> None:
+    for _ in range(20):
+        condemn(store_stray())
+    removed = at_once(4, lambda _: sweep_condemned(limit=5))
+    assert removed == [5, 5, 5, 5]
+    assert stored_files() == []
 
 
 def test_the_configured_lifetime_counts_from_the_last_byte(

@@ -13,6 +13,7 @@ from core.storage.s3.options import S3Options
 pytestmark = pytest.mark.pure
 
 BUCKET = {"STORAGE_URL": "s3://blobs"}
+FORMER = {"STORAGE_NAME": "new", "FORMER_STORAGE_URL": "s3://before/registry"}
 
 
 def storage(**variables: str) -> StorageSettings:
@@ -103,6 +104,30 @@ def test_the_driver_takes_all_of_it() -> None:
     assert options.endpoint_url is None
 
 
+def test_the_former_storage_has_settings_of_its_own() -> None:
+    assert storage().former is None
+    found = storage(
+        **BUCKET | FORMER,
+        S3_REGION="eu-central-1",
+        FORMER_S3_REGION="us-east-1",
+        FORMER_S3_ENDPOINT="https://s3.example.org",
+    )
+    assert found.name == "new"
+    assert found.bucket is not None
+    assert (found.bucket.region, found.bucket.endpoint_url) == ("eu-central-1", None)
+    assert found.former is not None
+    assert found.former.name == "main"
+    assert found.former.bucket is not None
+    assert (found.former.bucket.bucket, found.former.bucket.prefix) == ("before", "registry/")
+    assert found.former.bucket.region == "us-east-1"
+
+
+def test_the_former_storage_can_be_a_directory(tmp_path: Path) -> None:
+    former = storage(STORAGE_NAME="new", FORMER_STORAGE_DIR=str(tmp_path)).former
+    assert former is not None
+    assert (former.name, former.directory, former.bucket) == ("main", tmp_path, None)
+
+
 def test_the_secret_is_masked() -> None:
     environment = load(
         {
@@ -122,6 +147,31 @@ def test_the_secret_is_masked() -> None:
         (
             {"S3_REGION": "eu-central-1"},
             "ROADSTEAD_S3_REGION has no effect: set ROADSTEAD_STORAGE_URL, or unset it.",
+        ),
+        (
+            BUCKET | {"FORMER_STORAGE_DIR": "/srv/blobs"},
+            "The storage and the former one are both called main: give the new one a name of "
+            "its own, by which rows can tell them apart.",
+        ),
+        (
+            {"FORMER_STORAGE_NAME": "old"},
+            "ROADSTEAD_FORMER_STORAGE_NAME has no effect: set ROADSTEAD_FORMER_STORAGE_URL or "
+            "ROADSTEAD_FORMER_STORAGE_DIR, or unset it.",
+        ),
+        (
+            {"FORMER_S3_REGION": "eu-central-1"},
+            "ROADSTEAD_FORMER_S3_REGION has no effect: set ROADSTEAD_FORMER_STORAGE_URL, "
+            "or unset it.",
+        ),
+        (
+            FORMER | {"FORMER_STORAGE_DIR": "/srv/blobs"},
+            "ROADSTEAD_FORMER_STORAGE_URL and ROADSTEAD_FORMER_STORAGE_DIR are both set: "
+            "unset one of them.",
+        ),
+        (
+            {"STORAGE_NAME": "Main storage"},
+            "ROADSTEAD_STORAGE_NAME cannot be 'Main storage': it must begin with a lowercase "
+            "letter or digit and hold at most 32 of these or -.",
         ),
         (
             BUCKET | {"STORAGE_DIR": "/srv/blobs"},

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import transaction
 from pytest_django.fixtures import Settings
 
 from core.artifacts import pulls
 from core.audit.buffer import BUFFER
 from core.authn.models import LoginFailure
-from core.blobs.models import Upload
+from core.blobs.models import Blob, Upload
+from core.blobs.storing import StoredAt, condemn_locked
 from core.common.clock import now as clock_now
 from core.rbac.types import Actor
 from jobservice.housekeeping.schedules import SCHEDULES
@@ -26,6 +28,7 @@ from jobservice.worker.kinds import find_work
 from tests.factories.artifacts import (
     PUSHER,
     find_manifest,
+    make_blob,
     make_image,
     make_upload,
     storage_in,
@@ -85,6 +88,17 @@ def test_stray_content_goes_by_a_run_of_its_own() -> None:
     with time_machine.travel(clock_now() + timedelta(days=3)):
         run = carry_out_kind("housekeeping.stray_content")
     assert (run.status, run.result) == ("succeeded", {"strays_removed": 1})
+    assert stored_files() == []
+
+
+def test_condemned_content_goes_by_a_run_of_its_own() -> None:
+    make_blob(make_project("library"), b"content")
+    blob = Blob.objects.get()
+    with transaction.atomic():
+        condemn_locked(StoredAt(blob.store, blob.storage_key), kept_for=timedelta(0))
+    Blob.objects.update(storage_key="elsewhere")
+    run = carry_out_kind("housekeeping.condemned_content")
+    assert (run.status, run.result) == ("succeeded", {"objects_removed": 1})
     assert stored_files() == []
 
 
