@@ -91,7 +91,8 @@ class ManifestReference(models.Model):
     """One descriptor of a manifest, in its order.
 
     ``role`` is config, layer, child or foreign. ``blob`` is set for config and layer,
-    ``child`` for the children of an index, neither for foreign layers.
+    ``child`` for the children of an index, neither for foreign layers nor while the reference
+    waits for content that the repository lacks.
     """
 
     parent = models.ForeignKey(Manifest, on_delete=models.CASCADE, related_name="references")
@@ -109,6 +110,13 @@ class ManifestReference(models.Model):
         constraints = (
             models.UniqueConstraint(
                 "parent", "position", name="artifacts_manifestreference_position_unique"
+            ),
+        )
+        indexes = (
+            models.Index(
+                "digest",
+                condition=models.Q(blob=None, child=None),
+                name="artifacts_manifestref_waiting",
             ),
         )
 

@@ -22,6 +22,9 @@ LEASE_RENEWED_BELOW: Final = timedelta(hours=12)
 LEASE_AFTER_DELETE: Final = timedelta(hours=2)
 """How long a blob outlives the deletion of a manifest that named it, at least."""
 
+MAXIMUM_TOTAL_BYTES: Final = 2**63 - 1
+"""The largest size that the database keeps."""
+
 
 class FoundContent(NamedTuple):
     """Content of the repository that a manifest names: exactly one of the ids is set.
@@ -36,11 +39,19 @@ class FoundContent(NamedTuple):
 
 
 class ResolvedReference(NamedTuple):
-    """A reference of a manifest with the content it was resolved to, None for foreign layers."""
+    """A reference of a manifest with the content it was resolved to.
+
+    Without ``content`` it is a foreign layer, or waits for content that may arrive later.
+    """
 
     reference: ManifestRef
     role: ReferenceRole
     content: FoundContent | None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the content is to be bound to this reference when it arrives."""
+        return self.content is None and self.role is not ReferenceRole.FOREIGN
 
 
 def pushed_digest(payload: bytes, reference: Digest | str) -> Digest:
@@ -82,18 +93,21 @@ def resolve_references(
     references: Sequence[ManifestRef],
     blobs: Mapping[Digest, FoundContent],
     manifests: Mapping[Digest, FoundContent],
+    *,
+    accept_missing_blobs: bool,
 ) -> tuple[ResolvedReference, ...]:
     """Match what a manifest names with what its repository holds.
 
     An entry of an index is a manifest, but build caches list plain blobs there, under media
-    types of their own; those count as layers. Raises ManifestBlobUnknown with every missing
-    digest, and ManifestInvalid when a size is not the real one.
+    types of their own; those count as layers. Children of an index may be missing, blobs only
+    when ``accept_missing_blobs``. Raises ManifestBlobUnknown with every digest that may not
+    be missing, and ManifestInvalid when a size is not the real one.
     """
     resolved = tuple(_resolve(reference, blobs, manifests) for reference in references)
     missing = {
         item.reference.digest: None
         for item in resolved
-        if item.content is None and item.role is not ReferenceRole.FOREIGN
+        if item.is_waiting and item.role is not ReferenceRole.CHILD and not accept_missing_blobs
     }
     if missing:
         raise ManifestBlobUnknown(tuple(missing))
@@ -117,19 +131,22 @@ def _resolve(
     found = manifests.get(reference.digest)
     if found is None and reference.media_type not in MANIFEST_TYPES:
         blob = blobs.get(reference.digest)
-        if blob is not None:
-            return ResolvedReference(reference, ReferenceRole.LAYER, blob)
+        return ResolvedReference(reference, ReferenceRole.LAYER, blob)
     return ResolvedReference(reference, ReferenceRole.CHILD, found)
 
 
 def total_bytes(payload_bytes: int, resolved: Iterable[ResolvedReference]) -> int:
-    """Return the size of a manifest with everything it names, each content counted once."""
+    """Return the size of a manifest with everything it names, each content counted once.
+
+    What has not arrived counts with the size that the manifest states. Indexes that list each
+    other's children double with every level; the sum ends at ``MAXIMUM_TOTAL_BYTES``.
+    """
     contents = {
-        item.reference.digest: item.content.total_bytes
+        item.reference.digest: item.content.total_bytes if item.content else item.reference.size
         for item in resolved
-        if item.content is not None
+        if item.content is not None or item.is_waiting
     }
-    return payload_bytes + sum(contents.values())
+    return min(payload_bytes + sum(contents.values()), MAXIMUM_TOTAL_BYTES)
 
 
 def needs_renewal(leased_until: datetime, now: datetime) -> bool:

@@ -91,6 +91,7 @@ class LimitSettings:
 
     upload_lifetime_seconds: int
     """An upload that nobody continued for this long is removed."""
+    accepts_missing_blobs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,12 @@ def _limits(reader: Reader) -> LimitSettings:
             minimum=60,
             maximum=365 * DAY_SECONDS,
             meaning="Seconds after which an upload that nobody continued is removed.",
-        )
+        ),
+        accepts_missing_blobs=reader.boolean(
+            "ACCEPT_MISSING_BLOBS",
+            default=False,
+            meaning="Accept manifests before the blobs that they name, instead of refusing them.",
+        ),
     )
 
 

@@ -1,7 +1,8 @@
 """What must hold between database and storage after anything whatever has happened.
 
 I1  A blob row stands on a complete object with the right bytes.
-I2  A manifest row has its exact payload, and everything it requires is there.
+I2  A manifest row has its exact payload, and everything it requires is there; a child of an
+    index may be missing, but is bound to it when it is there.
 I3  An object that a row needs is never deleted (seen as I1 and I2 at any later time).
 I4  No storage key belongs to two uploads or blobs, nor changes hands, ever.
 I5  A live tag leads to a manifest of its repository; one live row for each name, and its newest.
@@ -28,7 +29,10 @@ _REFERENCES = """
 SELECT m.id, f.role, f.digest, f.size_bytes, b.digest, b.size_bytes, c.digest, c.size_bytes,
        c.repository_id = m.repository_id,
        EXISTS (SELECT FROM artifacts_repositoryblob l
-                WHERE l.repository_id = m.repository_id AND l.blob_id = f.blob_id)
+                WHERE l.repository_id = m.repository_id AND l.blob_id = f.blob_id),
+       EXISTS (SELECT FROM artifacts_manifest w
+                WHERE w.repository_id = m.repository_id AND w.digest = f.digest
+                  AND w.size_bytes = f.size_bytes)
   FROM artifacts_manifestreference f
   JOIN artifacts_manifest m ON m.id = f.parent_id
   LEFT JOIN blobs_blob b ON b.id = f.blob_id
@@ -135,7 +139,8 @@ class Store:
 
     def _broken_references(self) -> Iterator[str]:
         for row in self.records.rows(_REFERENCES):
-            manifest, role, digest, size, blob, blob_size, child, child_size, is_same, linked = row
+            manifest, role, digest, size, blob, blob_size, child, child_size, *facts = row
+            is_same, linked, arrived = facts
             where = f"I2: a {role} of manifest {manifest}"
             if role in ("config", "layer"):
                 if blob is None or bytes(blob) != bytes(digest) or blob_size != size:
@@ -148,6 +153,8 @@ class Store:
                 and (bytes(child) != bytes(digest) or child_size != size or not is_same)
             ):
                 yield f"{where} does not lead to its manifest"
+            elif role == "child" and child is None and arrived:
+                yield f"{where} waits for a manifest that is there"
 
     def _broken_keys(self) -> Iterator[str]:
         rows = self.records.rows("SELECT storage_key, digest FROM blobs_blob")

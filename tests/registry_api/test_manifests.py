@@ -173,9 +173,17 @@ def test_edge_72_missing_content_is_listed(developer: Client, filled: Place) -> 
     assert answer.codes == ["MANIFEST_BLOB_UNKNOWN"] * 3
     listed = {error["detail"]["digest"] for error in answer.json()["errors"]}
     assert listed == {sha256(data) for data in (b"missing 0", *missing)}
-    index = developer.put_manifest(filled.name, "v1", index_manifest([b"child"]), OCI_INDEX)
-    assert (index.status, index.codes) == (400, ["MANIFEST_BLOB_UNKNOWN"])
     assert developer.get(f"/v2/{filled.name}/manifests/v1").status == 404
+
+
+def test_edge_72_an_index_may_come_before_its_children(owner: Client, filled: Place) -> None:
+    child = image(layers=[descriptor(LAYER, OCI_LAYER)])
+    index = owner.put_manifest(filled.name, "v1", index_manifest([child]), OCI_INDEX)
+    assert index.status == 201
+    assert owner.get(f"/v2/{filled.name}/manifests/{sha256(child)}").status == 404
+    assert owner.put_manifest(filled.name, sha256(child), child).status == 201
+    refused = owner.delete(f"/v2/{filled.name}/manifests/{sha256(child)}")
+    assert (refused.status, refused.codes) == (405, ["UNSUPPORTED"])
 
 
 def test_edge_73_wrong_sizes(developer: Client, filled: Place) -> None:

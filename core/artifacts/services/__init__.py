@@ -2,11 +2,13 @@
 
 ``repositories``: created by the first push, described, deleted. ``blobs``: uploads that end
 as blobs of a repository, mounts, deletes, leases. ``manifests``: pushes and deletes. ``tags``:
-tags without a push. ``history``: the rows of tags, which the three share.
+tags without a push. ``history``: the rows of tags, which the three share. ``waiting``:
+references of manifests to content that is not there yet.
 
 Locks, taken in this order everywhere so that nobody waits in a ring. First the repository's
 row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side by side; FOR
-UPDATE for deletes of content, which run alone in their repository. Then blobs and links by
+UPDATE for deletes of content and for pushes that leave or fill a gap (``waiting``), which run
+alone in their repository. Then blobs and links by
 blob id, manifests by id (a child is older than its index), tags by name, and at the very end
 the update of the repository's row.
 """

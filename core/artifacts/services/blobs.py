@@ -32,7 +32,15 @@ MAXIMUM_MOUNT_CANDIDATES = 50
 
 _COMMIT_ATTEMPTS = 20
 
+# Manifests that came before the blob are bound to it at once.
 _LINK = """
+WITH bound AS (
+     UPDATE artifacts_manifestreference AS waiting SET blob_id = %s
+       FROM artifacts_manifest AS parent
+      WHERE parent.id = waiting.parent_id AND parent.repository_id = %s
+        AND waiting.digest = %s AND waiting.size_bytes = %s
+        AND waiting.blob_id IS NULL AND waiting.child_id IS NULL
+        AND waiting.role IN ('config', 'layer'))
 INSERT INTO artifacts_repositoryblob AS link (repository_id, blob_id, leased_until, pushed_by)
 VALUES (%s, %s, %s, %s)
 ON CONFLICT (repository_id, blob_id) DO UPDATE
@@ -274,7 +282,10 @@ def _link_blob_locked(
             size_bytes=blob.size_bytes,
         )
     )
-    linked = raw.fetch_one(_LINK, (repository_id, blob.id, now + rules.LEASE, actor.subject))
+    waiting = (blob.id, repository_id, blob.digest.to_bytes(), blob.size_bytes)
+    linked = raw.fetch_one(
+        _LINK, (*waiting, repository_id, blob.id, now + rules.LEASE, actor.subject)
+    )
     if linked is None:
         raise AssertionError("An insert that updates on conflict returns its row.")
     audit.record(

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+from django.conf import settings
 
 from core.artifacts import rules
 from core.artifacts.errors import ContentInUse, ManifestUnknown
 from core.artifacts.events import ArtifactDeleted, ArtifactPushed, TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.rules import FoundContent, ResolvedReference
-from core.artifacts.services import history
+from core.artifacts.services import history, waiting
 from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
     obtain_repository_locked,
@@ -45,14 +47,20 @@ SELECT digest, id, size_bytes, total_bytes
  ORDER BY id FOR KEY SHARE
 """
 
-# ``xmax`` is zero in a row that this statement inserted.
+# ``xmax`` is zero in a row that this statement inserted. The last column tells whether an index
+# waits for the manifest; one that states another size waits on, it was wrong from the beginning.
 _STORE = """
-INSERT INTO artifacts_manifest
+INSERT INTO artifacts_manifest AS stored
        (repository_id, digest, media_type, artifact_type, config_media_type, size_bytes,
         payload, subject, annotations, total_bytes, pushed_at, pushed_by, touched_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)
 ON CONFLICT (repository_id, digest) DO UPDATE SET touched_at = excluded.touched_at
-RETURNING id, xmax = 0
+RETURNING id, xmax = 0, EXISTS (
+       SELECT FROM artifacts_manifestreference waiting
+         JOIN artifacts_manifest parent ON parent.id = waiting.parent_id
+        WHERE parent.repository_id = stored.repository_id AND waiting.digest = stored.digest
+          AND waiting.size_bytes = stored.size_bytes AND waiting.role = 'child'
+          AND waiting.blob_id IS NULL AND waiting.child_id IS NULL)
 """
 
 _STORE_REFERENCES = """
@@ -109,6 +117,7 @@ class _Push:
     is_by_tag: bool
     actor: Actor
     now: datetime
+    alone: bool = False
 
     @property
     def subject(self) -> Digest | None:
@@ -135,36 +144,45 @@ def push_manifest(
 
     ``extra_tags`` count when ``reference`` is a digest. ``if_match`` and ``if_none_match``
     are the headers, compared with what the reference names now. Pushing again what is there
-    changes nothing but tags that point elsewhere. Raises ManifestInvalid, ManifestTooLarge,
-    DigestMismatch, TagInvalid, EntityTagsInvalid, ManifestBlobUnknown with every missing
-    digest, PreconditionFailed, NameUnknown when the project is gone, and what gatekeepers raise
-    (distribution-spec, "Pushing Manifests").
+    changes nothing but tags that point elsewhere. Children of an index may arrive after it, and
+    blobs after their manifest where the settings allow it. Raises ManifestInvalid,
+    ManifestTooLarge, DigestMismatch, TagInvalid, EntityTagsInvalid, ManifestBlobUnknown with
+    every missing digest, PreconditionFailed, NameUnknown when the project is gone, and what
+    gatekeepers raise (distribution-spec, "Pushing Manifests").
     """
-    return _store_push(
-        _Push(
-            repository_name=repository_name,
-            project_id=project_id,
-            payload=payload,
-            parsed=parse_manifest(payload, content_type),
-            digest=rules.pushed_digest(payload, reference),
-            tags=rules.pushed_tags(reference, extra_tags),
-            if_match=None if if_match is None else parse_entity_tags(if_match),
-            if_none_match=None if if_none_match is None else parse_entity_tags(if_none_match),
-            is_by_tag=isinstance(reference, str),
-            actor=actor,
-            now=clock.now(),
-        )
+    push = _Push(
+        repository_name=repository_name,
+        project_id=project_id,
+        payload=payload,
+        parsed=parse_manifest(payload, content_type),
+        digest=rules.pushed_digest(payload, reference),
+        tags=rules.pushed_tags(reference, extra_tags),
+        if_match=None if if_match is None else parse_entity_tags(if_match),
+        if_none_match=None if if_none_match is None else parse_entity_tags(if_none_match),
+        is_by_tag=isinstance(reference, str),
+        actor=actor,
+        now=clock.now(),
     )
+    try:
+        return _store_push(push)
+    except waiting.MustRunAlone:
+        return _store_push(replace(push, alone=True))
 
 
 @durable_write
 def _store_push(push: _Push) -> PushedManifest:
     repository_id = obtain_repository_locked(
-        push.repository_name, project_id=push.project_id, actor=push.actor, now=push.now
+        push.repository_name,
+        project_id=push.project_id,
+        actor=push.actor,
+        now=push.now,
+        alone=push.alone,
     )
     resolved = _resolve_locked(push, repository_id)
     total_bytes = rules.total_bytes(len(push.payload), resolved)
-    manifest_id, created = _store_manifest(push, repository_id, total_bytes)
+    manifest_id, created, is_awaited = _store_manifest(push, repository_id, total_bytes)
+    if is_awaited or (created and any(item.is_waiting for item in resolved)):
+        waiting.require_alone(push.alone)
     live = history.lock_tags(repository_id, push.tags)
     # Read after the locks: the instants of a tag's history stand in the order of its ids.
     now = clock.now()
@@ -188,6 +206,10 @@ def _store_push(push: _Push) -> PushedManifest:
     )
     if created:
         _store_references(manifest_id, resolved)
+    if is_awaited:
+        waiting.bind_child_alone(
+            repository_id, manifest_id, push.digest, len(push.payload), total_bytes
+        )
     history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
     history.begin_tags(
         changed,
@@ -231,11 +253,15 @@ def _resolve_locked(push: _Push, repository_id: int) -> tuple[ResolvedReference,
             Digest.from_bytes(bytes(digest)): FoundContent(None, manifest_id, size, total)
             for digest, manifest_id, size, total in manifests
         },
+        accept_missing_blobs=settings.ROADSTEAD.limits.accepts_missing_blobs,
     )
 
 
-def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[int, bool]:
-    """Return the manifest's id and whether it is new; its row is ours until the commit."""
+def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[int, bool, bool]:
+    """Return the manifest's id, whether it is new, and whether an index waits for it.
+
+    Its row is ours until the commit.
+    """
     parsed, subject = push.parsed, push.subject
     row = raw.fetch_one(
         _STORE,
@@ -257,7 +283,7 @@ def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[
     )
     if row is None:
         raise AssertionError("An insert that updates on conflict returns its row.")
-    return int(row[0]), bool(row[1])
+    return int(row[0]), bool(row[1]), bool(row[2])
 
 
 def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -> None:

@@ -15,8 +15,10 @@ from core.events.services import publish
 from core.rbac.types import Actor
 
 _FIND = """
-SELECT id FROM artifacts_repository WHERE name = %s AND project_id = %s FOR KEY SHARE
+SELECT id FROM artifacts_repository WHERE name = %s AND project_id = %s
 """
+_BESIDE_OTHERS = "FOR KEY SHARE"
+_ALONE = "FOR UPDATE"
 
 _CREATE = """
 INSERT INTO artifacts_repository
@@ -35,13 +37,16 @@ DELETE FROM artifacts_manifestreference
 _ATTEMPTS = 5
 
 
-def obtain_repository_locked(name: str, *, project_id: int, actor: Actor, now: datetime) -> int:
+def obtain_repository_locked(
+    name: str, *, project_id: int, actor: Actor, now: datetime, alone: bool = False
+) -> int:
     """Return the repository's id, created if need be, kept from deletion until the commit.
 
-    Raises NameUnknown when the project is gone, or the name belongs to another project.
+    ``alone`` holds off every other write into the repository as well. Raises NameUnknown when
+    the project is gone, or the name belongs to another project.
     """
     for _attempt in range(_ATTEMPTS):
-        found = raw.fetch_one(_FIND, (name, project_id))
+        found = raw.fetch_one(_FIND + (_ALONE if alone else _BESIDE_OTHERS), (name, project_id))
         if found is not None:
             return int(found[0])
         if raw.fetch_one(_PROJECT_EXISTS, (project_id,)) is None:

@@ -103,15 +103,6 @@ def test_missing_content_leaves_no_repository(project: Project) -> None:
     assert not Repository.objects.exists()
 
 
-def test_missing_children_are_named(project: Project) -> None:
-    child = make_image(project)
-    document = image_document(b"{}", [b"layer"])
-    with pytest.raises(ManifestBlobUnknown) as refusal:
-        push(project, index_document(document, b"other"))
-    assert refusal.value.digests == (Digest.of(b"other"),)
-    assert child.digest not in refusal.value.digests
-
-
 def test_a_blob_of_another_repository_does_not_count(project: Project) -> None:
     make_blob(project, b"{}", "elsewhere")
     with pytest.raises(ManifestBlobUnknown):

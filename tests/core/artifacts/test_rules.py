@@ -1,12 +1,15 @@
 """Pure decisions on pushes, tags and preconditions."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.artifacts.errors import ManifestBlobUnknown, PreconditionFailed
 from core.artifacts.rules import (
+    MAXIMUM_TOTAL_BYTES,
     FoundContent,
+    ResolvedReference,
     needs_renewal,
     pushed_digest,
     pushed_tags,
@@ -41,6 +44,18 @@ def blob(number: int = 1, size: int = 3) -> FoundContent:
 
 def manifest(number: int = 1, size: int = 3, total: int = 30) -> FoundContent:
     return FoundContent(None, number, size, total)
+
+
+def resolve(
+    references: Sequence[ManifestRef],
+    blobs: Mapping[Digest, FoundContent],
+    manifests: Mapping[Digest, FoundContent],
+    *,
+    accept_missing_blobs: bool = False,
+) -> tuple[ResolvedReference, ...]:
+    return resolve_references(
+        references, blobs, manifests, accept_missing_blobs=accept_missing_blobs
+    )
 
 
 def test_the_digest_of_a_push_is_sha256_unless_one_is_given() -> None:
@@ -108,7 +123,7 @@ def test_preconditions(
 def test_references_find_their_content() -> None:
     config = reference(ONE, ReferenceRole.CONFIG)
     child = reference(TWO, ReferenceRole.CHILD, OCI_IMAGE_MANIFEST)
-    resolved = resolve_references([config, child], {ONE: blob()}, {TWO: manifest()})
+    resolved = resolve([config, child], {ONE: blob()}, {TWO: manifest()})
     assert [(item.role, item.content) for item in resolved] == [
         (ReferenceRole.CONFIG, blob()),
         (ReferenceRole.CHILD, manifest()),
@@ -118,37 +133,70 @@ def test_references_find_their_content() -> None:
 
 def test_each_content_is_counted_once() -> None:
     twice = [reference(ONE, ReferenceRole.LAYER), reference(ONE, ReferenceRole.LAYER)]
-    assert total_bytes(10, resolve_references(twice, {ONE: blob()}, {})) == 13
+    assert total_bytes(10, resolve(twice, {ONE: blob()}, {})) == 13
 
 
 def test_a_foreign_layer_may_be_missing() -> None:
     foreign = reference(ONE, ReferenceRole.FOREIGN)
-    resolved = resolve_references([foreign], {}, {})
+    resolved = resolve([foreign], {}, {})
     assert resolved[0].content is None
+    assert not resolved[0].is_waiting
     assert total_bytes(10, resolved) == 10
 
 
 def test_a_manifest_of_an_index_is_never_found_among_blobs() -> None:
     child = reference(ONE, ReferenceRole.CHILD, OCI_IMAGE_MANIFEST)
+    (resolved,) = resolve([child], {ONE: blob()}, {})
+    assert (resolved.role, resolved.content) == (ReferenceRole.CHILD, None)
+
+
+def test_a_missing_child_waits_and_counts_with_the_size_stated() -> None:
+    child = reference(ONE, ReferenceRole.CHILD, OCI_IMAGE_MANIFEST)
+    resolved = resolve([child, child], {}, {})
+    assert all(item.is_waiting for item in resolved)
+    assert total_bytes(10, resolved) == 13
+
+
+@pytest.mark.parametrize(
+    ("role", "resolved_role"),
+    [
+        (ReferenceRole.CONFIG, ReferenceRole.CONFIG),
+        (ReferenceRole.LAYER, ReferenceRole.LAYER),
+        (ReferenceRole.CHILD, ReferenceRole.LAYER),
+    ],
+)
+def test_a_missing_blob_waits_only_where_that_is_accepted(
+    role: ReferenceRole, resolved_role: ReferenceRole
+) -> None:
+    missing = reference(ONE, role, OCI_LAYER)
     with pytest.raises(ManifestBlobUnknown):
-        resolve_references([child], {ONE: blob()}, {})
+        resolve([missing], {}, {})
+    (resolved,) = resolve([missing], {}, {}, accept_missing_blobs=True)
+    assert (resolved.role, resolved.is_waiting) == (resolved_role, True)
+    assert total_bytes(10, [resolved]) == 13
+
+
+def test_a_size_that_the_database_cannot_keep_ends_at_the_largest() -> None:
+    children = [reference(digest, ReferenceRole.CHILD, OCI_IMAGE_MANIFEST) for digest in (ONE, TWO)]
+    huge = {digest: manifest(total=MAXIMUM_TOTAL_BYTES) for digest in (ONE, TWO)}
+    assert total_bytes(10, resolve(children, {}, huge)) == MAXIMUM_TOTAL_BYTES
 
 
 def test_other_entries_of_an_index_may_be_blobs() -> None:
     entry = reference(ONE, ReferenceRole.CHILD, OCI_LAYER)
-    (resolved,) = resolve_references([entry], {ONE: blob()}, {})
+    (resolved,) = resolve([entry], {ONE: blob()}, {})
     assert (resolved.role, resolved.content) == (ReferenceRole.LAYER, blob())
 
 
 def test_everything_missing_is_named_once_and_before_sizes_are_judged() -> None:
     references = [
         reference(ONE, ReferenceRole.LAYER),
-        reference(TWO, ReferenceRole.CHILD, OCI_IMAGE_MANIFEST),
+        reference(TWO, ReferenceRole.CONFIG),
         reference(ONE, ReferenceRole.LAYER),
         reference(Digest.of(b"three"), ReferenceRole.LAYER, size=9),
     ]
     with pytest.raises(ManifestBlobUnknown) as refusal:
-        resolve_references(references, {Digest.of(b"three"): blob()}, {})
+        resolve(references, {Digest.of(b"three"): blob()}, {})
     assert refusal.value.digests == (ONE, TWO)
     assert refusal.value.detail == {"digests": [str(ONE), str(TWO)]}
 
@@ -156,7 +204,7 @@ def test_everything_missing_is_named_once_and_before_sizes_are_judged() -> None:
 @pytest.mark.parametrize("size", [2, 4])
 def test_a_wrong_size_is_refused(size: int) -> None:
     with pytest.raises(ManifestInvalid):
-        resolve_references([reference(ONE, ReferenceRole.LAYER, size=size)], {ONE: blob()}, {})
+        resolve([reference(ONE, ReferenceRole.LAYER, size=size)], {ONE: blob()}, {})
 
 
 @pytest.mark.parametrize(
