@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from django.db import DataError, InterfaceError, OperationalError
-from psycopg2.errors import LockNotAvailable, QueryCanceled
+from django.db import DataError, InterfaceError, InternalError, OperationalError
+from psycopg2.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -143,6 +143,12 @@ async def _respond(call: Call, path: bytes) -> Response:
         # The database is away or restarting. Nothing was acknowledged, so asking again is safe.
         log.exception("database_unavailable", request_id=call.request_id)
         return error_response("UNAVAILABLE", headers={"Retry-After": "1"})
+    except InternalError as error:
+        if not isinstance(error.__cause__, ReadOnlySqlTransaction):
+            raise
+        # A standby before its promotion, or a database that somebody froze: pulls go on.
+        log.warning("database_read_only", request_id=call.request_id)
+        return error_response("UNAVAILABLE", headers={"Retry-After": "5"})
 
 
 async def _handle(call: Call, path: bytes) -> Response:

@@ -23,14 +23,15 @@ class ArmedWeb:
     Its one worker is started anew when it has killed itself; the new one is armed again.
     """
 
-    def __init__(self, server: RunningServer, failpoints: str) -> None:
-        """Prepare; see core.common.failpoints for the specification."""
+    def __init__(self, server: RunningServer, failpoints: str = "", **variables: str) -> None:
+        """Prepare; see core.common.failpoints. `variables` are settings without their prefix."""
         self._port = free_port()
         self._log = server.data_dir / "log" / f"armed-{self._port}.log"
         self._environment = server.environment() | {
             "ROADSTEAD_PORT": str(self._port),
             "ROADSTEAD_WORKERS": "1",
-            "ROADSTEAD_FAILPOINTS": failpoints,
+            **({"ROADSTEAD_FAILPOINTS": failpoints} if failpoints else {}),
+            **{f"ROADSTEAD_{name.upper()}": value for name, value in variables.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
 

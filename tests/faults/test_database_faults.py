@@ -1,0 +1,189 @@
+"""PostgreSQL killed, full, read-only, in a deadlock, silent at a COMMIT: nothing is lost."""
+
+import threading
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.clients.images import make_image, make_layer
+from tests.clients.protocol import Account, Answer, Registry
+from tests.faults.databases import CommitCutter, Superuser, kill_database
+from tests.faults.invariants import Store
+from tests.faults.load import Load
+from tests.faults.patience import Patience, PatientRegistry, blobs_of
+from tests.faults.uploads import random_content, resume, upload_id_of
+from tests.faults.webs import ArmedWeb
+from tests.support.server import RunningServer
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+def assert_try_later(answer: Answer) -> None:
+    """Expect the answer that lets every client ask again."""
+    assert answer.status == 503, answer
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json["errors"][0]["code"] == "UNAVAILABLE"
+
+
+def test_killed_under_load(server: RunningServer, account: Account, repository: str) -> None:
+    with Load(server.registry, account, repository) as load:
+        for _time in range(2):
+            kill_database(server)
+            load.wait_for_progress(8)
+
+
+def test_sessions_ended_under_load(
+    server: RunningServer, account: Account, repository: str
+) -> None:
+    superuser = Superuser(server)
+    with Load(server.registry, account, repository) as load:
+        for _time in range(5):
+            superuser.end_sessions()
+            load.wait_for_progress(3)
+
+
+def test_no_connection_left(
+    server: RunningServer, store: Store, registry: Registry, repository: str
+) -> None:
+    content, digest = random_content(1_000_000)
+    location = registry.start_upload(repository)
+    assert registry.append(location, content[:400_000]).status == 202
+    superuser = Superuser(server)
+
+    with superuser.changed_role("CONNECTION LIMIT 0", "CONNECTION LIMIT -1"):
+        refused = [
+            registry.head_manifest(repository, "1"),
+            registry.get_blob(repository, digest),
+            registry.request("GET", f"/v2/{repository}/tags/list"),
+            registry.request("POST", f"/v2/{repository}/blobs/uploads/", body=b""),
+            registry.append(location, content[400_000:], start=400_000),
+            registry.finish(location, digest),
+            registry.request("GET", f"/service/token?scope=repository:{repository}:pull"),
+        ]
+        for answer in refused[1:]:
+            assert_try_later(answer)
+        assert refused[0].status == 503
+
+    resume(registry, store, location, content, digest, acknowledged=400_000, at_once=True)
+
+
+def test_read_only(server: RunningServer, store: Store, account: Account, repository: str) -> None:
+    """As a standby, or a disk that ran full, would have it: pulls go on, pushes wait."""
+    registry = Registry(server.registry, account)
+    image = make_image(layers=[make_layer(100_000)])
+    patient = PatientRegistry(server.registry, account)
+    patient.push_image(repository, "1", image)
+    content, digest = random_content(1_000_000)
+    location = registry.start_upload(repository)
+    assert registry.append(location, content[:400_000]).status == 202
+
+    change = "SET default_transaction_read_only = on"
+    with Superuser(server).changed_role(change, "RESET default_transaction_read_only"):
+        registry.verify(repository, "1")
+        assert registry.request("GET", f"/v2/{repository}/tags/list").status == 200
+        for answer in (
+            registry.request("POST", f"/v2/{repository}/blobs/uploads/", body=b""),
+            registry.append(location, content[400_000:], start=400_000),
+            registry.finish(location, digest),
+            registry.push_manifest(repository, "2", image.manifest),
+            registry.request("DELETE", f"/v2/{repository}/manifests/1"),
+        ):
+            assert_try_later(answer)
+
+    resume(registry, store, location, content, digest, acknowledged=400_000, at_once=True)
+    patient.put_manifest(repository, "2", image.manifest)
+    # Pulls of that time were kept in memory, and are counted now.
+    project = repository.partition("/")[0]
+    store.records.wait_until(
+        lambda: (
+            ("artifact.pulled", "success")
+            in [entry[:2] for entry in store.records.audit_actions(project)]
+        ),
+        timeout=20,
+    )
+
+
+def test_deadlock(
+    server: RunningServer, store: Store, account: Account, registry: Registry, repository: str
+) -> None:
+    """The web process is the one whose transaction is undone; its client asks once more."""
+    registry.push_blob(repository, b"so that the repository is there")
+    content, digest = random_content(100_000)
+    location = registry.start_upload(repository)
+    assert registry.append(location, content).status == 202
+    answers: list[Answer] = []
+    other = psycopg2.connect(store.records.address)
+
+    with (
+        ArmedWeb(server, "upload.commit.before_transaction=sleep:4@1") as web,
+        closing(other),
+        other.cursor() as cursor,
+    ):
+        through = web.as_account(account)
+        request = threading.Thread(target=lambda: answers.append(through.finish(location, digest)))
+        request.start()
+        web.wait_until_asleep()
+        upload_id = upload_id_of(location)
+        cursor.execute("SELECT 1 FROM blobs_upload WHERE id = %s FOR UPDATE", [upload_id])
+        store.records.wait_until(
+            lambda: store.records.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            ),
+            timeout=20,
+        )
+        # The web process notices after deadlock_timeout (1 s); this session only looks when
+        # its own time is up, which begins now.
+        cursor.execute(
+            "SELECT 1 FROM artifacts_repository WHERE name = %s FOR UPDATE", [repository]
+        )
+        other.rollback()
+        request.join(30)
+        assert_try_later(answers[0])
+        assert registry.head_blob(repository, digest).status == 404
+        assert Patience(30).until(lambda: through.finish(location, digest), 201)
+    assert registry.get_blob(repository, digest).body == content
+
+
+def test_answer_to_a_commit_is_lost(
+    server: RunningServer, store: Store, account: Account, repository: str
+) -> None:
+    """The commit happened, the process cannot know: it says so, and the same request succeeds."""
+    image = make_image(layers=[make_layer(50_000)])
+    with (
+        CommitCutter(server) as cutter,
+        ArmedWeb(server, database_url=cutter.database_url) as web,
+    ):
+        registry = web.as_account(account)
+        for content, digest in blobs_of(image):
+            location = registry.start_upload(repository)
+            assert registry.append(location, content).status == 202
+            cutter.cut_next_commits(1)
+            assert_try_later(registry.finish(location, digest))
+            assert registry.head_blob(repository, digest).status == 200
+            assert Patience(30).until(lambda at=location, d=digest: registry.finish(at, d), 201)  # type: ignore[misc]
+        cutter.cut_next_commits(1)
+        assert_try_later(registry.push_manifest(repository, "1", image.manifest))
+        assert registry.push_manifest(repository, "1", image.manifest).status == 201
+        assert cutter.cut == 3
+        registry.verify(repository, "1")
+    blobs = "SELECT count(*) FROM artifacts_repositoryblob l JOIN artifacts_repository r"
+    found = store.records.value(f"{blobs} ON r.id = l.repository_id WHERE r.name = %s", repository)
+    assert found == 2
+
+
+def test_database_is_away_for_seconds(
+    server: RunningServer, store: Store, account: Account, repository: str
+) -> None:
+    """Every request meanwhile is answered, quickly enough and with a time to ask again."""
+    registry = Registry(server.registry, account)
+    content, digest = random_content(500_000)
+    location = registry.start_upload(repository)
+    assert registry.append(location, content[:100_000]).status == 202
+
+    kill_database(server)
+    seen = {registry.upload_status(location).status for _time in range(3)}
+    assert seen <= {204, 503}
+
+    Patience(60).until(lambda: registry.upload_status(location), 204)
+    resume(registry, store, location, content, digest, acknowledged=100_000)
