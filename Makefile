@@ -22,7 +22,7 @@ CHECK_ENVIRONMENT := ROADSTEAD_SECRET_KEY=only-for-checks-only-for-checks-012345
 .PHONY: help
 help:  ## List what can be done
 	@echo "Roadstead: make <target>"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.installed-run  ## Start a registry with everything it needs; Ctrl-C stops it
@@ -35,6 +35,10 @@ dev: $(VENV)/.installed-dev  ## The same, restarting when the code changes
 .PHONY: test
 test: $(VENV)/.installed-dev  ## Run the tests; T= names which
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
+
+.PHONY: conformance
+conformance: $(VENV)/.installed-dev  ## Run the OCI conformance suite, the program that OCI_CONFORMANCE names
+	@$(BIN)/python -m tests.conformance
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev  ## Measure speed beside the reference registry; B= names parts and options
