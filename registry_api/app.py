@@ -24,6 +24,7 @@ from registry_api.auth import work_of
 from registry_api.calls import Call
 from registry_api.challenges import challenge
 from registry_api.errors import RegistryError, error_response, to_response
+from registry_api.lookups import CONNECTIONS
 from registry_api.routing import MAX_PATH_BYTES, Endpoint, Location, locate, raw_path
 from registry_api.streaming import linger
 from registry_api.threads import Work, close_threads, in_thread
@@ -177,6 +178,7 @@ def _allowed_methods(endpoint: Endpoint) -> str:
 @asynccontextmanager
 async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
     yield
+    CONNECTIONS.close()
     close_threads()
 
 

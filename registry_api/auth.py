@@ -29,6 +29,7 @@ from core.rbac.types import Actor, ActorKind, Target
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, PUSH, challenge
 from registry_api.errors import RegistryError
+from registry_api.lookups import find_target
 from registry_api.threads import Work, in_thread
 
 DENIED_TYPE: Final = "denied"
@@ -62,7 +63,7 @@ def work_of(call: Call) -> Work:
     return Work.LOGIN if uses_password else Work.LOOKUP
 
 
-async def identified(call: Call) -> Caller:
+async def identified(call: Call, *, grace: timedelta = timedelta()) -> Caller:
     """Return the caller without leaving the event loop when the token is a remembered one.
 
     Raises what ``identify`` does.
@@ -72,7 +73,7 @@ async def identified(call: Call) -> Caller:
         token = registry_tokens.recall(header[7:].strip(), service=call.external.service)
         if token is not None:
             return Caller(token.as_actor(call.origin), token)
-    return await in_thread(work_of(call), identify, call)
+    return await in_thread(work_of(call), identify, call, grace=grace)
 
 
 def identify(call: Call, *, grace: timedelta = timedelta(), is_login: bool = False) -> Caller:
@@ -176,16 +177,25 @@ def admit(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admissi
     require_scope(call, caller, name, action)
     lookup = queries.find_target(str(name), caller.viewer)
     require_current(call, caller, name, action, lookup)
+    return _admission(caller, name, lookup)
+
+
+async def admitted(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admission:
+    """Do the same from the event loop: a caller with a token costs no thread."""
+    caller = await identified(call, grace=grace)
+    name = call.repository_name()
+    require_scope(call, caller, name, action)
+    lookup = await find_target(str(name), caller.viewer)
+    await required_current(call, caller, name, action, lookup)
+    return _admission(caller, name, lookup)
+
+
+def _admission(caller: Caller, name: RepositoryName, lookup: TargetLookup) -> Admission:
     if lookup.project is None:
         raise RegistryError("NAME_UNKNOWN")
     return Admission(
         caller, name, lookup.project.id, lookup.repository_id, lookup.target(str(name))
     )
-
-
-async def admit_in_thread(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admission:
-    """Do the same from the event loop."""
-    return await in_thread(work_of(call), admit, call, action, grace=grace)
 
 
 def is_pusher(caller: Caller, name: RepositoryName, lookup: TargetLookup) -> bool:

@@ -7,12 +7,13 @@ it had arrived.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+Waiting = dict[Question, list[asyncio.Future[Answer]]]
 
 MAXIMUM_BATCH: Final = 128
 """How many different questions one statement answers."""
@@ -22,23 +23,27 @@ UNDER_WAY: Final = 2
 
 
 class Batches(Generic[Question, Answer]):
-    """Questions of one event loop, answered together by a function that blocks."""
+    """Questions of one event loop, answered together.
+
+    Add a kind of look-up by describing it (``core.database.prepared.Lookup``) and asking it
+    through the connections that all of them share (``registry_api.lookups``)::
+
+        _SIZES = Batches(partial(SIZES.ask, CONNECTIONS))
+        size = await _SIZES.ask(SizeQuestion(digest))
+    """
 
     def __init__(
-        self,
-        executor: Callable[[], Executor],
-        answer: Callable[[Sequence[Question]], Mapping[Question, Answer]],
+        self, answer: Callable[[Sequence[Question]], Coroutine[Any, Any, Sequence[Answer]]]
     ) -> None:
-        """Take where to run ``answer``, which returns an answer for every question."""
-        self._executor = executor
+        """Take the function that returns an answer for every question, in their order."""
         self._answer = answer
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin afresh: a process has one loop, but a test may run one after another."""
         self._loop = loop
-        self._waiting: dict[Question, list[asyncio.Future[Answer]]] = {}
-        self._under_way = 0
+        self._waiting: Waiting[Question, Answer] = {}
+        self._under_way: set[asyncio.Task[Sequence[Answer]]] = set()
         self._is_scheduled = False
 
     async def ask(self, question: Question) -> Answer:
@@ -48,7 +53,7 @@ class Batches(Generic[Question, Answer]):
             self._belong_to(loop)
         waiter: asyncio.Future[Answer] = loop.create_future()
         self._waiting.setdefault(question, []).append(waiter)
-        if not self._is_scheduled and self._under_way < UNDER_WAY:
+        if not self._is_scheduled and len(self._under_way) < UNDER_WAY:
             # Whatever else becomes ready in this turn of the loop comes along.
             self._is_scheduled = True
             loop.call_soon(self._begin)
@@ -56,52 +61,39 @@ class Batches(Generic[Question, Answer]):
 
     def _begin(self) -> None:
         self._is_scheduled = False
-        if not self._waiting:
-            return
-        taken, self._waiting = self._take()
-        loop = asyncio.get_running_loop()
-        try:
-            future = loop.run_in_executor(self._executor(), self._answer, tuple(taken))
-        except RuntimeError as error:
-            # No thread can be started, or the process is about to end.
-            _fail(taken, error)
-            return
-        self._under_way += 1
-        future.add_done_callback(lambda done: self._end(taken, done))
+        taken = self._take()
+        # A task of its own: a request that leaves does not take the others along.
+        answering = self._answer(tuple(taken))
+        task = asyncio.get_running_loop().create_task(answering)
+        self._under_way.add(task)
+        task.add_done_callback(partial(self._end, taken))
 
-    def _take(
-        self,
-    ) -> tuple[
-        dict[Question, list["asyncio.Future[Answer]"]],
-        dict[Question, list["asyncio.Future[Answer]"]],
-    ]:
-        if len(self._waiting) <= MAXIMUM_BATCH:
-            return self._waiting, {}
-        items = list(self._waiting.items())
-        return dict(items[:MAXIMUM_BATCH]), dict(items[MAXIMUM_BATCH:])
+    def _take(self) -> Waiting[Question, Answer]:
+        waiting, self._waiting = self._waiting, {}
+        if len(waiting) > MAXIMUM_BATCH:
+            items = list(waiting.items())
+            waiting, self._waiting = dict(items[:MAXIMUM_BATCH]), dict(items[MAXIMUM_BATCH:])
+        return waiting
 
     def _end(
         self,
-        taken: dict[Question, list["asyncio.Future[Answer]"]],
-        done: "asyncio.Future[Mapping[Question, Answer]]",
+        taken: Waiting[Question, Answer],
+        task: "asyncio.Task[Sequence[Answer]]",
     ) -> None:
-        self._under_way -= 1
-        failure = asyncio.CancelledError() if done.cancelled() else done.exception()
+        self._under_way.discard(task)
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         if failure is not None:
             _fail(taken, failure)
         else:
-            answers = done.result()
-            for question, waiters in taken.items():
+            for waiters, answer in zip(taken.values(), task.result(), strict=True):
                 for waiter in waiters:
                     if not waiter.done():
-                        waiter.set_result(answers[question])
+                        waiter.set_result(answer)
         if self._waiting and not self._is_scheduled:
             self._begin()
 
 
-def _fail(
-    taken: Mapping[Question, Sequence["asyncio.Future[Answer]"]], failure: BaseException
-) -> None:
+def _fail(taken: Waiting[Question, Answer], failure: BaseException) -> None:
     for waiters in taken.values():
         for waiter in waiters:
             if not waiter.done():

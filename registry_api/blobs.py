@@ -25,6 +25,7 @@ from registry_api.auth import Caller
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL
 from registry_api.conditions import is_not_modified, range_applies
+from registry_api.contents import small_content
 from registry_api.errors import RegistryError
 from registry_api.lookups import find_blob
 from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
@@ -44,7 +45,7 @@ async def get_blob(call: Call) -> Response:
     name = call.repository_name()
     digest = Digest.parse(call.location.item)
     auth.require_scope(call, caller, name, PULL)
-    lookup, content = await find_blob(str(name), digest, caller.viewer)
+    lookup = await find_blob(str(name), digest, caller.viewer)
     await auth.required_current(call, caller, name, PULL, lookup)
     if lookup.repository_id is None:
         raise RegistryError("NAME_UNKNOWN")
@@ -57,7 +58,8 @@ async def get_blob(call: Call) -> Response:
     if call.method == "HEAD":
         await _ensure_lasting(call, caller, name, lookup, blob)
         return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
-    if content is not None and "range" not in call.headers:
+    content = None if "range" in call.headers else await small_content(blob)
+    if content is not None:
         return Response(content, 200, headers | {"Content-Length": str(len(content))})
     return await in_thread(_storage_work(blob), _answer_content, call, blob, headers)
 
@@ -114,7 +116,7 @@ def _answer_content(call: Call, blob: StoredBlob, headers: dict[str, str]) -> Re
 
 async def delete_blob(call: Call) -> Response:
     """Take the blob out of this repository; others keep it."""
-    admission = await auth.admit_in_thread(call, DELETE)
+    admission = await auth.admitted(call, DELETE)
     digest, name = Digest.parse(call.location.item), str(admission.name)
     await in_thread(Work.COMMIT, services.delete_blob, name, digest, actor=admission.actor)
     return Response(None, 202, {"Content-Length": "0"})

@@ -1,26 +1,40 @@
-"""The reads of a pull, shared by the requests that ask at the same time."""
+"""The reads that requests begin with, shared by those that ask at the same time.
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+They are asked from the event loop. To add one, describe it as a ``Lookup`` in the feature that
+owns the tables, and let a ``Batches`` of this module ask it through ``CONNECTIONS``.
+"""
 
-from core.artifacts import lookups
-from core.artifacts.lookups import BlobQuestion, ManifestQuestion
-from core.artifacts.types import BlobLookup, ManifestLookup, StoredBlob, Viewer
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from core.artifacts.lookups import (
+    BLOBS,
+    MANIFESTS,
+    PAYLOADS,
+    TARGETS,
+    BlobQuestion,
+    ManifestQuestion,
+    PayloadQuestion,
+    TargetQuestion,
+)
+from core.artifacts.types import BlobLookup, ManifestLookup, TargetLookup, Viewer
+from core.database.asynchronous import Connections
 from core.oci.digest import Digest
-from core.storage.errors import BlobMissing, StorageFailed, StorageMisconfigured
-from core.storage.selection import driver_of
 from registry_api.batches import Batches
-from registry_api.threads import Work, executor, with_fresh_connection
 
-SMALL_BLOB_BYTES: Final = 64 << 10
-"""A blob up to this size is read along with its row, in the same thread."""
+CONNECTIONS: Final = Connections(4)
+"""What all look-ups of this process go through; each kind uses two at a time."""
+
+_TARGETS: Final = Batches(partial(TARGETS.ask, CONNECTIONS))
+_MANIFESTS: Final = Batches(partial(MANIFESTS.ask, CONNECTIONS))
+_BLOBS: Final = Batches(partial(BLOBS.ask, CONNECTIONS))
 
 
-class FoundBlob(NamedTuple):
-    """A blob's row and, when it is small and sound, its bytes."""
-
-    lookup: BlobLookup
-    content: bytes | None
+async def find_target(name: str, viewer: Viewer) -> TargetLookup:
+    """Return where a repository name leads."""
+    question = TargetQuestion(viewer.subject, viewer.issued_at, name.partition("/")[0], name)
+    return await _TARGETS.ask(question)
 
 
 async def find_manifest(
@@ -30,56 +44,24 @@ async def find_manifest(
     question = ManifestQuestion(
         viewer.subject,
         viewer.issued_at,
+        name.partition("/")[0],
         name,
         reference if isinstance(reference, str) else None,
         reference.to_bytes() if isinstance(reference, Digest) else None,
         with_payload,
     )
-    return await _MANIFESTS.ask(question)
+    lookup = await _MANIFESTS.ask(question)
+    manifest = lookup.manifest
+    if with_payload and manifest is not None and manifest.payload is None:
+        [payload] = await PAYLOADS.ask(CONNECTIONS, [PayloadQuestion(manifest.id)])
+        # It may have been deleted in between, and is then not there.
+        found = None if payload is None else replace(manifest, payload=payload)
+        return replace(lookup, manifest=found)
+    return lookup
 
 
-async def find_blob(name: str, digest: Digest, viewer: Viewer) -> FoundBlob:
+async def find_blob(name: str, digest: Digest, viewer: Viewer) -> BlobLookup:
     """Return a blob that the repository may serve."""
-    question = BlobQuestion(viewer.subject, viewer.issued_at, name, digest.to_bytes())
+    project = name.partition("/")[0]
+    question = BlobQuestion(viewer.subject, viewer.issued_at, project, name, digest.to_bytes())
     return await _BLOBS.ask(question)
-
-
-def _find_manifests(
-    questions: Sequence[ManifestQuestion],
-) -> Mapping[ManifestQuestion, ManifestLookup]:
-    return with_fresh_connection(lookups.find_manifests, questions)
-
-
-def _find_blobs(questions: Sequence[BlobQuestion]) -> Mapping[BlobQuestion, FoundBlob]:
-    found = with_fresh_connection(lookups.find_blobs, questions)
-    contents: dict[str, bytes | None] = {}
-    for lookup in found.values():
-        blob = lookup.blob
-        if blob is not None and blob.size_bytes <= SMALL_BLOB_BYTES:
-            key = blob.storage_key
-            if key not in contents:
-                contents[key] = _read_small(blob)
-    return {
-        question: FoundBlob(lookup, contents.get(lookup.blob.storage_key) if lookup.blob else None)
-        for question, lookup in found.items()
-    }
-
-
-def _read_small(blob: StoredBlob) -> bytes | None:
-    """Return the bytes of a small local blob; None leaves the answer to the careful path."""
-    try:
-        driver = driver_of(blob.store)
-        if blob.is_damaged or not driver.reads_are_quick:
-            return None
-        reader = driver.open_blob(blob.storage_key)
-        try:
-            content = reader.read(0, blob.size_bytes) if reader.size == blob.size_bytes else b""
-        finally:
-            reader.close()
-    except (BlobMissing, StorageFailed, StorageMisconfigured):
-        return None
-    return content if len(content) == blob.size_bytes else None
-
-
-_MANIFESTS: Final = Batches(lambda: executor(Work.PULL), _find_manifests)
-_BLOBS: Final = Batches(lambda: executor(Work.PULL), _find_blobs)

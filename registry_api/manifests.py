@@ -86,7 +86,7 @@ async def _touch(
 
 async def put_manifest(call: Call) -> Response:
     """Store a manifest under a digest, a tag, or a digest with the tags of ``?tag=``."""
-    admission = await auth.admit_in_thread(call, PUSH)
+    admission = await auth.admitted(call, PUSH)
     reference = parse_reference(call.location.item)
     tags = _extra_tags(call) if isinstance(reference, Digest) else ()
     payload = await _receive_payload(call)
@@ -95,7 +95,7 @@ async def put_manifest(call: Call) -> Response:
 
 async def delete_manifest(call: Call) -> Response:
     """Delete a tag, or a manifest with every tag that points at it."""
-    admission = await auth.admit_in_thread(call, DELETE)
+    admission = await auth.admitted(call, DELETE)
     reference = parse_reference(call.location.item)
     name, actor = str(admission.name), admission.actor
     if isinstance(reference, Digest):

@@ -11,17 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from functools import cache, partial
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-PULL_THREADS: Final = 4
-"""Two statements at once for manifests and two for blobs (see ``registry_api.batches``)."""
 
 
 class Work(StrEnum):
@@ -35,8 +31,6 @@ class Work(StrEnum):
     """Making content durable, and all that takes locks of rows and so may wait for others."""
     LOGIN = "login"
     """Checking secrets, which may take long on purpose."""
-    PULL = "pull"
-    """The prepared look-ups of pulls, on connections of their own."""
 
 
 @cache
@@ -45,8 +39,6 @@ def executor(work: Work) -> ThreadPoolExecutor:
     threads = settings.ROADSTEAD.server.registry_threads
     if work is Work.LOGIN:
         threads = max(2, threads // 4)
-    if work is Work.PULL:
-        threads = PULL_THREADS
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"registry-{work}")
 
 
@@ -78,11 +70,11 @@ def start(
     **kwargs: Parameters.kwargs,
 ) -> "asyncio.Future[Result]":
     """Begin a blocking function in a thread and return its future."""
-    call = partial(with_fresh_connection, function, *args, **kwargs)
+    call = partial(_with_fresh_connection, function, *args, **kwargs)
     return asyncio.get_running_loop().run_in_executor(executor(work), call)
 
 
-def with_fresh_connection(
+def _with_fresh_connection(
     function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
 ) -> Result:
     """Run a function in the current thread and drop its connection if that broke."""

@@ -56,7 +56,7 @@ class UploadKey(TypedDict):
 
 async def start_upload(call: Call) -> Response:
     """Begin an upload, mount a blob, or take a whole blob in one request (end-4, end-11)."""
-    admission = await auth.admit_in_thread(call, PUSH)
+    admission = await auth.admitted(call, PUSH)
     if call.parameter("mount") is not None:
         mounted = await in_thread(Work.COMMIT, mount_blob, call, admission)
         if mounted is not None:
@@ -71,14 +71,14 @@ async def start_upload(call: Call) -> Response:
 
 async def patch_upload(call: Call) -> Response:
     """Append a chunk or a stream to the upload (end-5)."""
-    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
+    admission = await auth.admitted(call, PUSH, grace=UPLOAD_GRACE)
     upload_id, chunk = upload_id_of(call), chunk_of(call)
     return await finish_regardless(_append(call, admission, upload_id, chunk))
 
 
 async def put_upload(call: Call) -> Response:
     """Take the last bytes, if any, and turn the upload into a blob (end-6)."""
-    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
+    admission = await auth.admitted(call, PUSH, grace=UPLOAD_GRACE)
     upload_id, digest, chunk = upload_id_of(call), digest_of(call), chunk_of(call)
     return await finish_regardless(_close(call, admission, upload_id, digest, chunk))
 
@@ -93,7 +93,7 @@ def get_upload(call: Call) -> Response:
 
 async def delete_upload(call: Call) -> Response:
     """Cancel the upload (end-14)."""
-    admission = await auth.admit_in_thread(call, PUSH, grace=UPLOAD_GRACE)
+    admission = await auth.admitted(call, PUSH, grace=UPLOAD_GRACE)
     with _as_seen_by(call, admission):
         upload_id = upload_id_of(call)
         await in_thread(Work.COMMIT, blobs.cancel_upload, upload_id, **_key(admission))

@@ -9,5 +9,5 @@ write.
 
 Besides the usual slots: ``gatekeepers`` (asks them), ``pulls`` (counts pulls, which are too
 frequent for a service call each). ``services`` is a package, for it would be too long a file.
-``lookups.py`` holds the reads of a pull, which answer many requests with one prepared statement.
+``lookups.py`` holds the reads that requests begin with, many of them in one prepared statement.
 """

@@ -1,6 +1,10 @@
-"""The reads of a pull, for many requests in one prepared statement each."""
+"""The reads that requests of registry clients begin with, for many of them in one statement.
 
-from collections.abc import Mapping, Sequence
+Each answer tells the project and repository a name leads to, whether the viewer's token was
+revoked, and the content asked for. Nothing here is cached, because a delete or a move must show
+in the next read.
+"""
+
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -11,24 +15,48 @@ from core.artifacts.types import (
     ProjectFacts,
     StoredBlob,
     StoredManifest,
+    TargetLookup,
 )
-from core.database.prepared import PreparedStatement
+from core.database.prepared import Lookup
 from core.database.raw import Row
 from core.oci.digest import Digest
 
+SMALL_PAYLOAD_BYTES: Final = 64 << 10
+"""A manifest up to this size is answered along with its row.
 
-class ManifestQuestion(NamedTuple):
-    """Which manifest somebody asks for; either ``tag`` or ``digest`` is set.
+Larger ones are rare and are read one by one, so that a statement for many holds little memory.
+"""
 
-    ``issued_at`` is when the presented token was issued, None without one.
+
+class TargetQuestion(NamedTuple):
+    """Where a repository name leads.
+
+    ``issued_at`` is when the presented token was issued, None without one. ``project`` is the
+    name's first component.
     """
 
     subject: str
     issued_at: datetime | None
-    repository_name: str
+    project: str
+    repository: str
+
+
+class ManifestQuestion(NamedTuple):
+    """Which manifest somebody asks for; either ``tag`` or ``digest`` is set."""
+
+    subject: str
+    issued_at: datetime | None
+    project: str
+    repository: str
     tag: str | None
     digest: bytes | None
     with_payload: bool
+
+
+class PayloadQuestion(NamedTuple):
+    """Which manifest's bytes somebody asks for, by its row."""
+
+    manifest_id: int
 
 
 class BlobQuestion(NamedTuple):
@@ -36,78 +64,16 @@ class BlobQuestion(NamedTuple):
 
     subject: str
     issued_at: datetime | None
-    repository_name: str
+    project: str
+    repository: str
     digest: bytes
 
 
-_FIND_MANIFESTS: Final = PreparedStatement(
-    "find_manifests",
-    ("text[]", "timestamptz[]", "text[]", "text[]", "text[]", "bytea[]", "boolean[]"),
-    f"""
-SELECT {PROJECT_AND_REVOCATION},
-       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at,
-       CASE WHEN viewer.with_payload THEN m.payload END
-  FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY
-       AS viewer(subject, issued_at, project, repository, tag, digest, with_payload, position)
-  LEFT JOIN projects_project p ON p.name = viewer.project
-  LEFT JOIN artifacts_repository r ON r.name = viewer.repository AND r.project_id = p.id
-  LEFT JOIN artifacts_tag t
-         ON t.repository_id = r.id AND t.name = viewer.tag AND t.ended_at IS NULL
-  LEFT JOIN artifacts_manifest m
-         ON m.repository_id = r.id AND m.digest = coalesce(t.digest, viewer.digest)
- ORDER BY viewer.position
-""",  # noqa: S608  # made of constants
-)
-
-_FIND_BLOBS: Final = PreparedStatement(
-    "find_blobs",
-    ("text[]", "timestamptz[]", "text[]", "text[]", "bytea[]"),
-    f"""
-SELECT {PROJECT_AND_REVOCATION},
-       r.id, l.id, b.id, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL,
-       l.leased_until
-  FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
-       AS viewer(subject, issued_at, project, repository, digest, position)
-  LEFT JOIN projects_project p ON p.name = viewer.project
-  LEFT JOIN artifacts_repository r ON r.name = viewer.repository AND r.project_id = p.id
-  LEFT JOIN blobs_blob b ON b.digest = viewer.digest
-  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id
- ORDER BY viewer.position
-""",  # noqa: S608  # made of constants
-)
+def _target(_question: TargetQuestion, row: Row) -> TargetLookup:
+    return TargetLookup(_project(row), row[3], row[4])
 
 
-def find_manifests(
-    questions: Sequence[ManifestQuestion],
-) -> Mapping[ManifestQuestion, ManifestLookup]:
-    """Answer every question with one statement. Payloads are empty unless asked for."""
-    subjects, issued, names, tags, digests, payloads = zip(*questions, strict=True)
-    projects = [name.partition("/")[0] for name in names]
-    rows = _FIND_MANIFESTS.fetch_all(
-        (
-            list(subjects),
-            list(issued),
-            projects,
-            list(names),
-            list(tags),
-            list(digests),
-            list(payloads),
-        )
-    )
-    return {question: _manifest(row) for question, row in zip(questions, rows, strict=True)}
-
-
-def find_blobs(questions: Sequence[BlobQuestion]) -> Mapping[BlobQuestion, BlobLookup]:
-    """Answer every question with one statement."""
-    subjects, issued, names, digests = zip(*questions, strict=True)
-    projects = [name.partition("/")[0] for name in names]
-    rows = _FIND_BLOBS.fetch_all(
-        (list(subjects), list(issued), projects, list(names), list(digests))
-    )
-    return {question: _blob(question, row) for question, row in zip(questions, rows, strict=True)}
-
-
-def _manifest(row: Row) -> ManifestLookup:
+def _manifest(_question: ManifestQuestion, row: Row) -> ManifestLookup:
     manifest = None
     if row[5] is not None:
         manifest = StoredManifest(
@@ -116,9 +82,13 @@ def _manifest(row: Row) -> ManifestLookup:
             media_type=row[7],
             size_bytes=row[8],
             touched_at=row[9],
-            payload=bytes(row[10] or b""),
+            payload=None if row[10] is None else bytes(row[10]),
         )
     return ManifestLookup(_project(row), row[3], row[4], manifest)
+
+
+def _payload(_question: PayloadQuestion, row: Row) -> bytes | None:
+    return None if row[0] is None else bytes(row[0])
 
 
 def _blob(question: BlobQuestion, row: Row) -> BlobLookup:
@@ -141,3 +111,56 @@ def _project(row: Row) -> ProjectFacts | None:
     if row[0] is None:
         return None
     return ProjectFacts(id=row[0], is_public=row[1], created_at=row[2])
+
+
+_WHO_AND_WHERE: Final = {
+    "subject": "text",
+    "issued_at": "timestamptz",
+    "project": "text",
+    "repository": "text",
+}
+_REPOSITORY: Final = """
+  LEFT JOIN projects_project p ON p.name = asked.project
+  LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""
+
+TARGETS: Final = Lookup(
+    "find_target",
+    _WHO_AND_WHERE,
+    select=f"{PROJECT_AND_REVOCATION}, r.id",
+    joins=_REPOSITORY,
+    answer=_target,
+)
+
+MANIFESTS: Final = Lookup(
+    "find_manifest",
+    {**_WHO_AND_WHERE, "tag": "text", "digest": "bytea", "with_payload": "boolean"},
+    select=f"""{PROJECT_AND_REVOCATION},
+       r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at,
+       CASE WHEN asked.with_payload AND m.size_bytes <= {SMALL_PAYLOAD_BYTES} THEN m.payload END""",
+    joins=f"""{_REPOSITORY}
+  LEFT JOIN artifacts_tag t
+         ON t.repository_id = r.id AND t.name = asked.tag AND t.ended_at IS NULL
+  LEFT JOIN artifacts_manifest m
+         ON m.repository_id = r.id AND m.digest = coalesce(t.digest, asked.digest)""",
+    answer=_manifest,
+)
+
+PAYLOADS: Final = Lookup(
+    "read_payload",
+    {"manifest_id": "bigint"},
+    select="m.payload",
+    joins="LEFT JOIN artifacts_manifest m ON m.id = asked.manifest_id",
+    answer=_payload,
+)
+
+BLOBS: Final = Lookup(
+    "find_blob",
+    {**_WHO_AND_WHERE, "digest": "bytea"},
+    select=f"""{PROJECT_AND_REVOCATION},
+       r.id, l.id, b.id, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL,
+       l.leased_until""",
+    joins=f"""{_REPOSITORY}
+  LEFT JOIN blobs_blob b ON b.digest = asked.digest
+  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id""",
+    answer=_blob,
+)

@@ -24,11 +24,11 @@ from core.oci.digest import Digest
 # may rest on that alone, so it ends when the project becomes private.
 PROJECT_AND_REVOCATION: Final = """p.id, p.is_public, p.created_at,
        EXISTS (SELECT 1 FROM users_revocation v
-                WHERE v.subject = viewer.subject AND v.revoked_at >= viewer.issued_at)
-       OR coalesce(NOT p.is_public AND p.made_private_at >= viewer.issued_at, false)"""
+                WHERE v.subject = asked.subject AND v.revoked_at >= asked.issued_at)
+       OR coalesce(NOT p.is_public AND p.made_private_at >= asked.issued_at, false)"""
 
 _VIEWER_PROJECT_REPOSITORY: Final = """
-  FROM (SELECT %s AS subject, %s::timestamptz AS issued_at) AS viewer
+  FROM (SELECT %s AS subject, %s::timestamptz AS issued_at) AS asked
   LEFT JOIN projects_project p ON p.name = %s
   LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id"""
 

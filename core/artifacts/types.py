@@ -55,7 +55,7 @@ class TargetLookup:
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """A manifest as it is served; ``payload`` is empty where it was not asked for.
+    """A manifest as it is served; ``payload`` is None where it was not read along.
 
     ``touched_at`` is when a pusher last relied on its being there.
     """
@@ -65,7 +65,7 @@ class StoredManifest:
     media_type: str
     size_bytes: int
     touched_at: datetime
-    payload: bytes = field(repr=False)
+    payload: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""How the product reaches PostgreSQL: durable write blocks and raw statements."""
+"""How the product reaches PostgreSQL: durable write blocks, raw statements, shared look-ups."""

@@ -1,35 +1,17 @@
-"""Prepared statements on Django's connection of the current thread.
+"""Statements that PostgreSQL plans once for a connection, and questions asked through them.
 
 Planning a look-up over five tables costs PostgreSQL several times what carrying it out does.
-A thread that sends the same statement for ever prepares it once for each connection it gets.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from django.db import InterfaceError, NotSupportedError, OperationalError, connection
-from django.db.backends.utils import CursorWrapper
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
 
 from core.database.raw import Row
 
-# The look-ups go by key whatever the statistics say of tables that grow; a plan made while a
-# table was small must not be a scan when it is large.
-_PLAN_BY_KEY = (
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-    " SET enable_hashjoin = off; SET enable_mergejoin = off"
-)
-
-
-class _Thread(threading.local):
-    """What the current thread has prepared, and on which connection."""
-
-    connection: object = None
-    names: frozenset[str] = frozenset()
-
-
-_thread = _Thread()
+Question = TypeVar("Question", bound=tuple[Any, ...])
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +22,84 @@ class PreparedStatement:
     types: tuple[str, ...]
     sql: str
 
-    def fetch_all(self, parameters: Sequence[Any]) -> list[Row]:
-        """Return all rows; sent once more when the connection turns out to be lost.
+    @property
+    def prepare(self) -> str:
+        """The statement that makes it known to a connection."""
+        types = f" ({', '.join(self.types)})" if self.types else ""
+        return f"PREPARE {self.name}{types} AS {self.sql}"
 
-        For threads of their own: the connection's planner settings are changed. Raises
-        ``django.db.DatabaseError``.
-        """
-        try:
-            return self._fetch_all(parameters)
-        except (OperationalError, InterfaceError):
-            if connection.in_atomic_block or connection.is_usable():
-                raise
-            connection.close()
-        except NotSupportedError:
-            # A migration changed the type of a column that the plan returns.
-            if connection.in_atomic_block:
-                raise
-            connection.close()
-        return self._fetch_all(parameters)
+    @property
+    def execute(self) -> str:
+        """The statement that carries it out, with a place for each parameter."""
+        places = f" ({', '.join(f'%s::{name}' for name in self.types)})" if self.types else ""
+        return f"EXECUTE {self.name}{places}"
 
-    def _fetch_all(self, parameters: Sequence[Any]) -> list[Row]:
-        with connection.cursor() as cursor:
-            if _thread.connection is not connection.connection:
-                cursor.execute(_PLAN_BY_KEY)
-                _thread.connection, _thread.names = connection.connection, frozenset()
-            if self.name not in _thread.names:
-                self._prepare(cursor)
-            places = ", ".join(f"%s::{type_name}" for type_name in self.types)
-            cursor.execute(f"EXECUTE {self.name} ({places})", parameters)
-            return list(cursor.fetchall())
 
-    def _prepare(self, cursor: CursorWrapper) -> None:
-        cursor.execute(f"PREPARE {self.name} ({', '.join(self.types)}) AS {self.sql}")
-        _thread.names |= {self.name}
+class Connections(Protocol):
+    """Whatever carries out prepared statements (``core.database.asynchronous``)."""
+
+    async def fetch_all(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
+        """Return all rows. Raises ``django.db.DatabaseError`` and ``InterfaceError``."""
+
+
+@dataclass(frozen=True)
+class Lookup(Generic[Question, Answer]):
+    """A read that answers any number of questions of one kind with one statement.
+
+    ``columns`` names the fields of a question in their order, each with its PostgreSQL type.
+    ``select`` and ``joins`` read them from a table ``asked`` of these columns, and must yield
+    exactly one row for each of its rows::
+
+        class SizeQuestion(NamedTuple):
+            digest: bytes
+
+
+        SIZES = Lookup(
+            "blob_sizes",
+            {"digest": "bytea"},
+            select="b.size_bytes",
+            joins="LEFT JOIN blobs_blob b ON b.digest = asked.digest",
+            answer=lambda question, row: row[0],
+        )
+
+    Requests then share its statements through ``registry_api.batches``.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    select: str
+    joins: str
+    answer: Callable[[Question, Row], Answer]
+
+    async def ask(self, connections: Connections, questions: Sequence[Question]) -> list[Answer]:
+        """Return an answer for every question, in their order. Raises what the connections do."""
+        if len(questions) == 1:
+            rows = await connections.fetch_all(self.one, questions[0])
+        else:
+            columns = [list(values) for values in zip(*questions, strict=True)]
+            rows = await connections.fetch_all(self.many, columns)
+        return [self.answer(question, row) for question, row in zip(questions, rows, strict=True)]
+
+    @cached_property
+    def one(self) -> PreparedStatement:
+        """The statement for a question that comes alone; arrays would double its cost."""
+        fields = [f"${n} AS {column}" for n, column in enumerate(self.columns, start=1)]
+        return self._statement(
+            f"{self.name}_one",
+            tuple(self.columns.values()),
+            f"(SELECT {', '.join(fields)}, 1 AS position) AS asked",
+        )
+
+    @cached_property
+    def many(self) -> PreparedStatement:
+        """The statement for several questions, which come as one array for each column."""
+        places = ", ".join(f"${n}" for n in range(1, len(self.columns) + 1))
+        return self._statement(
+            f"{self.name}_many",
+            tuple(f"{type_name}[]" for type_name in self.columns.values()),
+            f"unnest({places}) WITH ORDINALITY AS asked({', '.join(self.columns)}, position)",
+        )
+
+    def _statement(self, name: str, types: tuple[str, ...], source: str) -> PreparedStatement:
+        sql = f"SELECT {self.select} FROM {source} {self.joins} ORDER BY asked.position"  # noqa: S608  # made of constants
+        return PreparedStatement(name, types, sql)

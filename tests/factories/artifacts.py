@@ -1,5 +1,6 @@
 """Blobs, manifests and tags, made through the services with explicit content."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,10 +14,10 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from core.artifacts.lookups import (
+    BLOBS,
+    MANIFESTS,
     BlobQuestion,
     ManifestQuestion,
-    find_blobs,
-    find_manifests,
 )
 from core.artifacts.services.blobs import finish_upload
 from core.artifacts.services.manifests import push_manifest
@@ -31,6 +32,8 @@ from core.blobs.services import open_session, start_upload
 from core.blobs.types import UploadFacts
 from core.common.errors import DomainError
 from core.common.origin import Origin
+from core.database.asynchronous import Connections
+from core.database.prepared import Answer, Lookup, Question
 from core.oci.digest import Digest
 from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST, OCI_LAYER
 from core.projects.models import Project
@@ -175,6 +178,20 @@ def push(
     )
 
 
+def ask(lookup: Lookup[Question, Answer], question: Question) -> Answer:
+    """Ask one question on a connection of its own."""
+
+    async def answer() -> Answer:
+        connections = Connections(1)
+        try:
+            [found] = await lookup.ask(connections, [question])
+            return found
+        finally:
+            connections.close()
+
+    return asyncio.run(answer())
+
+
 def find_manifest(
     name: str, reference: Digest | str, viewer: Viewer = VIEWER, *, with_payload: bool = True
 ) -> ManifestLookup:
@@ -182,12 +199,13 @@ def find_manifest(
     question = ManifestQuestion(
         viewer.subject,
         viewer.issued_at,
+        name.partition("/")[0],
         name,
         reference if isinstance(reference, str) else None,
         reference.to_bytes() if isinstance(reference, Digest) else None,
         with_payload,
     )
-    return find_manifests([question])[question]
+    return ask(MANIFESTS, question)
 
 
 def head_manifest(name: str, reference: Digest | str, viewer: Viewer = VIEWER) -> ManifestLookup:
@@ -197,8 +215,9 @@ def head_manifest(name: str, reference: Digest | str, viewer: Viewer = VIEWER) -
 
 def find_blob(name: str, digest: Digest, viewer: Viewer = VIEWER) -> BlobLookup:
     """Look one blob up."""
-    question = BlobQuestion(viewer.subject, viewer.issued_at, name, digest.to_bytes())
-    return find_blobs([question])[question]
+    project = name.partition("/")[0]
+    question = BlobQuestion(viewer.subject, viewer.issued_at, project, name, digest.to_bytes())
+    return ask(BLOBS, question)
 
 
 def make_image(
@@ -243,12 +262,6 @@ from django.db import connections
 connections.settings["default"]["NAME"] = sys.argv[1]
 settings.STORAGE_ROOT = Path(sys.argv[2])
 upload_id, name = UUID(sys.argv[3]), sys.argv[4]
-from core.artifacts.lookups import (
-    BlobQuestion,
-    ManifestQuestion,
-    find_blobs,
-    find_manifests,
-)
 from core.artifacts.services.blobs import finish_upload
 from core.blobs.services import open_session
 from core.common import failpoints

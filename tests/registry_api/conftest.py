@@ -27,6 +27,7 @@ from core.storage.selection import default_driver
 from core.users.models import User
 from core.users.services import create_user
 from registry_api.app import application
+from registry_api.lookups import CONNECTIONS
 from registry_api.threads import Work, executor
 from tests.factories.members import make_member
 from tests.factories.projects import make_project
@@ -99,6 +100,7 @@ def server(database: None, storage: Path) -> Iterator[Server]:
     """The application, answering in this process."""
     running = Server(application)
     yield running
+    running.run(CONNECTIONS.close)
     running.close()
 
 

@@ -1,46 +1,43 @@
 """Questions that wait together are answered together, and each from after it was asked."""
 
 import asyncio
-import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import pytest
 
-from registry_api.batches import MAXIMUM_BATCH, UNDER_WAY, Batches
+from registry_api.batches import MAXIMUM_BATCH, Batches
 
 pytestmark = pytest.mark.pure
 
 
 class Oracle:
-    """Answers with the square, and keeps what it was asked together."""
+    """Answers with the square once it may, and keeps what it was asked together."""
 
     def __init__(self) -> None:
         self.asked: list[Sequence[int]] = []
-        self.may_answer = threading.Event()
+        self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.was_asked = threading.Event()
+        self.was_asked = asyncio.Event()
 
-    def answer(self, questions: Sequence[int]) -> Mapping[int, int]:
-        """Return the squares once it may."""
+    async def answer(self, questions: Sequence[int]) -> Sequence[int]:
+        """Return the squares."""
         self.asked.append(questions)
         self.was_asked.set()
-        self.may_answer.wait(5)
+        await self.may_answer.wait()
         if -1 in questions:
             raise LookupError("no answer")
-        return {question: question**2 for question in questions}
+        return [question**2 for question in questions]
 
 
 def run(oracle: Oracle, *questions: int) -> list[int | BaseException]:
     """Ask all questions at once in a loop of their own."""
 
     async def ask_all() -> list[int | BaseException]:
-        batches = Batches(lambda: pool, oracle.answer)
+        batches = Batches(oracle.answer)
         asking = [batches.ask(question) for question in questions]
         return await asyncio.gather(*asking, return_exceptions=True)
 
-    with ThreadPoolExecutor(UNDER_WAY) as pool:
-        return asyncio.run(ask_all())
+    return asyncio.run(ask_all())
 
 
 def test_questions_of_one_moment_share_a_statement() -> None:
@@ -69,17 +66,34 @@ def test_an_equal_question_asked_later_is_asked_anew() -> None:
     oracle.may_answer.clear()
 
     async def ask_twice() -> None:
-        batches = Batches(lambda: pool, oracle.answer)
+        batches = Batches(oracle.answer)
         first = asyncio.ensure_future(batches.ask(2))
-        await asyncio.to_thread(oracle.was_asked.wait, 5)
+        await oracle.was_asked.wait()
         second = asyncio.ensure_future(batches.ask(2))
         await asyncio.sleep(0.01)
         oracle.may_answer.set()
         assert await asyncio.gather(first, second) == [4, 4]
 
-    with ThreadPoolExecutor(UNDER_WAY) as pool:
-        asyncio.run(ask_twice())
+    asyncio.run(ask_twice())
     assert oracle.asked == [(2,), (2,)]
+
+
+def test_who_comes_while_all_are_under_way_waits_for_one_statement() -> None:
+    oracle = Oracle()
+    oracle.may_answer.clear()
+
+    async def ask_in_turn() -> None:
+        batches = Batches(oracle.answer)
+        asking = []
+        for question in range(6):
+            asking.append(asyncio.ensure_future(batches.ask(question)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        oracle.may_answer.set()
+        assert await asyncio.gather(*asking) == [0, 1, 4, 9, 16, 25]
+
+    asyncio.run(ask_in_turn())
+    assert oracle.asked == [(0,), (1,), (2, 3, 4, 5)]
 
 
 def test_who_leaves_does_not_take_the_others_along() -> None:
@@ -87,39 +101,19 @@ def test_who_leaves_does_not_take_the_others_along() -> None:
     oracle.may_answer.clear()
 
     async def leave_early() -> int:
-        batches = Batches(lambda: pool, oracle.answer)
+        batches = Batches(oracle.answer)
         leaving = asyncio.ensure_future(batches.ask(3))
         staying = asyncio.ensure_future(batches.ask(3))
-        await asyncio.to_thread(oracle.was_asked.wait, 5)
+        await oracle.was_asked.wait()
         leaving.cancel()
         oracle.may_answer.set()
         return await staying
 
-    with ThreadPoolExecutor(UNDER_WAY) as pool:
-        assert asyncio.run(leave_early()) == 9
-
-
-def test_a_pool_without_threads_fails_requests_and_is_asked_again() -> None:
-    oracle = Oracle()
-    pools = [ThreadPoolExecutor(1), ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
-    pools[0].shutdown()
-    pools[1].shutdown()
-
-    async def ask_three_times() -> list[int | BaseException]:
-        batches = Batches(lambda: pools.pop(0), oracle.answer)
-        answers: list[int | BaseException] = []
-        for _ in range(3):
-            answers += await asyncio.gather(batches.ask(2), return_exceptions=True)
-        return answers
-
-    with pools[2]:
-        answers = asyncio.run(ask_three_times())
-    assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError, int]
+    assert asyncio.run(leave_early()) == 9
 
 
 def test_a_second_loop_begins_afresh() -> None:
     oracle = Oracle()
-    with ThreadPoolExecutor(UNDER_WAY) as pool:
-        batches = Batches(lambda: pool, oracle.answer)
-        assert asyncio.run(batches.ask(2)) == 4
-        assert asyncio.run(batches.ask(3)) == 9
+    batches = Batches(oracle.answer)
+    assert asyncio.run(batches.ask(2)) == 4
+    assert asyncio.run(batches.ask(3)) == 9

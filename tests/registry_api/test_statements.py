@@ -1,15 +1,18 @@
 """What a request costs in the database: committed numbers, so that nobody adds to them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db.backends.utils import CursorWrapper
 
+from core.artifacts.lookups import SMALL_PAYLOAD_BYTES
 from core.authn import registry_tokens
-from tests.registry_api.cast import EMPTY_JSON, Client, sha256
+from core.database.asynchronous import Connections
+from core.database.prepared import PreparedStatement
+from tests.registry_api.cast import EMPTY_JSON, Client, image_manifest, sha256
 from tests.registry_api.conftest import Place
 
 pytestmark = pytest.mark.django_db
@@ -17,17 +20,24 @@ pytestmark = pytest.mark.django_db
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Gather what the threads of the registry send to the database."""
+    """Gather what the registry sends to the database, from its event loop and its threads."""
     sent: list[str] = []
-    execute = CursorWrapper.execute
+    execute, fetch_all = CursorWrapper.execute, Connections.fetch_all
 
     def counting(self: CursorWrapper, sql: str, params: Any = None) -> Any:
         if threading.current_thread().name.startswith("registry-"):
             sent.append(sql)
         return execute(self, sql, params)
 
+    async def counting_too(
+        self: Connections, statement: PreparedStatement, parameters: Sequence[Any]
+    ) -> Any:
+        sent.append(statement.sql)
+        return await fetch_all(self, statement, parameters)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CursorWrapper, "execute", counting)
+        patch.setattr(Connections, "fetch_all", counting_too)
         yield sent
 
 
@@ -71,6 +81,37 @@ def test_a_blob_costs_one_statement(pulled: tuple[Client, Place, str, str], meth
     with statements() as sent:
         path = f"/v2/{place.name}/blobs/{sha256(EMPTY_JSON)}"
         assert client.request(method, path, token=token).status == 200
+    assert len(sent) == 1, sent
+
+
+def test_a_large_manifest_costs_two_statements(
+    developer: Client, guest: Client, place: Place
+) -> None:
+    annotations = {"text": "x" * SMALL_PAYLOAD_BYTES}
+    payload = image_manifest(EMPTY_JSON, [], annotations=annotations)
+    developer.push_blob(place.name, EMPTY_JSON)
+    assert developer.put_manifest(place.name, "large", payload).status == 201
+    token = guest.token(f"repository:{place.name}:pull")
+    path = f"/v2/{place.name}/manifests/large"
+    with statements() as sent:
+        answer = guest.request("GET", path, token=token)
+    assert (answer.status, answer.body) == (200, payload)
+    # Many of them in one statement would hold much memory.
+    assert len(sent) == 2, sent
+    with statements() as sent:
+        assert guest.request("HEAD", path, token=token).status == 200
+    assert len(sent) == 1, sent
+
+
+def test_a_push_or_delete_is_admitted_with_one_statement(
+    pulled: tuple[Client, Place, str, str], owner: Client
+) -> None:
+    _, place, _, _ = pulled
+    token = owner.token(f"repository:{place.name}:pull,push,delete")
+    path = f"/v2/{place.name}/manifests/-"
+    assert owner.request("DELETE", path, token=token).status == 400
+    with statements() as sent:
+        assert owner.request("DELETE", path, token=token).status == 400
     assert len(sent) == 1, sent
 
 
