@@ -9,6 +9,7 @@ writer, fenced by ``lock_token`` and ``epoch``.
 
 Besides the usual slots: ``claims`` (the statements that give one writer an upload's row and
 fence off all others), ``sessions`` (the object a request writes through), ``storing`` (how an
-object becomes, joins or heals a blob inside the caller's transaction) and ``sweeping`` (what
-removes bytes that nothing refers to).
+object becomes, joins or heals a blob inside the caller's transaction), ``sweeping`` (what
+removes bytes that nothing refers to), ``verification`` (comparing blobs with their digests) and
+``pace`` (how fast work in the background may read).
 """

@@ -69,6 +69,20 @@ class TooManyStrays(DomainError):
     )
 
 
+class TooManyLosses(DomainError):
+    """So many objects are missing or unreadable that the storage as a whole looks wrong.
+
+    Typical cause: a volume that is not mounted, or settings that name another storage.
+    """
+
+    code: ClassVar[str] = "TOO_MANY_LOSSES"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = (
+        "Too many objects are missing or cannot be read; the check was broken off. "
+        "Check that the storage is the one that the database belongs to, and is mounted."
+    )
+
+
 class ProjectUnknown(DomainError):
     """The project that the upload is for does not exist, or no longer."""
 

@@ -28,10 +28,11 @@ def continues(
     return hash_algorithm == upload_algorithm and hashed_bytes == size_bytes
 
 
-def is_suspicious(*, strays: int, objects: int) -> bool:
-    """Tell whether that many objects without a row speak against the database instead.
+def is_suspicious(*, unmatched: int, objects: int) -> bool:
+    """Tell whether that many mismatches of rows and objects speak against the whole.
 
-    A crash leaves a handful. More than a hundred that are also more than a twentieth of the
-    storage look like a database restored from an older backup.
+    A crash leaves a handful of objects without a row, and a bad disk a handful of rows without
+    an object. More than a hundred that are also more than a twentieth look like a database
+    restored from an older backup, or like the wrong storage.
     """
-    return strays > 100 and strays * 20 > objects
+    return unmatched > 100 and unmatched * 20 > objects

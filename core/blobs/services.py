@@ -243,7 +243,7 @@ def _sweep_strays(driver: StorageDriver, ripe_before: datetime) -> int:
     finished, objects = sweeping.find_strays(driver.list_blobs(), ripe_before)
     unfinished, uploads = sweeping.find_strays(driver.list_uploads(), ripe_before)
     strays = len(finished) + len(unfinished)
-    if is_suspicious(strays=strays, objects=objects + uploads):
+    if is_suspicious(unmatched=strays, objects=objects + uploads):
         raise TooManyStrays(detail={"strays": strays, "objects": objects + uploads})
     for key in sweeping.without_row(finished):
         driver.delete(key)

@@ -39,7 +39,7 @@ def find_strays(stored: Iterable[StoredObject], ripe_before: datetime) -> tuple[
     """Return the keys without a row among the ripe objects, and how many objects there are."""
     strays: list[str] = []
     objects = 0
-    for batch in _batches(stored):
+    for batch in batches(stored):
         objects += len(batch)
         strays += without_row([item.key for item in batch if item.modified_at < ripe_before])
     return strays, objects
@@ -59,7 +59,8 @@ def without_row(keys: list[str]) -> list[str]:
     return [key for (key,) in rows]
 
 
-def _batches(stored: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:
+def batches(stored: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:
+    """Yield what a listing gives in lists of a size that suits one statement."""
     iterator = iter(stored)
     while batch := list(islice(iterator, _BATCH)):
         yield batch

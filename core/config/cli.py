@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from core.common.errors import DomainError
@@ -39,6 +40,7 @@ FEATURE_COMMANDS = {
     "user": ("core.authn.commands:user_app", "People: create, list, set passwords."),
     "project": ("core.members.commands:app", "Projects: create them and let people in."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
+    "fsck": ("core.integrity.commands:app", "Check that storage and database agree."),
 }
 
 
@@ -120,7 +122,8 @@ def _add_feature_command(name: str, path: str, help_text: str) -> None:
         parts.load_django(env.current())
         module, _, attribute = path.partition(":")
         command = get_command(getattr(import_module(module), attribute))
-        command(args=context.args or ["--help"], prog_name=f"roadstead {name}")
+        nothing = ["--help"] if isinstance(command, TyperGroup) else []
+        command(args=context.args or nothing, prog_name=f"roadstead {name}")
 
 
 for _name, (_path, _help) in FEATURE_COMMANDS.items():

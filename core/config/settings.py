@@ -143,8 +143,15 @@ RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = ("core.robots.subscribers.SUBSCRIPTIONS",)
 # Modules that define what a worker can carry out, and the schedules that come with it.
-RUN_TASKS = ("jobservice.runs.tasks", "jobservice.housekeeping.tasks")
-RUN_SCHEDULES = ("jobservice.housekeeping.schedules.SCHEDULES",)
+RUN_TASKS = (
+    "jobservice.runs.tasks",
+    "jobservice.housekeeping.tasks",
+    "jobservice.scrub.tasks",
+)
+RUN_SCHEDULES = (
+    "jobservice.housekeeping.schedules.SCHEDULES",
+    "jobservice.scrub.schedules.SCHEDULES",
+)
 
 # --- Management API -------------------------------------------------------------
 

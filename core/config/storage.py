@@ -58,6 +58,9 @@ class StorageSettings:
     minimum_free_bytes: int
     """Writes are refused when the file system has less than this left."""
     former: FormerStorage | None
+    scrub_days: int
+    """Days within which all content is compared with its digests; 0: never."""
+    scrub_megabytes_per_second: int
 
 
 def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
@@ -90,6 +93,20 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
         redirects=redirects,
         minimum_free_bytes=minimum_free_bytes,
         former=_former(reader.below("FORMER_"), name),
+        scrub_days=reader.integer(
+            "SCRUB_DAYS",
+            default=30,
+            minimum=0,
+            maximum=3650,
+            meaning="Days within which all content is compared with its digests; 0: never.",
+        ),
+        scrub_megabytes_per_second=reader.integer(
+            "SCRUB_MEGABYTES_PER_SECOND",
+            default=50,
+            minimum=1,
+            maximum=100_000,
+            meaning="Megabytes (of 1,000,000 bytes) per second that this reads at most.",
+        ),
     )
 
 

@@ -85,7 +85,13 @@ class Store:
 
     def leaked(self) -> list[str]:
         """Return the objects that no row names, and unfinished bytes of uploads that ended."""
-        blobs = {key for (key,) in self.records.rows("SELECT storage_key FROM blobs_blob")}
+        blobs = {
+            key
+            for (key,) in self.records.rows(
+                "SELECT storage_key FROM blobs_blob"
+                " UNION ALL SELECT storage_key FROM blobs_condemnedobject"
+            )
+        }
         uploads = {
             key
             for (key,) in self.records.rows(

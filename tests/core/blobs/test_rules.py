@@ -41,7 +41,13 @@ def test_a_hash_continues_only_the_upload_it_belongs_to(
     ("strays", "objects", "suspicious"),
     [(0, 0, False), (100, 100, False), (101, 2020, False), (101, 2019, True), (500, 500, True)],
 )
-def test_many_strays_speak_against_the_database(
+def test_many_mismatches_speak_against_the_whole(
     strays: int, objects: int, suspicious: bool
 ) -> None:
-    assert is_suspicious(strays=strays, objects=objects) is suspicious
+    assert is_suspicious(unmatched=strays, objects=objects) is suspicious
+
+
+def test_a_marked_copy_is_damaged_whatever_its_size() -> None:
+    sound = judge_copy(recorded_bytes=5, stored_bytes=5)
+    marked = judge_copy(recorded_bytes=5, stored_bytes=5, is_marked=True)
+    assert (sound, marked) == (StoredCopy.SOUND, StoredCopy.DAMAGED)

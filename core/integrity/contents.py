@@ -1,0 +1,178 @@
+"""Storages against rows.
+
+A storage is listed once, which costs an object store far fewer requests than asking for each
+blob. Whatever does not match is then asked for by itself, between two looks at its row: only
+what is wrong while the row stays the same is a problem.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from django.db import connection
+
+from core.blobs import verification
+from core.blobs.models import Blob
+from core.blobs.queries import find_places, total_bytes
+from core.blobs.rules import is_suspicious
+from core.blobs.services import STRAY_AGE
+from core.blobs.sweeping import batches, without_row
+from core.blobs.verification import KnownBlob, Verdict, Verifier
+from core.common.clock import now
+from core.integrity.types import Problem, ProblemKind, Report, Watcher
+from core.storage.errors import StorageFailed, StorageMisconfigured
+from core.storage.selection import driver_of, drivers
+from core.storage.types import StorageDriver, StoredObject
+
+BATCH: Final = 1_000
+JOBS: Final = 8
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+def check_digests(report: Report, watcher: Watcher, verifier: Verifier) -> None:
+    """Read every blob, and record what is wrong or right again, as the scrub does.
+
+    What was marked as damaged is reported by ``check_contents``, which comes after this.
+    ``verifier`` advances the watcher by bytes. Raises TooManyLosses.
+    """
+    watcher.begin("Content", total_bytes())
+    for batch in _blobs():
+        try:
+            verdicts = _side_by_side(verifier.verify, batch)
+        finally:
+            verifier.flush()
+        for blob, verdict in zip(batch, verdicts, strict=True):
+            report.counts["blobs_read"] += 1
+            if verdict is Verdict.UNREADABLE:
+                report.add(ProblemKind.BLOB_UNREADABLE, str(blob.digest), _place(blob))
+
+
+def check_contents(report: Report, watcher: Watcher) -> None:
+    """Add to the report blobs without a right object, and objects without a row.
+
+    Raises StorageFailed when a storage cannot be listed.
+    """
+    matching: set[int] = set()
+    for store, driver in drivers().items():
+        watcher.begin(f"Objects in {store}", None)
+        matching |= _compare_objects(store, driver, report, watcher)
+        watcher.begin(f"Uploads in {store}", None)
+        _compare_uploads(store, driver, report, watcher)
+    watcher.begin("Blobs", Blob.objects.count())
+    for batch in _blobs():
+        report.counts["blobs"] += len(batch)
+        report.counts["bytes"] += sum(blob.size_bytes for blob in batch)
+        doubtful = [blob.id for blob in batch if blob.id not in matching or blob.is_marked]
+        for problem in filter(None, _side_by_side(_look_again, doubtful)):
+            report.add(problem.kind, problem.where, problem.detail)
+        watcher.advance(len(batch))
+
+
+def _compare_objects(
+    store: str, driver: StorageDriver, report: Report, watcher: Watcher
+) -> set[int]:
+    """Report strays, and return the ids of the blobs whose objects have the right size."""
+    matching: set[int] = set()
+    strays: list[str] = []
+    objects = 0
+    for batch in batches(driver.list_blobs()):
+        sizes = {item.key: item.size for item in batch}
+        matching.update(
+            place.id
+            for place in find_places(list(sizes))
+            if place.store == store and place.size_bytes == sizes[place.storage_key]
+        )
+        strays += _ripe_strays(batch)
+        objects += len(batch)
+        watcher.advance(len(batch))
+    report.counts["objects"] += objects
+    _report_strays(ProblemKind.STRAY_OBJECT, store, strays, objects, report)
+    return matching
+
+
+def _compare_uploads(store: str, driver: StorageDriver, report: Report, watcher: Watcher) -> None:
+    strays: list[str] = []
+    uploads = 0
+    for batch in batches(driver.list_uploads()):
+        strays += _ripe_strays(batch)
+        uploads += len(batch)
+        watcher.advance(len(batch))
+    report.counts["unfinished_uploads"] += uploads
+    _report_strays(ProblemKind.STRAY_UPLOAD, store, strays, uploads, report)
+
+
+def _ripe_strays(batch: Sequence[StoredObject]) -> list[str]:
+    """Return the keys that no row has, of objects that are old enough for the sweep."""
+    ripe_before = now() - STRAY_AGE
+    return without_row([item.key for item in batch if item.modified_at < ripe_before])
+
+
+def _report_strays(
+    kind: ProblemKind, store: str, strays: list[str], objects: int, report: Report
+) -> None:
+    strays = without_row(strays)
+    if is_suspicious(unmatched=len(strays), objects=objects):
+        detail = f"{len(strays)} of {objects} objects"
+        report.add(ProblemKind.SUSPICIOUS_STRAYS, store, detail)
+        return
+    for key in strays:
+        report.add(kind, f"{store}: {key}")
+
+
+def _look_again(blob_id: int) -> Problem | None:
+    """Return what is wrong with a blob while its row stays the same."""
+    blob = verification.find_blob(blob_id)
+    while blob is not None:
+        problem = _problem_of(blob)
+        former, blob = blob, verification.find_blob(blob_id)
+        if blob == former:
+            return problem
+    return None
+
+
+def _problem_of(blob: KnownBlob) -> Problem | None:
+    where = str(blob.digest)
+    try:
+        driver = driver_of(blob.store)
+    except StorageMisconfigured:
+        return Problem(ProblemKind.BLOB_STORE, where, _place(blob))
+    try:
+        found = driver.stat(blob.storage_key)
+    except StorageFailed:
+        return Problem(ProblemKind.BLOB_UNREADABLE, where, _place(blob))
+    if found is None:
+        return Problem(ProblemKind.BLOB_MISSING, where, _place(blob))
+    if found != blob.size_bytes:
+        detail = f"{_place(blob)}: {found} bytes, not {blob.size_bytes}"
+        return Problem(ProblemKind.BLOB_SIZE, where, detail)
+    if blob.is_marked:
+        return Problem(ProblemKind.BLOB_CONTENT, where, _place(blob))
+    return None
+
+
+def _place(blob: KnownBlob) -> str:
+    return f"{blob.store}: {blob.storage_key}"
+
+
+def _blobs() -> Iterator[list[KnownBlob]]:
+    after_id = 0
+    while batch := verification.list_blobs(after_id, BATCH):
+        yield batch
+        after_id = batch[-1].id
+
+
+def _side_by_side(work: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Outcome]:
+    """Do the work for all items in a few threads and return the outcomes in their order."""
+
+    def do(item: Item) -> Outcome:
+        try:
+            return work(item)
+        finally:
+            connection.close()
+
+    if not items:
+        return []
+    with ThreadPoolExecutor(JOBS) as threads:
+        return list(threads.map(do, items))
