@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from core.artifacts import queries
-from core.artifacts.types import TargetLookup, Viewer
+from core.artifacts.types import TargetLookup
 from core.audit.buffer import record_buffered
 from core.audit.types import AuditRecord, Outcome
 from core.authn import registry_tokens
@@ -46,10 +46,9 @@ class Caller:
     token: RegistryToken | None
 
     @property
-    def viewer(self) -> Viewer:
+    def subject(self) -> str:
         """On whose behalf look-ups read."""
-        issued_at = self.token.issued_at if self.token else None
-        return Viewer(subject=self.actor.subject, issued_at=issued_at)
+        return self.actor.subject
 
     @property
     def has_expired_token(self) -> bool:
@@ -123,20 +122,26 @@ def require_current(
     if caller.token is None:
         if not rbac.allowed(caller.actor, f"repository:{action}", lookup.target(str(name))):
             raise denied(caller, str(name), action)
-    elif not is_current(caller.token, lookup):
+    elif not is_current(caller.token, str(name), lookup):
         raise challenge(call, error=INVALID_TOKEN, action=action)
 
 
-def is_current(token: RegistryToken, lookup: TargetLookup) -> bool:
-    """Tell whether what a token grants still counts where a look-up with it led."""
+def is_current(token: RegistryToken, name: str, lookup: TargetLookup) -> bool:
+    """Tell whether what a token grants in a repository still counts where a look-up led."""
+    if is_revoked(token, lookup):
+        return False
     project = lookup.project
-    if lookup.is_revoked:
+    if project is None:
+        return token.kind is not ActorKind.ANONYMOUS
+    if token.kind is ActorKind.ANONYMOUS and not project.is_public:
         return False
-    if project is not None and project.created_at > token.issued_at:
-        # The name was given away and taken again; the token speaks of the former project.
-        return False
-    is_anonymous = token.kind is ActorKind.ANONYMOUS
-    return not is_anonymous or (project is not None and project.is_public)
+    # Another project may have taken the name, and what was public may have become private.
+    return token.projects.get(name.partition("/")[0]) == (project.id, project.generation)
+
+
+def is_revoked(token: RegistryToken, lookup: TargetLookup) -> bool:
+    """Tell whether rights or credentials of the token's subject were withdrawn since."""
+    return token.generation != lookup.generation
 
 
 async def required_current(
@@ -175,7 +180,7 @@ def admit(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admissi
     caller = identify(call, grace=grace)
     name = call.repository_name()
     require_scope(call, caller, name, action)
-    lookup = queries.find_target(str(name), caller.viewer)
+    lookup = queries.find_target(str(name), caller.subject)
     require_current(call, caller, name, action, lookup)
     return _admission(caller, name, lookup)
 
@@ -185,7 +190,7 @@ async def admitted(call: Call, action: str, *, grace: timedelta = timedelta()) -
     caller = await identified(call, grace=grace)
     name = call.repository_name()
     require_scope(call, caller, name, action)
-    lookup = await find_target(str(name), caller.viewer)
+    lookup = await find_target(str(name), caller.subject)
     await required_current(call, caller, name, action, lookup)
     return _admission(caller, name, lookup)
 

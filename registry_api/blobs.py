@@ -45,7 +45,7 @@ async def get_blob(call: Call) -> Response:
     name = call.repository_name()
     digest = Digest.parse(call.location.item)
     auth.require_scope(call, caller, name, PULL)
-    lookup = await find_blob(str(name), digest, caller.viewer)
+    lookup = await find_blob(str(name), digest, caller.subject)
     await auth.required_current(call, caller, name, PULL, lookup)
     if lookup.repository_id is None:
         raise RegistryError("NAME_UNKNOWN")

@@ -18,7 +18,7 @@ from core.artifacts.lookups import (
     PayloadQuestion,
     TargetQuestion,
 )
-from core.artifacts.types import BlobLookup, ManifestLookup, TargetLookup, Viewer
+from core.artifacts.types import BlobLookup, ManifestLookup, TargetLookup
 from core.database.asynchronous import Connections
 from core.oci.digest import Digest
 from registry_api.batches import Batches
@@ -31,19 +31,18 @@ _MANIFESTS: Final = Batches(partial(MANIFESTS.ask, CONNECTIONS))
 _BLOBS: Final = Batches(partial(BLOBS.ask, CONNECTIONS))
 
 
-async def find_target(name: str, viewer: Viewer) -> TargetLookup:
-    """Return where a repository name leads."""
-    question = TargetQuestion(viewer.subject, viewer.issued_at, name.partition("/")[0], name)
+async def find_target(name: str, subject: str) -> TargetLookup:
+    """Return where a repository name leads, for a subject (``Actor.subject``)."""
+    question = TargetQuestion(subject, name.partition("/")[0], name)
     return await _TARGETS.ask(question)
 
 
 async def find_manifest(
-    name: str, reference: Digest | str, viewer: Viewer, *, with_payload: bool
+    name: str, reference: Digest | str, subject: str, *, with_payload: bool
 ) -> ManifestLookup:
     """Return the manifest that a digest or tag names in a repository."""
     question = ManifestQuestion(
-        viewer.subject,
-        viewer.issued_at,
+        subject,
         name.partition("/")[0],
         name,
         reference if isinstance(reference, str) else None,
@@ -60,8 +59,8 @@ async def find_manifest(
     return lookup
 
 
-async def find_blob(name: str, digest: Digest, viewer: Viewer) -> BlobLookup:
+async def find_blob(name: str, digest: Digest, subject: str) -> BlobLookup:
     """Return a blob that the repository may serve."""
     project = name.partition("/")[0]
-    question = BlobQuestion(viewer.subject, viewer.issued_at, project, name, digest.to_bytes())
+    question = BlobQuestion(subject, project, name, digest.to_bytes())
     return await _BLOBS.ask(question)

@@ -41,7 +41,7 @@ async def get_manifest(call: Call) -> Response:
     reference = parse_reference(call.location.item)
     auth.require_scope(call, caller, name, PULL)
     is_head = call.method == "HEAD"
-    lookup = await find_manifest(str(name), reference, caller.viewer, with_payload=not is_head)
+    lookup = await find_manifest(str(name), reference, caller.subject, with_payload=not is_head)
     await auth.required_current(call, caller, name, PULL, lookup)
     if lookup.repository_id is None or lookup.project is None:
         raise RegistryError("NAME_UNKNOWN")

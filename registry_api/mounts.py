@@ -51,9 +51,9 @@ def may_pull(caller: Caller, name: str, *, beyond_token: Actor) -> bool:
     rights of ``beyond_token``: everybody's where the client names a source, which it could
     have asked for; its subject's own where the registry looks for one.
     """
-    lookup = queries.find_target(name, caller.viewer)
+    lookup = queries.find_target(name, caller.subject)
     token = caller.token
-    if token is not None and token.allows(name, PULL) and auth.is_current(token, lookup):
+    if token is not None and token.allows(name, PULL) and auth.is_current(token, name, lookup):
         return True
     actor = caller.actor if token is None else beyond_token
     return rbac.allowed(actor, "repository:pull", lookup.target(name))

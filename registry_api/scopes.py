@@ -1,14 +1,11 @@
 """What clients ask tokens for, and what they get (token protocol, "resource scope grammar")."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from core.artifacts import queries
-from core.artifacts.types import Viewer
 from core.authn.types import Access
 from core.oci.errors import NameInvalid
 from core.oci.reference import parse_repository_name
-from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from registry_api.auth import DENIED_TYPE
 from registry_api.challenges import DELETE, PULL, PUSH
@@ -21,6 +18,10 @@ _MAX_REPOSITORIES: Final = 100
 
 RequestedScopes = Mapping[tuple[str, str], frozenset[str]]
 """Type and name of each resource asked for, with the actions."""
+
+
+Held = Callable[[str, Iterable[str]], frozenset[str]]
+"""Returns those of some permissions that are held on the repository of a name."""
 
 
 def parse_scopes(texts: Iterable[str]) -> RequestedScopes:
@@ -41,7 +42,12 @@ def parse_scopes(texts: Iterable[str]) -> RequestedScopes:
     return requested
 
 
-def grant_access(actor: Actor, requested: RequestedScopes) -> list[Access]:
+def repositories_of(requested: RequestedScopes) -> list[str]:
+    """Return the names of the repositories that are asked for."""
+    return [name for kind, name in requested if kind == "repository"]
+
+
+def grant_access(actor: Actor, requested: RequestedScopes, held: Held) -> list[Access]:
     """Return what the actor gets of it, and for each repository what it asked for in vain.
 
     The refused actions are kept in the token, so that using it answers 403 instead of a
@@ -52,7 +58,7 @@ def grant_access(actor: Actor, requested: RequestedScopes) -> list[Access]:
         if kind == "registry":
             granted = actions if actor.is_system_admin else frozenset[str]()
         else:
-            granted = _granted_actions(actor, name, actions)
+            granted = _granted_actions(name, actions, held)
         if granted:
             access.append(Access(kind, name, granted))
         if kind == "repository" and actions - granted:
@@ -86,7 +92,6 @@ def _parse_scope(text: str) -> tuple[str, str, frozenset[str]] | None:
     return (kind, name, known) if known else None
 
 
-def _granted_actions(actor: Actor, name: str, actions: frozenset[str]) -> frozenset[str]:
-    target = queries.find_target(name, Viewer(actor.subject, None)).target(name)
-    held = allowed_among(actor, [f"repository:{action}" for action in actions], target)
-    return frozenset(action for action in actions if f"repository:{action}" in held)
+def _granted_actions(name: str, actions: frozenset[str], held: Held) -> frozenset[str]:
+    permissions = held(name, [f"repository:{action}" for action in actions])
+    return frozenset(action for action in actions if f"repository:{action}" in permissions)

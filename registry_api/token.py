@@ -6,19 +6,29 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
 from django.conf import settings
 from starlette.responses import Response
 
+from core.artifacts.queries import find_target
+from core.artifacts.types import TargetLookup
 from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
-from core.authn.types import Access, Credentials, IssuedToken
+from core.authn.types import Access, Credentials, IssuedToken, ProjectStamp, Session
+from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from registry_api.calls import Call
 from registry_api.errors import RegistryError, to_response
-from registry_api.scopes import grant_access, granted_scope, parse_scopes
+from registry_api.scopes import (
+    RequestedScopes,
+    grant_access,
+    granted_scope,
+    parse_scopes,
+    repositories_of,
+)
 from registry_api.threads import Work, in_thread
 
 MAX_FORM_BYTES: Final = 65_536
@@ -126,27 +136,53 @@ def _answer(
 ) -> Response:
     """Issue a token for as much of what is asked for as the proven actor may do."""
     requested = parse_scopes(fields.get("scope", ()))
-    with services.stable_session(verify) as session:
-        if wants_refresh_token:
-            refresh_token = services.issue_refresh_token(
-                session.actor, client=_first(fields, "client_id"), issued_at=session.issued_at
-            )
-        access = grant_access(session.actor, requested)
-        issued = registry_tokens.issue(
-            session.actor,
-            access,
-            service=call.external.service,
-            issued_at=session.issued_at,
-        )
-    return _token_response(issued, access, refresh_token)
+    session, lookups = services.open_session(verify, read=partial(_find_targets, requested))
+    if wants_refresh_token:
+        refresh_token = services.issue_refresh_token(session, client=_first(fields, "client_id"))
+    return _issue(call, session, requested, lookups, refresh_token)
 
 
 def _answer_anonymous(call: Call) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
     actor = Actor.anonymous(call.origin)
-    access = grant_access(actor, parse_scopes(call.query.get("scope", ())))
-    issued = registry_tokens.issue(actor, access, service=call.external.service)
-    return _token_response(issued, access, None)
+    requested = parse_scopes(call.query.get("scope", ()))
+    lookups = _find_targets(requested, actor.subject)
+    return _issue(call, Session(actor, generation=0), requested, lookups, None)
+
+
+def _find_targets(requested: RequestedScopes, subject: str) -> Mapping[str, TargetLookup]:
+    return {name: find_target(name, subject) for name in repositories_of(requested)}
+
+
+def _issue(
+    call: Call,
+    session: Session,
+    requested: RequestedScopes,
+    lookups: Mapping[str, TargetLookup],
+    refresh_token: str | None,
+) -> Response:
+    def held(name: str, permissions: Iterable[str]) -> frozenset[str]:
+        return allowed_among(session.actor, permissions, lookups[name].target(name))
+
+    access = grant_access(session.actor, requested, held)
+    issued = registry_tokens.issue(
+        session,
+        access,
+        projects=_stamps(lookups),
+        service=call.external.service,
+    )
+    return _token_response(issued, access, refresh_token)
+
+
+def _stamps(lookups: Mapping[str, TargetLookup]) -> Mapping[str, ProjectStamp]:
+    """Return which projects the names mean; those of missing ones say nothing yet."""
+    stamps: dict[str, ProjectStamp] = {}
+    for name, lookup in lookups.items():
+        if lookup.project is not None:
+            # The oldest of two that were read counts: what rests on the newer one ends, then.
+            stamp = ProjectStamp(lookup.project.id, lookup.project.generation)
+            stamps.setdefault(name.partition("/")[0], stamp)
+    return stamps
 
 
 def _token_response(

@@ -15,6 +15,8 @@ def get_version(call: Call) -> Response:
     it even where everything is public.
     """
     caller = auth.identify(call, is_login=True)
-    if caller.token is not None and queries.find_target("", caller.viewer).is_revoked:
-        raise challenge(call, error=INVALID_TOKEN)
+    if caller.token is not None:
+        lookup = queries.find_target("", caller.subject)
+        if auth.is_revoked(caller.token, lookup):
+            raise challenge(call, error=INVALID_TOKEN)
     return Response(b"{}", media_type="application/json")

@@ -1,14 +1,13 @@
 """The reads that requests of registry clients begin with, for many of them in one statement.
 
-Each answer tells the project and repository a name leads to, whether the viewer's token was
-revoked, and the content asked for. Nothing here is cached, because a delete or a move must show
+Each answer tells the project and repository a name leads to, the generation of the subject that
+asks, and the content asked for. Nothing here is cached, because a delete or a move must show
 in the next read.
 """
 
-from datetime import datetime
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import PROJECT_AND_REVOCATION
+from core.artifacts.queries import PROJECT_AND_GENERATION
 from core.artifacts.types import (
     BlobLookup,
     ManifestLookup,
@@ -29,14 +28,9 @@ Larger ones are rare and are read one by one, so that a statement for many holds
 
 
 class TargetQuestion(NamedTuple):
-    """Where a repository name leads.
-
-    ``issued_at`` is when the presented token was issued, None without one. ``project`` is the
-    name's first component.
-    """
+    """Where a repository name leads; ``project`` is its first component."""
 
     subject: str
-    issued_at: datetime | None
     project: str
     repository: str
 
@@ -45,7 +39,6 @@ class ManifestQuestion(NamedTuple):
     """Which manifest somebody asks for; either ``tag`` or ``digest`` is set."""
 
     subject: str
-    issued_at: datetime | None
     project: str
     repository: str
     tag: str | None
@@ -63,7 +56,6 @@ class BlobQuestion(NamedTuple):
     """Which blob somebody asks for."""
 
     subject: str
-    issued_at: datetime | None
     project: str
     repository: str
     digest: bytes
@@ -110,12 +102,11 @@ def _blob(question: BlobQuestion, row: Row) -> BlobLookup:
 def _project(row: Row) -> ProjectFacts | None:
     if row[0] is None:
         return None
-    return ProjectFacts(id=row[0], is_public=row[1], created_at=row[2])
+    return ProjectFacts(id=row[0], is_public=row[1], generation=row[2])
 
 
 _WHO_AND_WHERE: Final = {
     "subject": "text",
-    "issued_at": "timestamptz",
     "project": "text",
     "repository": "text",
 }
@@ -126,7 +117,7 @@ _REPOSITORY: Final = """
 TARGETS: Final = Lookup(
     "find_target",
     _WHO_AND_WHERE,
-    select=f"{PROJECT_AND_REVOCATION}, r.id",
+    select=f"{PROJECT_AND_GENERATION}, r.id",
     joins=_REPOSITORY,
     answer=_target,
 )
@@ -134,7 +125,7 @@ TARGETS: Final = Lookup(
 MANIFESTS: Final = Lookup(
     "find_manifest",
     {**_WHO_AND_WHERE, "tag": "text", "digest": "bytea", "with_payload": "boolean"},
-    select=f"""{PROJECT_AND_REVOCATION},
+    select=f"""{PROJECT_AND_GENERATION},
        r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at,
        CASE WHEN asked.with_payload AND m.size_bytes <= {SMALL_PAYLOAD_BYTES} THEN m.payload END""",
     joins=f"""{_REPOSITORY}
@@ -156,7 +147,7 @@ PAYLOADS: Final = Lookup(
 BLOBS: Final = Lookup(
     "find_blob",
     {**_WHO_AND_WHERE, "digest": "bytea"},
-    select=f"""{PROJECT_AND_REVOCATION},
+    select=f"""{PROJECT_AND_GENERATION},
        r.id, l.id, b.id, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL,
        l.leased_until""",
     joins=f"""{_REPOSITORY}

@@ -1,8 +1,8 @@
 """Reads of repositories and their content: plain SQL over the migrated tables.
 
 Every request of a registry client begins with one of the ``find_`` queries. Each is a single
-statement that always yields one row: the project and repository a name leads to, whether the
-viewer's token was revoked, and the content asked for. Nothing here is cached, because a
+statement that always yields one row: the project and repository a name leads to, the
+generation of the subject that asks, and the content asked for. Nothing here is cached, because a
 delete or a move must show in the next read.
 """
 
@@ -15,25 +15,22 @@ from core.artifacts.types import (
     ReadableRepositories,
     Referrer,
     TargetLookup,
-    Viewer,
 )
 from core.database import raw
 from core.oci.digest import Digest
 
-# Every lookup begins with these columns. A token that was issued while its project was public
-# may rest on that alone, so it ends when the project becomes private.
-PROJECT_AND_REVOCATION: Final = """p.id, p.is_public, p.created_at,
-       EXISTS (SELECT 1 FROM users_revocation v
-                WHERE v.subject = asked.subject AND v.revoked_at >= asked.issued_at)
-       OR coalesce(NOT p.is_public AND p.made_private_at >= asked.issued_at, false)"""
+# Every lookup begins with these columns: what a token has to agree with.
+PROJECT_AND_GENERATION: Final = """p.id, p.is_public, p.generation,
+       coalesce((SELECT v.generation FROM users_revocation v
+                  WHERE v.subject = asked.subject), 0)"""
 
 _VIEWER_PROJECT_REPOSITORY: Final = """
-  FROM (SELECT %s AS subject, %s::timestamptz AS issued_at) AS asked
+  FROM (SELECT %s AS subject) AS asked
   LEFT JOIN projects_project p ON p.name = %s
   LEFT JOIN artifacts_repository r ON r.name = %s AND r.project_id = p.id"""
 
 _FIND_TARGET: Final = f"""
-SELECT {PROJECT_AND_REVOCATION},
+SELECT {PROJECT_AND_GENERATION},
        r.id
 {_VIEWER_PROJECT_REPOSITORY}
 """
@@ -76,9 +73,9 @@ SELECT r.name
 """
 
 
-def find_target(name: str, viewer: Viewer) -> TargetLookup:
-    """Return where a repository name leads, content apart."""
-    row = _one(_FIND_TARGET, (*_who_and_where(name, viewer), name))
+def find_target(name: str, subject: str) -> TargetLookup:
+    """Return where a repository name leads, content apart, for a subject (``Actor.subject``)."""
+    row = _one(_FIND_TARGET, (subject, name.partition("/")[0], name))
     return TargetLookup(_project(row), row[3], row[4])
 
 
@@ -142,11 +139,6 @@ def find_mount_sources(
     return [name for (name,) in rows]
 
 
-def _who_and_where(name: str, viewer: Viewer) -> tuple[object, ...]:
-    """Return the parameters that every lookup begins with."""
-    return viewer.subject, viewer.issued_at, name.partition("/")[0]
-
-
 def _one(statement: str, parameters: Sequence[object]) -> raw.Row:
     row = raw.fetch_one(statement, parameters)
     if row is None:
@@ -157,4 +149,4 @@ def _one(statement: str, parameters: Sequence[object]) -> raw.Row:
 def _project(row: raw.Row) -> ProjectFacts | None:
     if row[0] is None:
         return None
-    return ProjectFacts(id=row[0], is_public=row[1], created_at=row[2])
+    return ProjectFacts(id=row[0], is_public=row[1], generation=row[2])

@@ -10,36 +10,28 @@ from core.rbac.types import Actor, Target
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
-    """On whose behalf the hot queries read.
-
-    ``issued_at`` is when the presented token was issued; None when the credentials
-    themselves were checked in this request, so that there is no token to be revoked.
-    """
-
-    subject: str
-    issued_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class ProjectFacts:
-    """The project a repository name leads to, whether or not the repository exists."""
+    """The project a repository name leads to, whether or not the repository exists.
+
+    Together, ``id`` and ``generation`` tell whether a token speaks of this project as it is:
+    another one may have taken the name, and it may have been made private.
+    """
 
     id: int
     is_public: bool
-    created_at: datetime
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class TargetLookup:
     """Where a repository name leads.
 
-    ``is_revoked`` says that the viewer's token was revoked after it had been issued, or that
-    the project was made private after that, and is.
+    ``generation`` is that of the subject the look-up was made for (``core.users.revocations``);
+    a token of another one has been revoked.
     """
 
     project: ProjectFacts | None
-    is_revoked: bool
+    generation: int
     repository_id: int | None
 
     def target(self, name: str) -> Target:

@@ -43,7 +43,7 @@ class RefreshToken(models.Model):
     """A long-lived token that docker keeps instead of a password (``identitytoken``).
 
     It ends when it expires, when it is revoked, and when the credentials of its subject are
-    revoked after ``created_at`` (``core.users.revocations``): a changed password, a disabled
+    revoked after its ``generation`` (``core.users.revocations``): a changed password, a disabled
     account and a rotated robot secret all do that. One that was issued for a personal access
     token carries that token's limits and dies with it. Each use moves ``expires_at``, but never
     past ``ends_at``, the end of the credentials it was issued for; None when they had none.
@@ -59,6 +59,7 @@ class RefreshToken(models.Model):
         related_name="refresh_tokens",
     )
     client = models.CharField(max_length=255, blank=True)
+    generation = models.BigIntegerField(default=0)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField(null=True)

@@ -1,12 +1,10 @@
 """Reads of tokens, each with one statement."""
 
-from datetime import datetime
-
 from django.db.models import QuerySet
 
 from core.authn.errors import PersonalTokenUnknown
 from core.authn.models import PersonalToken, RefreshToken, SigningKey
-from core.users.models import Revocation, User
+from core.users.models import User
 
 
 def find_personal_token_by_hash(secret_hash: bytes) -> PersonalToken | None:
@@ -35,15 +33,6 @@ def list_personal_tokens(user: User) -> QuerySet[PersonalToken]:
 def find_refresh_token(secret_hash: bytes) -> RefreshToken | None:
     """Return the refresh token, whether or not it is in force."""
     return RefreshToken.objects.filter(secret_hash=secret_hash).first()
-
-
-def credentials_revoked_at(subject: str) -> datetime | None:
-    """Return up to when refresh tokens of the subject have ended, or None."""
-    return (
-        Revocation.objects.filter(subject=subject)
-        .values_list("credentials_revoked_at", flat=True)
-        .first()
-    )
 
 
 def list_signing_keys() -> QuerySet[SigningKey]:

@@ -2,14 +2,15 @@
 
 Claims are those of the protocol (``iss``, ``sub``, ``aud``, ``exp``, ``nbf``, ``iat``,
 ``jti``, ``access``) and private ones: ``rs_kind``, ``rs_id``, ``rs_label``, ``rs_token``
-(personal access token) and ``rs_iat_us`` (instant of issue in microseconds, because whole
-seconds are too coarse to compare with revocations).
+(personal access token), ``rs_gen`` (generation of the subject, see
+``core.users.revocations``) and ``rs_projects`` (name to id and generation of each project
+that the access is in).
 """
 
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,9 +22,9 @@ from django.conf import settings
 from core.authn import rules
 from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
 from core.authn.signing_keys import KEY_RING
-from core.authn.types import Access, IssuedToken, RegistryToken
+from core.authn.types import Access, IssuedToken, ProjectStamp, RegistryToken, Session
 from core.common.clock import now as current_time
-from core.rbac.types import Actor, ActorKind
+from core.rbac.types import ActorKind
 
 ISSUER: Final = "roadstead"
 ALGORITHM: Final = "ES256"
@@ -31,25 +32,25 @@ LEEWAY_SECONDS: Final = 60
 """For clocks of other hosts that are ahead; ``exp`` has none, it is ours to give."""
 MAXIMUM_TOKEN_CHARACTERS: Final = 65_536
 MAXIMUM_VERIFIED: Final = 4096
-_REQUIRED_CLAIMS: Final = ["iss", "sub", "aud", "exp", "nbf", "iat", "rs_kind", "rs_iat_us"]
+_REQUIRED_CLAIMS: Final = ["iss", "sub", "aud", "exp", "nbf", "iat", "rs_kind", "rs_gen"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def issue(
-    actor: Actor,
+    session: Session,
     access: Sequence[Access],
     *,
+    projects: Mapping[str, ProjectStamp],
     service: str,
     lifetime_seconds: int | None = None,
-    issued_at: datetime | None = None,
 ) -> IssuedToken:
-    """Sign a token for the actor that lists the access.
+    """Sign a token for the session's actor that lists the access, which is in the projects.
 
-    It never outlives the actor's credentials. ``issued_at`` is the instant of the session in
-    which the rights were read (``core.authn.services.stable_session``). Raises
-    ``InvalidCredentials`` when the actor has expired.
+    It never outlives the actor's credentials. Raises ``InvalidCredentials`` when the actor has
+    expired.
     """
-    now = issued_at or current_time()
+    actor = session.actor
+    now = current_time()
     lifetime = rules.lifetime_seconds(
         lifetime_seconds or settings.ROADSTEAD.auth.token_lifetime_seconds,
         expires_at=actor.expires_at,
@@ -74,7 +75,8 @@ def issue(
         "rs_id": actor.id,
         "rs_label": actor.label,
         "rs_token": actor.token_id,
-        "rs_iat_us": (now - _EPOCH) // timedelta(microseconds=1),
+        "rs_gen": session.generation,
+        "rs_projects": projects,
     }
     key_id, private_key = KEY_RING.signing_key()
     token = jwt.encode(claims, private_key, algorithm=ALGORITHM, headers={"kid": key_id})
@@ -198,7 +200,11 @@ def _content(claims: dict[str, Any]) -> RegistryToken:
         id=claims["rs_id"],
         label=claims["rs_label"],
         token_id=claims["rs_token"],
-        issued_at=_EPOCH + timedelta(microseconds=claims["rs_iat_us"]),
+        generation=int(claims["rs_gen"]),
+        projects={
+            name: ProjectStamp(int(id_), int(generation))
+            for name, (id_, generation) in dict(claims["rs_projects"]).items()
+        },
         expires_at=_EPOCH + timedelta(seconds=claims["exp"]),
         access=tuple(
             Access(

@@ -95,14 +95,14 @@ def use_is_due(last_used_at: datetime | None, now: datetime) -> bool:
 
 def is_refresh_token_live(
     *,
-    created_at: datetime,
+    generation: int,
     expires_at: datetime,
     revoked_at: datetime | None,
-    credentials_revoked_at: datetime | None,
+    credentials_generation: int,
     now: datetime,
 ) -> bool:
-    """Tell whether a refresh token counts, given when its subject's credentials ended."""
-    if credentials_revoked_at is not None and created_at <= credentials_revoked_at:
+    """Tell whether a refresh token counts, given when its subject's credentials last changed."""
+    if generation < credentials_generation:
         return False
     return is_live(expires_at=expires_at, revoked_at=revoked_at, now=now)
 

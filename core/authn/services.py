@@ -1,10 +1,9 @@
 """Logging in, and issuing and ending tokens and keys."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -33,8 +32,14 @@ from core.database.transactions import durable_write
 from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor, ActorKind
 from core.users.models import User
-from core.users.revocations import lock_subject, revoke_registry_tokens_locked, stable_rights
+from core.users.revocations import (
+    find_generations,
+    revoke_registry_tokens_locked,
+    revoke_subject_locked,
+)
 from core.users.types import subject_of
+
+Read = TypeVar("Read")
 
 LOGIN: Final = "user.login"
 """Audit action of every login; its outcome says how it ended."""
@@ -50,7 +55,7 @@ DELETE FROM authn_refreshtoken AS token
 WHERE expires_at <= %s OR revoked_at IS NOT NULL OR EXISTS (
   SELECT FROM users_revocation AS revocation
   WHERE revocation.subject = token.subject
-    AND revocation.credentials_revoked_at >= token.created_at
+    AND revocation.credentials_generation > token.generation
 )
 """
 
@@ -131,23 +136,25 @@ def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
     return authenticate(credentials, origin=origin)
 
 
-@contextmanager
-def stable_session(verify: Callable[[], Actor]) -> Iterator[Session]:
-    """Hold an actor's credentials and rights still while something is issued for them.
+def open_session(
+    verify: Callable[[], Actor], *, read: Callable[[str], Read]
+) -> tuple[Session, Read]:
+    """Prove an actor in a way that lets nothing issued in the session outlive a revocation.
 
     ``verify`` proves the actor (for instance ``lambda: verify_credentials(...)``). It runs once
-    to learn the subject and again under the subject's lock, because the password may have been
-    changed in between; the second time is cheap. What is issued in the block with
-    ``Session.issued_at`` can therefore never outlive a revocation. Every session is a login
-    and is audited. Raises what ``verify`` raises.
+    to learn the subject and again once the subject's generation was read, because the password
+    may have been changed in between; the second time is cheap. ``read`` gets the subject and
+    reads, before the second look as well, which projects the session will speak of. Every
+    session is a login and is audited. Raises what ``verify`` raises.
     """
     subject = verify().subject
-    with stable_rights(subject) as issued_at:
-        actor = verify()
-        if actor.subject != subject:
-            raise InvalidCredentials
-        record_login(actor)
-        yield Session(actor=actor, issued_at=issued_at)
+    generation = find_generations(subject).present
+    found = read(subject)
+    actor = verify()
+    if actor.subject != subject:
+        raise InvalidCredentials
+    record_login(actor)
+    return Session(actor, generation), found
 
 
 @durable_write
@@ -232,8 +239,6 @@ def revoke_personal_token(token: PersonalToken, *, actor: Actor) -> None:
     Clients with other credentials of the user fetch a new registry token by themselves.
     Raises ``PersonalTokenUnknown``; revoking twice does nothing.
     """
-    # Before the row: whoever issues something for the token holds the subject, then the row.
-    lock_subject(subject_of(token.user_id))
     locked = PersonalToken.objects.select_for_update().filter(pk=token.pk).first()
     if locked is None:
         raise PersonalTokenUnknown
@@ -241,21 +246,21 @@ def revoke_personal_token(token: PersonalToken, *, actor: Actor) -> None:
         return
     locked.revoked_at = current_time()
     locked.save(update_fields=["revoked_at"])
-    revoke_registry_tokens_locked(subject_of(locked.user_id), locked.revoked_at)
     _record_token("authn.personal_token.revoked", actor, locked)
+    revoke_registry_tokens_locked(subject_of(locked.user_id))
 
 
-# Not durable_write: a token endpoint calls it inside stable_session.
+# Not durable_write: the actor of the write is the session's.
 @transaction.atomic
-def issue_refresh_token(actor: Actor, *, client: str, issued_at: datetime | None = None) -> str:
-    """Return a new refresh token for the actor, which the named client keeps.
+def issue_refresh_token(session: Session, *, client: str) -> str:
+    """Return a new refresh token for the session's actor, which the named client keeps.
 
-    ``issued_at`` is the instant of the session it is issued in. Raises ``InvalidCredentials``
-    for actors that are neither users nor robots.
+    Raises ``InvalidCredentials`` for actors that are neither users nor robots.
     """
+    actor = session.actor
     if actor.id is None:
         raise InvalidCredentials
-    now = issued_at or current_time()
+    now = current_time()
     secret = new_secret("ref")
     token = RefreshToken.objects.create(
         subject=actor.subject,
@@ -263,6 +268,7 @@ def issue_refresh_token(actor: Actor, *, client: str, issued_at: datetime | None
         secret_hash=secret_hash(secret),
         personal_token_id=actor.token_id,
         client=client.replace("\x00", "")[: rules.MAXIMUM_NAME_LENGTH],
+        generation=session.generation,
         created_at=now,
         expires_at=rules.refresh_token_end(actor.expires_at, now),
         ends_at=actor.expires_at,
@@ -295,7 +301,6 @@ def redeem_refresh_token(secret: str, *, origin: Origin) -> Actor:
 @durable_write
 def revoke_refresh_tokens(subject: str, *, actor: Actor) -> int:
     """End all refresh tokens of the subject, as for a lost laptop; returns how many."""
-    revoke_registry_tokens_locked(subject, current_time())
     count = RefreshToken.objects.filter(subject=subject, revoked_at=None).update(
         revoked_at=current_time()
     )
@@ -306,6 +311,8 @@ def revoke_refresh_tokens(subject: str, *, actor: Actor) -> int:
         target_label=subject,
         detail={"count": count},
     )
+    # One that is being issued at this moment is not among those rows.
+    revoke_subject_locked(subject)
     return count
 
 
@@ -386,10 +393,10 @@ def _redeem(secret: str, origin: Origin) -> Actor:
     token = queries.find_refresh_token(secret_hash(secret))
     now = current_time()
     if token is None or not rules.is_refresh_token_live(
-        created_at=token.created_at,
+        generation=token.generation,
         expires_at=token.expires_at,
         revoked_at=token.revoked_at,
-        credentials_revoked_at=queries.credentials_revoked_at(token.subject),
+        credentials_generation=find_generations(token.subject).credentials,
         now=now,
     ):
         raise InvalidCredentials

@@ -2,9 +2,10 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.common.origin import Origin
 from core.rbac.types import Actor, ActorKind
@@ -47,13 +48,21 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An actor whose rights stay as they are until the block that holds it ends.
+    """A proven actor and a generation of its subject that was read no later than the proof.
 
-    ``issued_at`` is the instant to stamp on whatever is issued in the block.
+    Whatever is issued in a session carries the generation, and ends with it
+    (``core.users.revocations``).
     """
 
     actor: Actor
-    issued_at: datetime
+    generation: int
+
+
+class ProjectStamp(NamedTuple):
+    """Which project a token means by a name, and before or after which withdrawals."""
+
+    id: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,8 @@ class RegistryToken:
     """The content of a verified registry token.
 
     ``subject`` is the key of ``Actor.subject``, also for anonymous callers. ``token_id`` names
-    the personal access token it was issued for. ``issued_at`` has microseconds, to be compared
-    with revocations.
+    the personal access token it was issued for. ``generation`` is that of the subject when it was
+    issued, and ``projects`` holds, by name, the projects that it speaks of.
     """
 
     subject: str
@@ -92,7 +101,8 @@ class RegistryToken:
     id: int | None
     label: str
     token_id: int | None
-    issued_at: datetime
+    generation: int
+    projects: Mapping[str, ProjectStamp] = field(hash=False)
     expires_at: datetime
     access: tuple[Access, ...]
 

@@ -5,7 +5,6 @@ from guardian.shortcuts import assign_perm, remove_perm
 from core.artifacts.errors import NameUnknown
 from core.artifacts.models import Repository
 from core.audit import services as audit
-from core.common.clock import now as current_time
 from core.database.transactions import durable_write
 from core.grants.errors import GrantTooWide, GrantUnknown
 from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant
@@ -14,7 +13,7 @@ from core.members.services import lock_subject, people_behind
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, Target
 from core.users.models import Group, User
-from core.users.revocations import revoke_registry_tokens_of_many_locked
+from core.users.revocations import revoke_registry_tokens_locked
 
 
 @durable_write
@@ -68,7 +67,7 @@ def revoke_repository_grant(
         if isinstance(subject, User)
         else people_behind((), [subject.pk])
     )
-    revoke_registry_tokens_of_many_locked(people, current_time())
+    revoke_registry_tokens_locked(*people)
     _record("grants.right.revoked", actor, repository, subject, right.value)
 
 

@@ -7,7 +7,7 @@ takes rights away, registry tokens issued before are withdrawn in the same trans
 from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
 
 from core.audit import services as audit
 from core.common.clock import now as current_time
@@ -29,7 +29,7 @@ from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
 from core.users.models import Group, User
-from core.users.revocations import revoke_registry_tokens_of_many_locked
+from core.users.revocations import revoke_registry_tokens_locked
 
 
 @durable_write
@@ -164,7 +164,9 @@ def update_role(
         role.description = description
     _save_role(role)
     if before - queries.role_permissions(role):
-        _revoke_subjects(Membership.objects.filter(role=role))
+        memberships = Membership.objects.filter(role=role)
+        _hold_groups(memberships)
+        _revoke_subjects(memberships)
     _record_role("members.role.updated", actor, role)
     return role
 
@@ -236,6 +238,12 @@ def _hold_role(role: Role) -> Role:
     return held
 
 
+def _hold_groups(memberships: QuerySet[Membership]) -> None:
+    """Let nobody join the groups before the commit, whom the caller would then not know of."""
+    groups = Group.objects.filter(pk__in=memberships.values("group_id")).order_by("pk")
+    list(groups.select_for_update(no_key=True).values_list("pk", flat=True))
+
+
 def lock_subject(user: User | None, group: Group | None) -> User | Group:
     """Keep the one of the two that is given from being deleted before the commit.
 
@@ -268,7 +276,7 @@ def _revoke_subjects(memberships: Iterable[Membership]) -> None:
         [user_id for user_id, _ in ids if user_id is not None],
         [group_id for _, group_id in ids if group_id is not None],
     )
-    revoke_registry_tokens_of_many_locked(people, current_time())
+    revoke_registry_tokens_locked(*people)
 
 
 def _record(

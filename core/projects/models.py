@@ -7,13 +7,13 @@ from django.db import models
 class Project(models.Model):
     """A tenant. Its name is the first component of its repositories' names.
 
-    ``made_private_at`` is when it last ceased to be public; registry tokens issued until then
-    may rest on that alone, and are not accepted while the project is private.
+    ``generation`` counts how often it was made private. Registry tokens of before may rest on
+    its having been public, so they count in the generation they were issued in and in no other.
     """
 
     name = models.CharField(max_length=255, unique=True, db_collation="C")
     is_public = models.BooleanField(default=False)
-    made_private_at = models.DateTimeField(null=True)
+    generation = models.BigIntegerField(default=0)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )

@@ -12,7 +12,6 @@ from core.projects.errors import ProjectNameTaken, ProjectNotEmpty, ProjectUnkno
 from core.projects.events import ProjectDeleted
 from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
-from core.users.revocations import instant_after_issuers_locked
 
 
 @durable_write
@@ -52,15 +51,15 @@ def update_project(project: Project, *, is_public: bool, actor: Actor) -> Projec
     """Make the project public or private. Raises ``ProjectUnknown``.
 
     Registry tokens issued so far end for a project made private, because every pull compares
-    them with ``made_private_at``; who still has the right fetches a new one.
+    its generation with theirs; who still has the right fetches a new one.
     """
     project = lock_project(project)
     if project.is_public != is_public:
         project.is_public = is_public
         project.updated_at = current_time()
         if not is_public:
-            project.made_private_at = instant_after_issuers_locked()
-        project.save(update_fields=["is_public", "made_private_at", "updated_at"])
+            project.generation += 1
+        project.save(update_fields=["is_public", "generation", "updated_at"])
         _record("projects.project.updated", actor, project, {"public": is_public})
     return project
 

@@ -1,6 +1,6 @@
 """The decision itself: pure, from an actor, a permission, a target and the actor's grants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from core.rbac.permissions import SYSTEM_PERMISSIONS
 from core.rbac.roles import BUILT_IN_ROLES, PUBLIC_PERMISSIONS
@@ -51,6 +51,13 @@ def decide(actor: Actor, permission: str, target: Target, grants: Iterable[Grant
     if reasons:
         return Explanation(allowed=True, permission=permission, reasons=reasons)
     return _refused(permission, _why_not(actor, target))
+
+
+def allowed_among(
+    actor: Actor, permissions: Iterable[str], target: Target, grants: Collection[Grant]
+) -> frozenset[str]:
+    """Return those of the permissions that the actor may use on the target."""
+    return frozenset(name for name in permissions if decide(actor, name, target, grants).allowed)
 
 
 def needs_grants(actor: Actor, permission: str, target: Target) -> bool:

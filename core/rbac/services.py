@@ -42,11 +42,7 @@ def allowed_among(actor: Actor, permissions: Iterable[str], target: Target) -> f
     wanted = tuple(permissions)
     needed = any(rules.needs_grants(actor, permission, target) for permission in wanted)
     grants = _grant_source()(actor, target) if needed else []
-    return frozenset(
-        permission
-        for permission in wanted
-        if rules.decide(actor, permission, target, grants).allowed
-    )
+    return rules.allowed_among(actor, wanted, target, grants)
 
 
 def explain(actor: Actor, permission: str, target: Target) -> Explanation:

@@ -149,9 +149,9 @@ def update_robot(
     robot.updated_at = at
     robot.save(update_fields=_CHANGEABLE)
     if was_usable and not queries.is_usable(robot, at):
-        revoke_subject_locked(subject_of(robot), at)
+        revoke_subject_locked(subject_of(robot))
     elif rules.loses_permissions(before, after) or _ends_sooner(expired_at, robot):
-        revoke_registry_tokens_locked(subject_of(robot), at)
+        revoke_registry_tokens_locked(subject_of(robot))
     _record(
         "robots.robot.updated",
         actor,
@@ -199,7 +199,7 @@ def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Act
     )
     # Whoever still uses the old secret logs in with it again, which bounds what they get by
     # the end of the overlap.
-    revoke_subject_locked(subject_of(robot), at)
+    revoke_subject_locked(subject_of(robot))
     _record(
         "robots.secret.rotated",
         actor,
@@ -213,9 +213,10 @@ def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Act
 def delete_robot(robot: Robot, *, actor: Actor) -> None:
     """Remove the robot; everything issued to it ends at once. Raises ``RobotUnknown``."""
     robot = _lock(robot)
-    revoke_subject_locked(subject_of(robot), current_time())
+    subject = subject_of(robot)
     _record("robots.robot.deleted", actor, robot, None)
     robot.delete()
+    revoke_subject_locked(subject)
 
 
 @durable_write
@@ -237,7 +238,7 @@ def forget_project(project_name: str, *, project_id: int, actor: Actor) -> int:
         del robot.project_ids[project_name]
         robot.updated_at = at
         robot.save(update_fields=["permissions", "project_ids", "updated_at"])
-        revoke_registry_tokens_locked(subject_of(robot), at)
+        revoke_registry_tokens_locked(subject_of(robot))
         _record("robots.robot.updated", actor, robot, {"permissions": robot.permissions})
     return len(robots)
 

@@ -64,13 +64,13 @@ class Group(DjangoGroup):
 
 
 class Revocation(models.Model):
-    """From when on what was issued to a subject counts again.
+    """How often what was issued to a subject has been withdrawn; no row stands for never.
 
-    Registry tokens of ``subject`` issued at or before ``revoked_at`` are refused.
-    ``credentials_revoked_at`` does the same for refresh tokens and sessions; it is None while
-    only rights were taken away, because a smaller role does not end a login.
+    Registry tokens of ``subject`` count in the ``generation`` they were issued in and in no
+    other. Refresh tokens of generations before ``credentials_generation`` have ended; a smaller
+    role does not move it, because it does not end a login.
     """
 
     subject = models.CharField(max_length=64, primary_key=True)
-    revoked_at = models.DateTimeField()
-    credentials_revoked_at = models.DateTimeField(null=True)
+    generation = models.BigIntegerField()
+    credentials_generation = models.BigIntegerField(default=0)

@@ -1,126 +1,73 @@
 """Ending what was issued to a subject before its rights or its secret changed.
 
+Each subject has a generation, a number that every revocation moves on in the transaction of
+the change. Whoever issues something reads the generation no later than the credentials and the
+rights it rests on, and writes it on what is issued; whoever accepts it compares. What was issued
+from a state that has changed carries a number of the past, whenever it was signed: no lock holds
+issuers off, and no clocks are compared.
+
 Two strengths. ``revoke_registry_tokens_locked`` is for smaller rights (a lesser role, a
 removed membership): clients fetch a new registry token by themselves. ``revoke_subject_locked``
 is for changed or lost credentials (new password, disabled account, rotated robot secret): it
-ends refresh tokens too.
-
-Both run inside the caller's transaction and hold an advisory lock on the subject until it
-ends. ``stable_rights`` takes the same lock shared, so a token is issued either wholly before a
-revocation, whose instant is then later, or after its commit, with the new rights. A revocation
-of a great many subjects takes one lock that stands for all of them.
+ends refresh tokens too. Both belong last in the caller's transaction, after the rows it locks:
+changes of one subject queue here.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import transaction
 
-from core.common import clock
 from core.database import raw
 
-_LOCK_CLASS: Final = 0x7273
-"""Sets these advisory locks apart from others in the same database."""
-
-_EVERYBODY_LOCK: Final = 0x7274
-SUBJECTS_LOCKED_ONE_BY_ONE: Final = 100
-"""Above this, everybody is locked instead: PostgreSQL has room for some thousand locks."""
-
-_UPSERT_REGISTRY_TOKENS: Final = """
-INSERT INTO users_revocation AS stored (subject, revoked_at, credentials_revoked_at)
-SELECT subject, %s, NULL FROM unnest(%s::text[]) AS subject
-ON CONFLICT (subject) DO UPDATE SET
-    revoked_at = GREATEST(stored.revoked_at, excluded.revoked_at)
+_REVOKE_REGISTRY_TOKENS: Final = """
+INSERT INTO users_revocation AS stored (subject, generation, credentials_generation)
+SELECT subject, 1, 0 FROM unnest(%s::text[]) AS subject
+ON CONFLICT (subject) DO UPDATE SET generation = stored.generation + 1
 """
 
-_UPSERT_CREDENTIALS: Final = """
-INSERT INTO users_revocation AS stored (subject, revoked_at, credentials_revoked_at)
-VALUES (%s, %s, %s)
+_REVOKE_CREDENTIALS: Final = """
+INSERT INTO users_revocation AS stored (subject, generation, credentials_generation)
+VALUES (%s, 1, 1)
 ON CONFLICT (subject) DO UPDATE SET
-    revoked_at = GREATEST(stored.revoked_at, excluded.revoked_at),
-    credentials_revoked_at =
-        GREATEST(stored.credentials_revoked_at, excluded.credentials_revoked_at)
+    generation = stored.generation + 1,
+    credentials_generation = stored.generation + 1
 """
 
+_FIND: Final = "SELECT generation, credentials_generation FROM users_revocation WHERE subject = %s"
 
-def revoke_subject_locked(subject: str, now: datetime) -> None:
+
+class Generations(NamedTuple):
+    """The present generation of a subject, and the first whose refresh tokens still count."""
+
+    present: int
+    credentials: int
+
+
+def revoke_subject_locked(subject: str) -> None:
     """End registry tokens and refresh tokens of the subject (``user:5``, ``robot:7``).
 
     Must run inside the transaction that changes or removes the subject's credentials.
     """
-    at = _lock(subject, now)
-    raw.execute(_UPSERT_CREDENTIALS, (subject, at, at))
+    _ensure_in_transaction()
+    raw.execute(_REVOKE_CREDENTIALS, (subject,))
 
 
-def revoke_registry_tokens_locked(subject: str, now: datetime) -> None:
-    """End the subject's registry tokens, keeping its logins.
+def revoke_registry_tokens_locked(*subjects: str) -> None:
+    """End the subjects' registry tokens with one statement, keeping their logins.
 
-    Must run inside the transaction that takes rights away.
+    Must run inside the transaction that takes rights away. The rows are taken in order of id,
+    so that two callers never deadlock.
     """
-    raw.execute(_UPSERT_REGISTRY_TOKENS, (_lock(subject, now), [subject]))
-
-
-def revoke_registry_tokens_of_many_locked(subjects: Iterable[str], now: datetime) -> None:
-    """Do the same for several subjects, in order of id so that two callers never deadlock.
-
-    However many they are, it takes two statements; see ``SUBJECTS_LOCKED_ONE_BY_ONE``.
-    """
+    _ensure_in_transaction()
     ordered = sorted(set(subjects), key=lambda subject: (len(subject), subject))
-    if not ordered:
-        return
-    _ensure_in_transaction()
-    if len(ordered) <= SUBJECTS_LOCKED_ONE_BY_ONE:
-        raw.fetch_one(
-            "SELECT count(pg_advisory_xact_lock(%s, hashtext(subject)))"
-            " FROM unnest(%s::text[]) AS subject",
-            (_LOCK_CLASS, ordered),
-        )
-    else:
-        instant_after_issuers_locked()
-    raw.execute(_UPSERT_REGISTRY_TOKENS, (max(now, clock.now()), ordered))
+    if ordered:
+        raw.execute(_REVOKE_REGISTRY_TOKENS, (ordered,))
 
 
-def instant_after_issuers_locked() -> datetime:
-    """Wait for all issuers under way, hold off others, and return an instant in between.
-
-    For changes that take rights from nobody in particular. Until the end of the caller's
-    transaction.
-    """
-    _ensure_in_transaction()
-    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, 0)", (_EVERYBODY_LOCK,))
-    return clock.now()
-
-
-def lock_subject(subject: str) -> None:
-    """Hold off issuers and other revocations until the end of the caller's transaction.
-
-    For changes that lock rows which issuers lock as well: the subject comes first.
-    """
-    _ensure_in_transaction()
-    raw.fetch_one("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK_CLASS, subject))
-
-
-@contextmanager
-def stable_rights(subject: str) -> Iterator[datetime]:
-    """Hold off revocations of the subject and yield the instant of issue.
-
-    Rights that are read inside the block belong to a token stamped with that instant.
-    """
-    with transaction.atomic():
-        raw.fetch_one(
-            "SELECT pg_advisory_xact_lock_shared(%s, 0),"
-            " pg_advisory_xact_lock_shared(%s, hashtext(%s))",
-            (_EVERYBODY_LOCK, _LOCK_CLASS, subject),
-        )
-        yield clock.now()
-
-
-def _lock(subject: str, now: datetime) -> datetime:
-    """Wait for issuers that are under way and return an instant after all of them."""
-    lock_subject(subject)
-    return max(now, clock.now())
+def find_generations(subject: str) -> Generations:
+    """Return the generations of a subject, to be read before what is issued in them."""
+    row = raw.fetch_one(_FIND, (subject,))
+    return Generations(*row) if row is not None else Generations(0, 0)
 
 
 def _ensure_in_transaction() -> None:

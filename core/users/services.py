@@ -28,7 +28,6 @@ from core.users.htpasswd import read_htpasswd
 from core.users.models import Group, User
 from core.users.revocations import (
     revoke_registry_tokens_locked,
-    revoke_registry_tokens_of_many_locked,
     revoke_subject_locked,
 )
 from core.users.types import HtpasswdImport, HtpasswdLine, subject_of
@@ -120,9 +119,10 @@ def set_system_admin(user: User, flag: bool, *, actor: Actor) -> User:
         return user
     if not flag:
         _ensure_another_administrator(user)
-        revoke_registry_tokens_locked(subject_of(user.pk), current_time())
     user.is_superuser = flag
     _save(user, "is_superuser")
+    if not flag:
+        revoke_registry_tokens_locked(subject_of(user.pk))
     _record("users.user.promoted" if flag else "users.user.demoted", actor, user)
     return user
 
@@ -139,9 +139,10 @@ def set_active(user: User, flag: bool, *, actor: Actor) -> User:
         return user
     if not flag:
         _ensure_another_administrator(user)
-        revoke_subject_locked(subject_of(user.pk), current_time())
     user.is_active = flag
     _save(user, "is_active")
+    if not flag:
+        revoke_subject_locked(subject_of(user.pk))
     _record("users.user.enabled" if flag else "users.user.disabled", actor, user)
     return user
 
@@ -156,10 +157,11 @@ def delete_user(user: User, *, actor: Actor) -> None:
     user = _lock_user(user, as_administrator=True)
     _ensure_may_administer(actor, user)
     _ensure_another_administrator(user)
-    revoke_subject_locked(subject_of(user.pk), current_time())
+    subject = subject_of(user.pk)
     _record("users.user.deleted", actor, user)
     publish(UserDeleted(user_id=user.pk, username=user.username))
     user.delete()
+    revoke_subject_locked(subject)
 
 
 @durable_write
@@ -205,10 +207,10 @@ def rename_group(group: Group, name: str, *, actor: Actor) -> Group:
 def delete_group(group: Group, *, actor: Actor) -> None:
     """Delete the group; its users lose what it gave them. Raises ``GroupUnknown``."""
     group = _lock_group(group)
-    user_ids = User.objects.filter(groups=group.pk).values_list("pk", flat=True)
-    revoke_registry_tokens_of_many_locked(map(subject_of, user_ids), current_time())
+    user_ids = list(User.objects.filter(groups=group.pk).values_list("pk", flat=True))
     _record_group("users.group.deleted", actor, group)
     group.delete()
+    revoke_registry_tokens_locked(*map(subject_of, user_ids))
 
 
 @durable_write
@@ -232,7 +234,7 @@ def remove_user_from_group(user: User, group: Group, *, actor: Actor) -> None:
     group, user = _lock_group(group), _lock_user(user)
     if user.groups.filter(pk=group.pk).exists():
         user.groups.remove(group.pk)
-        revoke_registry_tokens_locked(subject_of(user.pk), current_time())
+        revoke_registry_tokens_locked(subject_of(user.pk))
         _record_group("users.group.user_removed", actor, group, {"user": user.username})
 
 
@@ -357,11 +359,10 @@ def _create_first_administrator(password_hash: str) -> bool:
 def _set_password_hash(user: User, password_hash: str, *, actor: Actor) -> None:
     user = _lock_user(user)
     _ensure_may_administer(actor, user)
-    changed_at = current_time()
     user.password = password_hash
-    user.password_changed_at = changed_at
+    user.password_changed_at = current_time()
     _save(user, "password", "password_changed_at")
-    revoke_subject_locked(subject_of(user.pk), changed_at)
+    revoke_subject_locked(subject_of(user.pk))
     _record("users.password.changed", actor, user)
 
 

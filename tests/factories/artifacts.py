@@ -26,7 +26,6 @@ from core.artifacts.types import (
     ManifestLookup,
     PushedManifest,
     StoredBlob,
-    Viewer,
 )
 from core.blobs.services import open_session, start_upload
 from core.blobs.types import UploadFacts
@@ -46,7 +45,7 @@ PUSHER = Actor(
     label="pusher",
     origin=Origin(address="192.0.2.7", user_agent="tests/1", request_id="r-7"),
 )
-VIEWER = Viewer(subject=PUSHER.subject, issued_at=None)
+VIEWER = PUSHER.subject
 
 
 @contextmanager
@@ -193,12 +192,11 @@ def ask(lookup: Lookup[Question, Answer], question: Question) -> Answer:
 
 
 def find_manifest(
-    name: str, reference: Digest | str, viewer: Viewer = VIEWER, *, with_payload: bool = True
+    name: str, reference: Digest | str, subject: str = VIEWER, *, with_payload: bool = True
 ) -> ManifestLookup:
     """Look one manifest up, as a request that comes alone does."""
     question = ManifestQuestion(
-        viewer.subject,
-        viewer.issued_at,
+        subject,
         name.partition("/")[0],
         name,
         reference if isinstance(reference, str) else None,
@@ -208,15 +206,15 @@ def find_manifest(
     return ask(MANIFESTS, question)
 
 
-def head_manifest(name: str, reference: Digest | str, viewer: Viewer = VIEWER) -> ManifestLookup:
+def head_manifest(name: str, reference: Digest | str, subject: str = VIEWER) -> ManifestLookup:
     """Look one manifest up without its payload."""
-    return find_manifest(name, reference, viewer, with_payload=False)
+    return find_manifest(name, reference, subject, with_payload=False)
 
 
-def find_blob(name: str, digest: Digest, viewer: Viewer = VIEWER) -> BlobLookup:
+def find_blob(name: str, digest: Digest, subject: str = VIEWER) -> BlobLookup:
     """Look one blob up."""
     project = name.partition("/")[0]
-    question = BlobQuestion(viewer.subject, viewer.issued_at, project, name, digest.to_bytes())
+    question = BlobQuestion(subject, project, name, digest.to_bytes())
     return ask(BLOBS, question)
 
 

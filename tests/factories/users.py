@@ -2,11 +2,13 @@
 
 from functools import cache
 
+from core.authn.types import Session
 from core.common.clock import now
 from core.common.origin import Origin
 from core.rbac.types import Actor, ActorKind
 from core.users.models import User
 from core.users.passwords import hash_password
+from core.users.revocations import find_generations
 
 PASSWORD = "Correct-horse-1"
 ORIGIN = Origin(address="192.0.2.7", user_agent="tests/1", request_id="r-1")
@@ -42,6 +44,11 @@ def actor_of(user: User, *, origin: Origin = ORIGIN) -> Actor:
         origin=origin,
         is_system_admin=user.is_superuser,
     )
+
+
+def session_of(actor: Actor) -> Session:
+    """Return a session of the actor as of now."""
+    return Session(actor, find_generations(actor.subject).present)
 
 
 @cache

@@ -293,8 +293,10 @@ def test_project_made_private_ends_pulls_of_outsiders_with_a_token(
     renewed = developer.token(scope)
     assert bearer(server, "GET", path, renewed).status == 200
     update_project(public_place.project, is_public=True, actor=Actor.system())
-    for token in (former, outsiders, renewed):
-        assert bearer(server, "GET", path, token).status == 200
+    assert bearer(server, "GET", path, renewed).status == 200
+    # What was withdrawn stays so.
+    for token in (former, outsiders):
+        assert_invalid_token(bearer(server, "GET", path, token))
 
 
 def test_project_made_again_under_its_name(

@@ -9,7 +9,7 @@ from core.api.views import ManagementView
 from core.artifacts import queries
 from core.artifacts.errors import ManifestUnknown, NameUnknown
 from core.artifacts.models import Manifest, Repository
-from core.artifacts.types import TargetLookup, Viewer
+from core.artifacts.types import TargetLookup
 from core.oci.digest import Digest
 from core.oci.reference import parse_reference
 from core.rbac.types import Target
@@ -29,7 +29,7 @@ class RepositoryScopedView(ManagementView):
     @cached_property
     def lookup(self) -> TargetLookup:
         """Where the name leads; the caller's credentials were checked in this request."""
-        return queries.find_target(self.full_name, Viewer(self.actor.subject, issued_at=None))
+        return queries.find_target(self.full_name, self.actor.subject)
 
     @property
     def target(self) -> Target:

@@ -15,7 +15,6 @@ from core.api.permissions import Access, Deferred
 from core.api.views import ManagementView
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.queries import find_target
-from core.artifacts.types import Viewer
 from core.common.errors import DomainError, ErrorKind
 from core.grants import queries, services
 from core.grants.api.serializers import (
@@ -143,7 +142,7 @@ class ExplainView(ManagementView):
                 raise UnprocessableEntity("repository in query needs project.")
             return Target.of_system()
         name = f"{project}/{repository}"
-        lookup = find_target(name, Viewer(self.actor.subject, issued_at=None))
+        lookup = find_target(name, self.actor.subject)
         target = lookup.target(name)
         return target if repository else replace(target, repository_name="")
 

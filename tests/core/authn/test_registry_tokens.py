@@ -16,12 +16,13 @@ from pytest_django import DjangoAssertNumQueries
 from core.authn import registry_tokens
 from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
 from core.authn.signing_keys import KEY_RING
-from core.authn.types import Access
+from core.authn.types import Access, ProjectStamp, Session
 from core.rbac.types import Actor, ActorKind
 from tests.factories.users import ORIGIN
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_key")]
 
+PROJECTS = {"team": ProjectStamp(17, 2)}
 SERVICE = "registry.example.org"
 USER = Actor(kind=ActorKind.USER, id=5, label="alice", origin=ORIGIN, token_id=9)
 ACCESS = (
@@ -32,7 +33,10 @@ ACCESS = (
 
 
 def issue(actor: Actor = USER, **changes: Any) -> str:
-    return registry_tokens.issue(actor, ACCESS, service=SERVICE, **changes).token
+    session = Session(actor, generation=4)
+    return registry_tokens.issue(
+        session, ACCESS, projects=PROJECTS, service=SERVICE, **changes
+    ).token
 
 
 def verify(token: str, **changes: Any) -> Any:
@@ -55,12 +59,13 @@ def resign(claims: dict[str, Any], **headers: Any) -> str:
 
 
 def test_a_token_says_who_and_what() -> None:
-    issued = registry_tokens.issue(USER, ACCESS, service=SERVICE)
+    session = Session(USER, generation=4)
+    issued = registry_tokens.issue(session, ACCESS, projects=PROJECTS, service=SERVICE)
     token = verify(issued.token)
     assert (token.subject, token.kind, token.id) == ("user:5", ActorKind.USER, 5)
     assert (token.label, token.token_id) == ("alice", 9)
     assert token.access == ACCESS
-    assert token.issued_at == issued.issued_at
+    assert (token.generation, token.projects) == (4, PROJECTS)
     assert issued.expires_in_seconds == 900
     assert token.expires_at == issued.issued_at.replace(microsecond=0) + timedelta(seconds=900)
     assert issued.token not in repr(issued)
@@ -127,11 +132,12 @@ def test_a_token_never_outlives_the_credentials_behind_it() -> None:
         robot = Actor(
             kind=ActorKind.ROBOT, id=7, label="robot-ci", origin=ORIGIN, expires_at=ends_at
         )
-        issued = registry_tokens.issue(robot, ACCESS, service=SERVICE)
+        session = Session(robot, generation=0)
+        issued = registry_tokens.issue(session, ACCESS, projects=PROJECTS, service=SERVICE)
         assert issued.expires_in_seconds == 30
         assert verify(issued.token).expires_at == ends_at
     with time_machine.travel("2031-01-02T03:04:35Z", tick=False), pytest.raises(InvalidCredentials):
-        registry_tokens.issue(robot, ACCESS, service=SERVICE)
+        registry_tokens.issue(session, ACCESS, projects=PROJECTS, service=SERVICE)
 
 
 def test_clocks_of_other_hosts_may_be_a_minute_ahead() -> None:
@@ -152,7 +158,22 @@ def test_a_token_is_for_one_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "claim", ["iss", "sub", "aud", "exp", "nbf", "iat", "rs_kind", "rs_iat_us", "access", "rs_id"]
+    "claim",
+    [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "access",
+        "rs_kind",
+        "rs_id",
+        "rs_label",
+        "rs_token",
+        "rs_gen",
+        "rs_projects",
+    ],
 )
 def test_every_claim_is_needed(claim: str) -> None:
     claims = claims_of(issue())
@@ -167,8 +188,13 @@ def test_every_claim_is_needed(claim: str) -> None:
         {"access": [{"type": "repository"}]},
         {"access": [None]},
         {"rs_kind": "emperor"},
-        {"rs_iat_us": "soon"},
-        {"rs_iat_us": 10**30},
+        {"rs_gen": "first"},
+        {"rs_gen": None},
+        {"rs_projects": None},
+        {"rs_projects": ["team"]},
+        {"rs_projects": {"team": 17}},
+        {"rs_projects": {"team": [17]}},
+        {"exp": 10**30},
         {"exp": "never"},
         {"aud": None},
         {"aud": []},

@@ -105,17 +105,16 @@ def test_is_live(expires_at: datetime | None, revoked_at: datetime | None, expec
 
 
 @pytest.mark.parametrize(
-    ("credentials_revoked_at", "expected"),
-    [(None, True), (NOW - 2 * HOUR, True), (NOW - HOUR, False), (NOW, False)],
+    ("credentials_generation", "expected"), [(0, True), (3, True), (4, False), (9, False)]
 )
 def test_refresh_tokens_end_with_the_credentials_they_were_issued_for(
-    credentials_revoked_at: datetime | None, expected: bool
+    credentials_generation: int, expected: bool
 ) -> None:
     alive = rules.is_refresh_token_live(
-        created_at=NOW - HOUR,
+        generation=3,
         expires_at=NOW + HOUR,
         revoked_at=None,
-        credentials_revoked_at=credentials_revoked_at,
+        credentials_generation=credentials_generation,
         now=NOW,
     )
     assert alive is expected

@@ -21,14 +21,14 @@ from core.authn.models import SigningKey
 from core.authn.signing_keys import KEY_RING, thumbprint
 from core.common.clock import now
 from core.rbac.types import Actor, ActorKind
-from tests.factories.users import ORIGIN
+from tests.factories.users import ORIGIN, session_of
 
 SYSTEM = Actor.system()
 USER = Actor(kind=ActorKind.USER, id=5, label="alice", origin=ORIGIN)
 
 
 def issue() -> str:
-    return registry_tokens.issue(USER, (), service="s").token
+    return registry_tokens.issue(session_of(USER), (), projects={}, service="s").token
 
 
 def key_id_of(token: str) -> str:

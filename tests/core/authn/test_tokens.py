@@ -28,7 +28,7 @@ from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor
 from core.users.models import Revocation, User
 from core.users.services import delete_user, set_active, set_password
-from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
+from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user, session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -98,10 +98,13 @@ def test_revoked_expired_and_orphaned_tokens_are_refused() -> None:
         present(created.secret)
     set_active(user, True, actor=SYSTEM)
     present(created.secret)
+    before = Revocation.objects.get(subject=f"user:{user.pk}")
     services.revoke_personal_token(created.token, actor=actor_of(user))
     with pytest.raises(InvalidCredentials):
         present(created.secret)
-    assert Revocation.objects.get(subject=f"user:{user.pk}").revoked_at is not None
+    after = Revocation.objects.get(subject=f"user:{user.pk}")
+    assert after.generation == before.generation + 1
+    assert after.credentials_generation == before.credentials_generation
     count = AuditEntry.objects.count()
     services.revoke_personal_token(created.token, actor=actor_of(user))
     assert AuditEntry.objects.count() == count
@@ -165,7 +168,7 @@ def test_a_limited_token_cannot_widen_itself() -> None:
 
 def test_a_refresh_token_stands_for_its_user_with_present_rights() -> None:
     user = make_user()
-    secret = services.issue_refresh_token(actor_of(user), client="docker")
+    secret = services.issue_refresh_token(session_of(actor_of(user)), client="docker")
     assert is_well_formed(secret, "ref")
     assert services.redeem_refresh_token(secret, origin=ORIGIN) == actor_of(user)
     User.objects.filter(pk=user.pk).update(is_superuser=True)
@@ -176,7 +179,7 @@ def test_a_refresh_token_stands_for_its_user_with_present_rights() -> None:
 def test_a_refresh_token_lives_on_while_it_is_used() -> None:
     user = make_user()
     with time_machine.travel("2026-01-02T03:04:05Z", tick=False) as clock:
-        secret = services.issue_refresh_token(actor_of(user), client="docker")
+        secret = services.issue_refresh_token(session_of(actor_of(user)), client="docker")
         for _ in range(3):
             clock.shift(timedelta(days=80))
             services.redeem_refresh_token(secret, origin=ORIGIN)
@@ -200,7 +203,7 @@ def test_what_ends_a_refresh_token(
     end: Callable[[User], object], recorded: list[AuditRecord]
 ) -> None:
     user = make_user()
-    secret = services.issue_refresh_token(actor_of(user), client="docker")
+    secret = services.issue_refresh_token(session_of(actor_of(user)), client="docker")
     assert services.delete_expired(now())["refresh_tokens"] == 0
     end(user)
     with pytest.raises(InvalidCredentials):
@@ -213,9 +216,8 @@ def test_a_refresh_token_never_outlives_what_it_was_issued_for() -> None:
     user = make_user()
     with time_machine.travel("2026-01-02T03:04:05Z", tick=False) as clock:
         end = now() + timedelta(days=7)
-        secret = services.issue_refresh_token(
-            replace(actor_of(user), expires_at=end), client="docker"
-        )
+        session = session_of(replace(actor_of(user), expires_at=end))
+        secret = services.issue_refresh_token(session, client="docker")
         clock.shift(timedelta(days=6))
         assert services.redeem_refresh_token(secret, origin=ORIGIN).expires_at == end
         assert RefreshToken.objects.get().expires_at == end
@@ -227,14 +229,14 @@ def test_a_refresh_token_never_outlives_what_it_was_issued_for() -> None:
 def test_a_refresh_token_after_a_password_change_works() -> None:
     user = make_user()
     set_password(user, "Another-horse-2", actor=SYSTEM)
-    secret = services.issue_refresh_token(actor_of(user), client="docker")
+    secret = services.issue_refresh_token(session_of(actor_of(user)), client="docker")
     services.redeem_refresh_token(secret, origin=ORIGIN)
 
 
 def test_a_refresh_token_keeps_the_limits_of_its_personal_token() -> None:
     user = make_user()
     created = make_token(user, expires_at=now() + timedelta(days=2))
-    secret = services.issue_refresh_token(present(created.secret), client="docker")
+    secret = services.issue_refresh_token(session_of(present(created.secret)), client="docker")
     assert RefreshToken.objects.get().expires_at == created.token.expires_at
     actor = services.redeem_refresh_token(secret, origin=ORIGIN)
     assert actor.scopes == frozenset(PULL)
@@ -257,7 +259,7 @@ def test_made_up_refresh_tokens_are_refused(secret: str) -> None:
 def test_only_subjects_get_refresh_tokens() -> None:
     for actor in (Actor.anonymous(ORIGIN), SYSTEM):
         with pytest.raises(InvalidCredentials):
-            services.issue_refresh_token(actor, client="docker")
+            services.issue_refresh_token(session_of(actor), client="docker")
 
 
 def test_ended_personal_tokens_stay_listed_for_a_while() -> None:

@@ -13,7 +13,7 @@ from core.members.models import Membership
 from core.members.services import change_role, remove_member
 from core.rbac.types import Actor
 from core.users.models import Group, User
-from core.users.revocations import lock_subject
+from core.users.revocations import revoke_registry_tokens_locked
 from core.users.services import add_user_to_group, delete_group, delete_user
 from tests.factories.members import built_in, make_group, make_member, make_person
 from tests.factories.projects import make_project
@@ -41,10 +41,10 @@ def run(work: Callable[[], object]) -> object:
 def change_beside(
     membership: Membership, user: User, change: Callable[[], object], delete: Callable[[], object]
 ) -> list[object]:
-    """Let both wait for the lock of the user that each of them takes on its way."""
+    """Let the deletion wait for the user's revocation, and the change for the deletion."""
     with ThreadPoolExecutor(2) as pool:
         with transaction.atomic():
-            lock_subject(f"user:{user.pk}")
+            revoke_registry_tokens_locked(f"user:{user.pk}")
             deleted = pool.submit(run, delete)
             wait_for_lock()
             changed = pool.submit(run, change)

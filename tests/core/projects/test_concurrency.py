@@ -16,10 +16,8 @@ from core.projects.services import (
     create_project,
     delete_project,
     ensure_library_project,
-    update_project,
 )
 from core.rbac.types import Actor
-from core.users.revocations import stable_rights
 from tests.factories.projects import make_project, make_repository
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,23 +107,3 @@ def test_delete_waits_for_a_push_that_is_committing_and_then_refuses() -> None:
         (outcome,) = deleting.result(20)
     assert isinstance(outcome, ProjectNotEmpty)
     assert Project.objects.filter(name="team").exists()
-
-
-def test_a_project_becomes_private_after_the_tokens_under_way() -> None:
-    project = make_project("team", is_public=True)
-
-    def make_private() -> Project:
-        try:
-            return update_project(project, is_public=False, actor=SYSTEM)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        with stable_rights("user:1") as issued_at:
-            changing = pool.submit(make_private)
-            with pytest.raises(NotYet):
-                changing.result(timeout=0.3)
-            assert Project.objects.get().is_public
-        made_private_at = changing.result(timeout=10).made_private_at
-    assert made_private_at is not None
-    assert made_private_at > issued_at

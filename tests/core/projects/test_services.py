@@ -3,7 +3,6 @@
 import pytest
 
 from core.audit.models import AuditEntry
-from core.common.clock import now
 from core.common.errors import ErrorKind
 from core.members.models import Membership
 from core.projects import queries
@@ -74,14 +73,12 @@ def test_update_changes_visibility_once() -> None:
     assert audited("projects.project.updated").detail == {"public": True}
 
 
-def test_the_instant_of_becoming_private_is_kept() -> None:
+def test_becoming_private_begins_a_generation() -> None:
     project = make_project("team")
-    assert project.made_private_at is None
-    assert update_project(project, is_public=True, actor=SYSTEM).made_private_at is None
-    before = now()
+    assert project.generation == 0
+    assert update_project(project, is_public=True, actor=SYSTEM).generation == 0
     private = update_project(project, is_public=False, actor=SYSTEM)
-    assert private.made_private_at is not None
-    assert before <= private.made_private_at <= now()
+    assert private.generation == 1
     assert update_project(project, is_public=False, actor=SYSTEM) == private
 
 

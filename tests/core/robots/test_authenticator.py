@@ -23,6 +23,7 @@ from core.robots.services import rotate_secret, set_disabled
 from tests.factories.members import ORIGIN
 from tests.factories.projects import make_project
 from tests.factories.robots import CONTENT, make_robot
+from tests.factories.users import session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -184,7 +185,7 @@ def test_a_refresh_token_ends_with_the_former_secret_it_was_issued_for() -> None
     rotate_secret(new.robot, overlap=timedelta(days=3), actor=SYSTEM)
     actor = login("robot-team+ci", new.secret)
     assert actor is not None
-    secret = issue_refresh_token(actor, client="docker")
+    secret = issue_refresh_token(session_of(actor), client="docker")
     with time_machine.travel(now() + timedelta(days=2), tick=False):
         assert redeem_refresh_token(secret, origin=ORIGIN).expires_at == actor.expires_at
     with (

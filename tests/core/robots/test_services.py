@@ -44,7 +44,7 @@ SYSTEM = Actor.system()
 
 def revoked() -> dict[str, bool]:
     """Subjects whose registry tokens ended, and whether their logins ended too."""
-    return {row.subject: row.credentials_revoked_at is not None for row in Revocation.objects.all()}
+    return {row.subject: row.credentials_generation > 0 for row in Revocation.objects.all()}
 
 
 def robot_actor(own: dict[str, frozenset[str]]) -> Actor:
