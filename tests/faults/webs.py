@@ -102,6 +102,12 @@ class ArmedWeb:
             time.sleep(0.02)
         raise AssertionError(f"no thread has reached the failpoint:\n{self.output()}")
 
+    def worker_pid(self) -> int:
+        """Return the process that answers requests."""
+        _root, worker, *others = self._family()
+        assert not others, "there is more than one worker"
+        return worker.pid
+
     def output(self) -> str:
         """Return what it has printed."""
         return self._log.read_text(errors="replace")
