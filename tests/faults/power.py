@@ -32,8 +32,15 @@ class Survival(StrEnum):
 class _File:
     """The content of one file, whatever its names."""
 
-    content: bytearray
+    content: bytes | bytearray
     safe: bytes
+
+    @property
+    def changeable(self) -> bytearray:
+        """The content, which is copied when it is changed for the first time."""
+        if isinstance(self.content, bytes):
+            self.content = bytearray(self.content)
+        return self.content
 
     def survivor(self, survival: Survival) -> bytes:
         if survival in (Survival.BYTES, Survival.ALL):
@@ -61,7 +68,7 @@ class Disk:
         for path in disk.root.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()
-                disk.now[str(path.relative_to(disk.root))] = _File(bytearray(content), content)
+                disk.now[str(path.relative_to(disk.root))] = _File(content, content)
         disk.safe = dict(disk.now)
         return disk
 
@@ -104,7 +111,7 @@ class Disk:
         if name is None or "O_CREAT" not in call.arguments or name in self.now:
             assert name is None or "O_TRUNC" not in call.arguments
             return False
-        self.now[name] = _File(bytearray(), b"")
+        self.now[name] = _File(b"", b"")
         return True
 
     def _change(self, call: SystemCall, name: str) -> bool:
@@ -118,11 +125,11 @@ class Disk:
         if call.name == "pwrite64":
             offset, data = call.last_number, call.strings[0][: call.result]
             assert len(data) == call.result, "strace has cut the bytes off"
-            if len(file.content) < offset:
-                file.content.extend(bytes(offset - len(file.content)))
-            file.content[offset : offset + len(data)] = data
+            content = file.changeable
+            content.extend(bytes(max(0, offset - len(content))))
+            content[offset : offset + len(data)] = data
         elif call.name == "ftruncate":
-            del file.content[call.last_number :]
+            del file.changeable[call.last_number :]
         elif call.name in ("fdatasync", "fsync"):
             file.safe = bytes(file.content)
         else:

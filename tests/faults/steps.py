@@ -36,7 +36,9 @@ class Step:
     request: Request
     leaves: Callable[[Traces], bool]
     kills_all: bool = True
-    """Whether the whole server is killed at this step as well, not one process alone."""
+    """Whether the power fails at this step as well, not one process alone."""
+    leaves_after_power: Callable[[Traces], bool] | None = None
+    """What it leaves when the power fails, where that is something else."""
     visit: int = 1
     """At which visit of the failpoint it acts."""
 
@@ -96,7 +98,13 @@ STEPS = (
     Step("chunk not synced", "storage.sync", Request.APPEND, _first_part, kills_all=False),
     Step("chunk recorded", "upload.checkpoint", Request.APPEND, _all_unfinished),
     Step("file synced", "storage.commit.synced", Request.FINISH, _all_unfinished, kills_all=False),
-    Step("file renamed", "storage.commit.renamed", Request.FINISH, _object_only),
+    Step(
+        "file renamed",
+        "storage.commit.renamed",
+        Request.FINISH,
+        _object_only,
+        leaves_after_power=_all_unfinished,
+    ),
     Step("folders synced", "storage.commit.done", Request.FINISH, _object_only, kills_all=False),
     Step(
         "before the transaction",

@@ -1,13 +1,16 @@
 """kill -9 at each step of an upload: what was acknowledged is there, the rest can go on."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.clients.protocol import Account, Answer, ConnectionLost, Registry
 from tests.faults.invariants import Store
+from tests.faults.power import Disk, Survival, moments, rebuild
 from tests.faults.steps import ALL_BYTES, COMMITTED, FIRST_BYTES, STEPS, Request, Step, traces
+from tests.faults.strace import CHANGES, Attached, SystemCall, need_strace
 from tests.faults.uploads import random_content, resume, upload_id_of
 from tests.faults.webs import ArmedWeb
 from tests.support.server import RunningServer
@@ -24,7 +27,37 @@ def die_alone(server: RunningServer, step: Step, act: Callable[[ArmedWeb], None]
 
 def die_together(server: RunningServer, step: Step, act: Callable[[ArmedWeb], None]) -> None:
     """Kill every process, the database too, while a request stands still at the step."""
+    with request_standing_still(server, step, act):
+        pass
+
+
+def lose_power(server: RunningServer, step: Step, act: Callable[[ArmedWeb], None]) -> None:
+    """The same, and the disk keeps nothing of the storage that was not synced."""
+    need_strace()
+    root = server.data_dir / "storage"
+    disk = Disk.as_it_is(root)
+
+    def record(web: ArmedWeb) -> Attached:
+        return Attached(web.worker_pid(), trace=CHANGES)
+
+    with request_standing_still(server, step, act, record) as calls:
+        list(moments(disk, calls))
+        rebuild(root, disk.survivors(Survival.NOTHING))
+
+
+@contextmanager
+def request_standing_still(
+    server: RunningServer,
+    step: Step,
+    act: Callable[[ArmedWeb], None],
+    record: Callable[[ArmedWeb], Attached] | None = None,
+) -> Iterator[list[SystemCall]]:
+    """Kill everything while a request stands still at the step; start it again after the block.
+
+    The block gets the system calls of the web process, if they are recorded.
+    """
     lost: list[ConnectionLost] = []
+    calls: list[SystemCall] = []
 
     def act_until_lost() -> None:
         try:
@@ -32,26 +65,31 @@ def die_together(server: RunningServer, step: Step, act: Callable[[ArmedWeb], No
         except ConnectionLost as error:
             lost.append(error)
 
-    with ArmedWeb(server, step.armed("sleep:60")) as web:
+    with ArmedWeb(server, step.armed("sleep:60")) as web, ExitStack() as stack:
+        strace = stack.enter_context(record(web)) if record is not None else None
         request = threading.Thread(target=act_until_lost)
         request.start()
         try:
             web.wait_until_asleep()
+            if strace is not None:
+                calls = strace.calls()
         finally:
             server.kill()
             web.kill()
             request.join(30)
-            server.start()
+            try:
+                yield calls
+            finally:
+                server.start()
     assert len(lost) == 1, "the request was answered"
 
 
-DEATHS = {"web process": die_alone, "whole server": die_together}
-# Starting everything again takes its time; the steps left out differ for one process only.
+DEATHS = {"web process": die_alone, "whole server": die_together, "power": lose_power}
+# Starting everything again takes its time, and losing the power includes losing all processes.
 CASES = [
-    pytest.param(step, death, id=f"{step}-{death}")
-    for death in DEATHS
-    for step in STEPS
-    if death == "web process" or step.kills_all
+    *(pytest.param(step, "web process", id=f"{step}-web process") for step in STEPS),
+    *(pytest.param(step, "power", id=f"{step}-power") for step in STEPS if step.kills_all),
+    pytest.param(COMMITTED, "whole server", id=f"{COMMITTED}-whole server"),
 ]
 
 
@@ -89,7 +127,8 @@ def test_upload_survives(
         left = traces(store, upload_id_of(location))
     else:
         left = traces(store, only_upload(store, repository))
-    assert step.leaves(left), left
+    after_power = step.leaves_after_power if death == "power" else None
+    assert (after_power or step.leaves)(left), left
     is_visible = registry.head_blob(repository, digest).status == 200
     assert is_visible == left.is_committed
     if not location:
@@ -102,7 +141,7 @@ def test_upload_survives(
         content,
         digest,
         acknowledged=acknowledged[step.request],
-        at_once=death == "whole server",
+        at_once=death != "web process",
     )
     assert registry.get_blob(repository, digest).body == content
     # The answer may be lost once more: asking again gives it again.
