@@ -16,6 +16,8 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from core.database.raw import drop_lost_connection
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -77,7 +79,8 @@ def start(
 def _with_fresh_connection(
     function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
 ) -> Result:
-    """Run a function in the current thread and drop its connection if that broke."""
+    """Run a function in the current thread, and drop its connection if that broke."""
+    drop_lost_connection()
     try:
         return function(*args, **kwargs)
     except (OperationalError, InterfaceError):

@@ -19,7 +19,7 @@ SHARED = b"s" * 1_500
 
 
 @pytest.fixture
-def project(tmp_path: Path, settings: Settings, db: None) -> Project:
+def project(tmp_path: Path, settings: Settings, transactional_db: None) -> Project:
     with storage_in(tmp_path, settings):
         project = make_project("many")
         make_blob(project, SHARED, "shared")
@@ -27,7 +27,7 @@ def project(tmp_path: Path, settings: Settings, db: None) -> Project:
 
 
 @pytest.fixture
-def cursor(db: None) -> Cursor:
+def cursor(transactional_db: None) -> Cursor:
     connection.ensure_connection()
     return connection.connection.cursor()
 

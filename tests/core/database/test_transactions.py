@@ -31,7 +31,7 @@ def lose_connection() -> None:
     assert own is not None
     other = connection.copy()
     with other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", own)
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", own)
     other.close()
 
 
@@ -56,3 +56,15 @@ def test_write_is_not_repeated() -> None:
     with pytest.raises(OperationalError):
         raw.execute("SELECT 1")
     connection.close()
+
+
+def test_a_write_need_not_be_the_first_to_notice_a_lost_connection() -> None:
+    connection.close()
+    raw.drop_lost_connection()
+    kept = raw.fetch_one("SELECT pg_backend_pid()")
+    raw.drop_lost_connection()
+    assert raw.fetch_one("SELECT pg_backend_pid()") == kept
+    lose_connection()
+    raw.drop_lost_connection()
+    assert raw.execute("SELECT 1") == 1
+    assert raw.fetch_one("SELECT pg_backend_pid()") != kept
