@@ -1,8 +1,9 @@
 """Bodies on their way through: pieces, threads and memory that stays flat.
 
 Bytes arriving: while a thread hashes and writes one buffer, the next one fills. Bytes
-leaving: a thread reads a piece while the socket takes the previous one. A slow client holds
-a small piece only, so that many of them cost little.
+leaving: the server sends stretches of a file by itself where it can. Elsewhere a thread reads a
+piece while the socket takes the previous one, and a slow client holds a small piece only, so that
+many of them cost little.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.blobs.sessions import UploadSession
 from core.oci.http_range import ByteRange
-from core.storage.types import BlobReader
+from core.storage.types import BlobReader, HasFileno
 from registry_api.calls import Call
 from registry_api.errors import RegistryError
 from registry_api.space import LOOK_AGAIN_BYTES, ensure_space
@@ -32,6 +33,9 @@ SLOW_SECONDS: Final = 0.25
 
 LINGER_SECONDS: Final = 5.0
 LINGER_BYTES: Final = 32 << 20
+
+SEND_FILE: Final = "http.response.zerocopysend"
+"""The ASGI extension of servers that send stretches of files by themselves."""
 
 Result = TypeVar("Result")
 
@@ -162,22 +166,36 @@ class BlobResponse(Response):
                     "headers": self.raw_headers,
                 }
             )
-            if await self._send_file(scope, send) or await self._send_parts(watch, send):
+            if SEND_FILE in scope.get("extensions", {}) and self._reader.file is not None:
+                is_sent = await self._send_from_file(self._reader.file, send)
+            else:
+                is_sent = await self._send_parts(watch, send)
+            if is_sent:
                 return
             log.info("blob_download_abandoned", request_id=self._call.request_id)
         finally:
             watch.cancel()
             self._close()
 
-    async def _send_file(self, scope: Scope, send: Send) -> bool:
-        """Leave a whole blob to the server where it can send files by itself."""
-        path = self._reader.path
-        whole = ByteRange(0, self._reader.size - 1)
-        if path is None or "http.response.pathsend" not in scope.get("extensions", {}):
+    async def _send_from_file(self, file: HasFileno, send: Send) -> bool:
+        """Let the server send the parts by itself. Return False when the client left."""
+        try:
+            for part in self._parts:
+                if isinstance(part, bytes):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                else:
+                    await send(
+                        {
+                            "type": SEND_FILE,
+                            "file": file,
+                            "offset": part.start,
+                            "count": part.length,
+                            "more_body": True,
+                        }
+                    )
+        except (ConnectionError, TimeoutError):
             return False
-        if tuple(self._parts) != (whole,):
-            return False
-        await send({"type": "http.response.pathsend", "path": str(path)})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 
     async def _send_parts(self, watch: "asyncio.Future[None]", send: Send) -> bool:
@@ -198,7 +216,7 @@ class BlobResponse(Response):
             piece = await following
             if not piece:
                 # Shorter than its row says: cut the answer off rather than fill it up.
-                raise ConnectionAbortedError("A stored blob ended early.")
+                raise EOFError("A stored blob ended early.")
             offset += len(piece)
             if watch.done():
                 return False

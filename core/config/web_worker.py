@@ -1,4 +1,4 @@
-"""Gunicorn's ASGI worker with bounds on its connections.
+"""Gunicorn's ASGI worker with bounds on its connections, and with files sent by the kernel.
 
 As it comes, the worker waits out its whole grace period for idle connections when
 it stops, takes any number of connections, and lets a client hold one for ever without
@@ -11,12 +11,15 @@ import sys
 import termios
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
 from gunicorn.asgi import protocol
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi.protocol import HIGH_WATER_LIMIT, ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
+
+from core.config.file_sending import EXTENSION, Answer, FileSending
 
 # Gunicorn knows the phrases of common statuses and calls the others "Unknown".
 protocol._REASON_PHRASES.update({s.value: s.phrase for s in HTTPStatus})
@@ -25,6 +28,7 @@ FIRST_REQUEST_SECONDS = 60.0
 # A client that takes none of its answer for this long is not coming back for it.
 STALLED_SECONDS = 120.0
 LOOK_SECONDS = 10.0
+SENDING_THREADS = 16
 
 # What the server itself refuses, in words of its own: gunicorn's quote the request.
 REFUSALS = {
@@ -38,6 +42,15 @@ REFUSALS = {
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type hints
     """One connection, known to its worker."""
+
+    def __init__(self, worker: Any) -> None:
+        """Stand between gunicorn and the application."""
+        super().__init__(worker)
+        self._application = worker.asgi
+        self.app: Any = self._run_application
+        self._answer: Answer | None = None
+        self._sending: FileSending | None = None
+        self._response_buffer: bytes | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start to serve, and close unless the head of a request arrives in time."""
@@ -62,6 +75,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type hi
         `now` is the loop's time. Also ends one that is closed but for its last bytes.
         """
         here = self.transport.get_write_buffer_size()
+        if self._sending is not None:
+            here += self._sending.left
         waiting = here + _bytes_in_kernel(self.transport) if here else 0
         if waiting == 0 or waiting != self._waiting_bytes:
             self._waiting_bytes = waiting
@@ -78,6 +93,55 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type hi
         """Note that bytes have moved, then go on."""
         self._moved_at = self.worker.loop.time()
         super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop what is being sent."""
+        if self._sending is not None:
+            self._sending.stop()
+        super().connection_lost(exc)
+
+    def _build_http_scope(self, *arguments: Any) -> Any:
+        """Offer to send files, where the socket takes bytes as they are."""
+        scope = super()._build_http_scope(*arguments)
+        if not self._is_ssl and scope["method"] != "HEAD":
+            scope["extensions"] = {EXTENSION: {}}
+        return scope
+
+    async def _serve_http_request(self, *arguments: Any) -> bool:
+        """Serve a request; return whether the connection is good for another one."""
+        goes_on: bool = await super()._serve_http_request(*arguments)
+        if not goes_on and self._answer is not None and self._answer.is_whole:
+            # Gunicorn has not seen the bytes of the file and takes the answer for cut off.
+            goes_on = not self._will_close(arguments[0], False)
+        return goes_on
+
+    async def _run_application(self, scope: Any, receive: Any, send: Any) -> None:
+        self._answer = Answer(send, self._send_file)
+        await self._application(scope, receive, self._answer.send)
+
+    async def _send_file(self, file: int, offset: int, count: int) -> None:
+        """Send a stretch of a file after everything that was written before."""
+        head, self._response_buffer = self._response_buffer, None
+        await self._write_through(head or b"")
+        connection = self.transport.get_extra_info("socket").fileno()
+        self._sending = FileSending(connection, file, offset, count)
+        try:
+            await self._sending.run(self.worker.sending_threads)
+        except (ConnectionError, TimeoutError):
+            self._close_transport()
+            raise
+        finally:
+            self._sending = None
+
+    async def _write_through(self, data: bytes) -> None:
+        """Write, and wait until the kernel has it. Raises ConnectionResetError."""
+        if not self._closed:
+            self.transport.set_write_buffer_limits(high=0)
+            self._safe_write(data)
+            await self._flow_control.drain()
+        if self._closed:
+            raise ConnectionResetError("The connection was closed.")
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
 
     def _close_unless_used(self) -> None:
         if self.req_count == 1:
@@ -121,6 +185,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no type hints
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Make room for the connections."""
         super().__init__(*arguments, **options)
+        self.sending_threads = ThreadPoolExecutor(SENDING_THREADS, "send-file")
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     async def _serve(self) -> None:

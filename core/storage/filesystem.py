@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from core.common import failpoints
 from core.storage import layout
@@ -35,9 +36,8 @@ from core.storage.types import StoredObject, UploadState
 class FilesystemBlobReader:
     """Reads one file. See ``BlobReader``. Any number of threads may read at once."""
 
-    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int) -> None:
         """Take over ``descriptor``, open for reading."""
-        self._path = path
         self._descriptor = descriptor
         self._size = size
 
@@ -47,9 +47,13 @@ class FilesystemBlobReader:
         return self._size
 
     @property
-    def path(self) -> Path:
-        """The file itself."""
-        return self._path
+    def file(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
 
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end of the file."""
@@ -151,7 +155,7 @@ class FilesystemDriver:
                 on_failure.callback(os.close, descriptor)
                 size = _regular_size(os.fstat(descriptor))
                 on_failure.pop_all()
-        return FilesystemBlobReader(blob, descriptor, size)
+        return FilesystemBlobReader(descriptor, size)
 
     def stat(self, key: str) -> int | None:
         """Return the size of a blob's file, None when there is none."""

@@ -15,7 +15,6 @@ for what follows: bytes beyond the size handed over count as never written.
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 BytesLike = bytes | bytearray | memoryview
@@ -64,6 +63,13 @@ class UploadWriter(Protocol):
         """Let go of the upload. Bytes after the last ``sync`` may be lost. May be repeated."""
 
 
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int:
+        """Return its descriptor, which may not be used after the file is closed."""
+
+
 @runtime_checkable
 class BlobReader(Protocol):
     """Reads one committed blob; it stays readable after a ``delete`` until closed."""
@@ -73,8 +79,8 @@ class BlobReader(Protocol):
         """Length of the stored object in bytes, which the caller compares with its row."""
 
     @property
-    def path(self) -> Path | None:
-        """The file, for the kernel to send by itself; None where there is no file."""
+    def file(self) -> HasFileno | None:
+        """The open file, for the kernel to send by itself; None where there is no file."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end of the object."""

@@ -6,6 +6,7 @@ them at once from their own threads, break them off, and use paths no HTTP libra
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from registry_api.streaming import SEND_FILE
+
 HOST = "registry.test:5000"
 CLIENT_ADDRESS = "192.0.2.10"
+SENDS_FILES = {"extensions": {SEND_FILE: {}}}
+"""Part of the scope of a server that sends files by itself."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Exchange:
     pieces: list[bytes]
     leaves_early: bool = False
     leaves_after_bytes: int | None = None
+    fails_to_send_file: type[Exception] | None = None
     pauses: Callable[[int], None] | None = None
     received: int = 0
     sent: list[Message] = field(default_factory=list)
@@ -71,7 +77,12 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)
-        if message["type"] == "http.response.body":
+        if message["type"] == SEND_FILE:
+            if self.fails_to_send_file is not None:
+                raise self.fails_to_send_file
+            file, offset, count = message["file"], message["offset"], message["count"]
+            self.body += os.pread(file.fileno(), count, offset)
+        elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
             if self.leaves_after_bytes is not None and len(self.body) >= self.leaves_after_bytes:
                 self.is_over.set()

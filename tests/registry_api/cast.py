@@ -80,13 +80,16 @@ class Client:
         body: bytes | Sequence[bytes] | None = None,
         exchange: Exchange | None = None,
         token: str | None = None,
+        scope: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Send a request, after following the challenge if no token is given."""
         fields = dict(headers or {})
         if token is None:
             token = self._token_for(method, path)
         fields["Authorization"] = f"Bearer {token}"
-        return self.server.request(method, path, headers=fields, body=body, exchange=exchange)
+        return self.server.request(
+            method, path, headers=fields, body=body, exchange=exchange, scope=scope
+        )
 
     def get(self, path: str, **headers: str) -> Answer:
         fields = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from core.oci.digest import Digest
 from core.storage import errors as storage_errors
 from registry_api import errors, streaming
 from registry_api.errors import CODE_OF_KIND, STATUS_OF_KIND, TABLE, RegistryError, to_response
-from tests.registry_api.asgi import Exchange, Server
+from registry_api.streaming import SEND_FILE
+from tests.registry_api.asgi import SENDS_FILES, Exchange, Server
 from tests.registry_api.cast import Client, sha256
 from tests.registry_api.conftest import Place
 
@@ -171,9 +173,29 @@ def test_failure_in_the_middle_of_a_body_is_not_hidden(
         return reader(self, len(data) if offset else 0, length)
 
     monkeypatch.setattr(streaming.BlobResponse, "_read", end_early)
-    with pytest.raises(ConnectionAbortedError):
+    with pytest.raises(EOFError):
         developer.request("GET", f"/v2/{place.name}/blobs/{digest}", token=token, exchange=exchange)
     assert 0 < len(exchange.body) < len(data)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_reported"), [(BrokenPipeError, False), (TimeoutError, False), (EOFError, True)]
+)
+def test_a_server_that_cannot_send_the_whole_file(
+    developer: Client, place: Place, failure: type[Exception], *, is_reported: bool
+) -> None:
+    digest = developer.push_blob(place.name, b"y" * (2 << 20))
+    token = developer.token(f"repository:{place.name}:pull")
+    exchange = Exchange([], fails_to_send_file=failure)
+    with pytest.raises(failure) if is_reported else nullcontext():
+        developer.request(
+            "GET",
+            f"/v2/{place.name}/blobs/{digest}",
+            token=token,
+            exchange=exchange,
+            scope=SENDS_FILES,
+        )
+    assert [message["type"] for message in exchange.sent] == ["http.response.start", SEND_FILE]
 
 
 def test_a_refused_body_is_taken_within_bounds(

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.storage.errors import BlobMissing, StorageFailed
@@ -126,9 +125,8 @@ class S3BlobReader:
         return self._facts.size
 
     @property
-    def path(self) -> Path | None:
+    def file(self) -> None:
         """None: there is no file."""
-        return None
 
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end of the object."""

@@ -2,25 +2,18 @@
 
 import asyncio
 import json
-import logging
 import socket
-import sys
-import weakref
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import uvloop
 from gunicorn.asgi import protocol
-from gunicorn.config import Config
 
 from core.config import web_worker
-from core.config.web_worker import Connection, Worker
+from tests.core.config.visits import Visit, until
 
 LARGE_BYTES = 64 << 20
-Visit = Callable[[SimpleNamespace, int], Awaitable[None]]
 
 
 async def answer(scope: Any, _receive: Any, send: Any) -> None:
@@ -33,58 +26,6 @@ async def answer(scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def visit(request: pytest.FixtureRequest) -> Callable[[Visit], None]:
-    """Give a function that runs a visit to a server on either event loop.
-
-    A visit gets the worker and the port.
-    """
-
-    async def serve(visitor: Visit) -> None:
-        loop = asyncio.get_running_loop()
-        log = logging.getLogger("gunicorn.error")
-        worker = SimpleNamespace(
-            cfg=Config(),
-            log=SimpleNamespace(
-                debug=log.debug, exception=log.exception, error=log.error, access_log_enabled=False
-            ),
-            asgi=answer,
-            loop=loop,
-            connections=weakref.WeakSet(),
-            nr_conns=0,
-            worker_connections=2,
-            nr=0,
-            max_requests=sys.maxsize,
-            alive=True,
-        )
-        worker._look_at_connections = lambda: Worker._look_at_connections(worker)
-        worker._look_at_connections()
-        server = await loop.create_server(lambda: Connection(worker), "127.0.0.1", 0)
-        try:
-            await asyncio.wait_for(visitor(worker, server.sockets[0].getsockname()[1]), 20)
-        finally:
-            server.close()
-            for connection in list(worker.connections):
-                connection.transport.abort()
-            await asyncio.sleep(0.05)
-
-    def run(visitor: Visit) -> None:
-        factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(serve(visitor))
-
-    return run
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds; the visit's own time limit ends a vain wait."""
-    for _ in range(2000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("the condition never held")
-
-
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Return status and everything after it until the server closes."""
     whole = await reader.read()
@@ -92,7 +33,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(head.split(b" ")[1]), body
 
 
-def test_connections_above_the_limit_are_refused(visit: Callable[[Visit], None]) -> None:
+def test_connections_above_the_limit_are_refused(visit: Visit) -> None:
     async def visitor(worker: SimpleNamespace, port: int) -> None:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -108,11 +49,11 @@ def test_connections_above_the_limit_are_refused(visit: Callable[[Visit], None])
         assert (await read_answer(reader))[0] == 200
         writer.close()
 
-    visit(visitor)
+    visit(answer, visitor)
 
 
 def test_a_connection_without_a_request_is_closed(
-    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_worker, "FIRST_REQUEST_SECONDS", 0.1)
 
@@ -122,7 +63,7 @@ def test_a_connection_without_a_request_is_closed(
         assert await reader.read() == b""
         writer.close()
 
-    visit(visitor)
+    visit(answer, visitor)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +80,7 @@ def test_a_connection_without_a_request_is_closed(
     ],
 )
 def test_what_is_no_request_is_refused_in_the_envelope(
-    visit: Callable[[Visit], None], request_bytes: bytes, status: int, code: str
+    visit: Visit, request_bytes: bytes, status: int, code: str
 ) -> None:
     async def visitor(_worker: SimpleNamespace, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -149,7 +90,7 @@ def test_what_is_no_request_is_refused_in_the_envelope(
         assert b"secret" not in body
         writer.close()
 
-    visit(visitor)
+    visit(answer, visitor)
 
 
 def small_window(port: int) -> socket.socket:
@@ -162,7 +103,7 @@ def small_window(port: int) -> socket.socket:
 
 
 def test_a_client_that_reads_nothing_is_dropped(
-    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_worker, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(web_worker, "STALLED_SECONDS", 0.5)
@@ -172,11 +113,11 @@ def test_a_client_that_reads_nothing_is_dropped(
             await until(lambda: worker.nr_conns == 1)
             await until(lambda: worker.nr_conns == 0)
 
-    visit(visitor)
+    visit(answer, visitor)
 
 
 def test_a_client_that_reads_slowly_is_served(
-    visit: Callable[[Visit], None], monkeypatch: pytest.MonkeyPatch
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_worker, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(web_worker, "STALLED_SECONDS", 0.5)
@@ -191,7 +132,7 @@ def test_a_client_that_reads_slowly_is_served(
                 await asyncio.sleep(0.05)
             assert worker.nr_conns == 1
 
-    visit(visitor)
+    visit(answer, visitor)
 
 
 @pytest.mark.parametrize(

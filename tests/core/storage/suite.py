@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import tracemalloc
 import uuid
@@ -295,8 +296,8 @@ class DriverSuite:
         assert reader.read(250, 100) == bytes(range(250, 256))
         assert reader.read(256, 1) == b""
         assert reader.read(0, 0) == b""
-        if reader.path is not None:
-            assert reader.path.read_bytes() == bytes(range(256))
+        if reader.file is not None:
+            assert os.pread(reader.file.fileno(), 1000, 0) == bytes(range(256))
         reader.close()
         reader.close()
 

@@ -1,0 +1,149 @@
+"""Files on their way to a client without passing through Python.
+
+The kernel copies from its page cache into the socket (sendfile). Such a call may wait for a disk,
+so it belongs in a thread; it never waits for the client, because it returns when the buffer of the
+socket is full. Waiting for the client is left to the event loop: any number of slow clients cost
+no thread.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Executor
+from typing import Any, Final
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+SendFile = Callable[[int, int, int], Awaitable[None]]
+
+EXTENSION: Final = "http.response.zerocopysend"
+"""The ASGI extension, and the type of its message. Offset and count must be given."""
+
+HOP_BYTES: Final = 16 << 20
+"""How much a thread is asked to send before others have their turn."""
+
+
+class FileSending:
+    """A stretch of a file on its way into a socket.
+
+    Has descriptors of its own. A thread may still be at work when the server closes the
+    connection or the application its file, and their numbers may by then mean another client
+    or another file.
+    """
+
+    def __init__(self, connection: int, file: int, offset: int, count: int) -> None:
+        """Prepare to send ``count`` bytes to the socket ``connection``, which must not block."""
+        self.left = count
+        """Bytes that the kernel has not taken yet."""
+        self._offset = offset
+        self._loop = asyncio.get_running_loop()
+        self._is_stopped = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._file = os.dup(file)
+        try:
+            self._socket = os.dup(connection)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    async def run(self, threads: Executor) -> None:
+        """Return when the kernel has taken all bytes; to be called once.
+
+        Raises ConnectionError or TimeoutError when the client has left, EOFError when the file
+        is too short, and OSError when it cannot be read.
+        """
+        attempt: asyncio.Future[int] | None = None
+        try:
+            while self.left and not self._is_stopped:
+                asked = min(self.left, HOP_BYTES)
+                attempt = self._loop.run_in_executor(threads, self._send, asked)
+                sent = await asyncio.shield(attempt)
+                self._offset += sent
+                self.left -= sent
+                if sent < asked and not self._is_stopped:
+                    await self._until_writable()
+        finally:
+            if attempt is None or attempt.done():
+                self._close()
+            else:
+                attempt.add_done_callback(lambda _attempt: self._close())
+        if self.left:
+            raise ConnectionResetError("The connection was closed.")
+
+    def stop(self) -> None:
+        """Give up, because the connection is no more."""
+        self._is_stopped = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def _send(self, count: int) -> int:
+        """Send up to ``count`` bytes, as many as the socket takes now. Runs in a thread."""
+        try:
+            sent = os.sendfile(self._socket, self._file, self._offset, count)
+        except BlockingIOError:
+            return 0
+        if sent == 0:
+            raise EOFError("The file is shorter than it was.")
+        return sent
+
+    async def _until_writable(self) -> None:
+        self._waiter = self._loop.create_future()
+        self._loop.add_writer(self._socket, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            self._loop.remove_writer(self._socket)
+
+    def _close(self) -> None:
+        os.close(self._file)
+        os.close(self._socket)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Answer:
+    """One answer on its way, with the bytes of files counted, which gunicorn does not see."""
+
+    def __init__(self, send: Send, send_file: SendFile) -> None:
+        """Give messages to ``send``, and descriptor, offset and length of files to the other."""
+        self._send = send
+        self._send_file = send_file
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._sent = 0
+        self._has_file = False
+        self._is_over = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a file was sent and, with it, all that was announced."""
+        return self._has_file and self._is_over and self._sent == self._announced()
+
+    async def send(self, message: Message) -> None:
+        """Send a message of ASGI. Raises what ``FileSending.run`` raises."""
+        kind = message["type"]
+        if kind == EXTENSION:
+            await self._send_from_file(message)
+            if message.get("more_body", False):
+                return
+            message = {"type": "http.response.body"}
+        elif kind == "http.response.start":
+            self._headers = message.get("headers", ())
+        await self._send(message)
+        if message["type"] == "http.response.body":
+            self._sent += len(message.get("body", b""))
+            self._is_over = not message.get("more_body", False)
+
+    async def _send_from_file(self, message: Message) -> None:
+        offset, count = message["offset"], message["count"]
+        if self._sent + count > self._announced():
+            raise RuntimeError("The answer is longer than its Content-Length.")
+        self._has_file = True
+        await self._send_file(message["file"].fileno(), offset, count)
+        self._sent += count
+
+    def _announced(self) -> int:
+        """Return the Content-Length in bytes; without one, no file can be sent."""
+        return next((int(v) for k, v in self._headers if k.lower() == b"content-length"), -1)
