@@ -83,6 +83,36 @@ class TooManyLosses(DomainError):
     )
 
 
+class MigrationStuck(DomainError):
+    """Blob after blob could not be moved: one of the two storages, or the database, is away."""
+
+    code: ClassVar[str] = "MIGRATION_STUCK"
+    kind: ClassVar[ErrorKind] = ErrorKind.UPSTREAM
+    default_message: ClassVar[str] = (
+        "No blob could be moved for some time, so the migration stops; nothing is lost. The log "
+        "says why. Run it again to go on."
+    )
+
+
+class MigrationUnderWay(DomainError):
+    """Another process is moving content already."""
+
+    code: ClassVar[str] = "CONFLICT"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = "Another migration is under way."
+
+
+class NoFormerStorage(DomainError):
+    """No former storage is configured, so there is nothing to move content from."""
+
+    code: ClassVar[str] = "STORAGE_MISCONFIGURED"
+    kind: ClassVar[ErrorKind] = ErrorKind.BUSY
+    default_message: ClassVar[str] = (
+        "No former storage is configured: set ROADSTEAD_FORMER_STORAGE_URL or "
+        "ROADSTEAD_FORMER_STORAGE_DIR to where the content is to come from."
+    )
+
+
 class ProjectUnknown(DomainError):
     """The project that the upload is for does not exist, or no longer."""
 

@@ -20,11 +20,12 @@ from core.blobs.errors import (
 )
 from core.blobs.rules import is_suspicious
 from core.blobs.sessions import UploadSession
-from core.blobs.types import UploadFacts
+from core.blobs.types import UploadClaim, UploadFacts
 from core.common import clock, failpoints
 from core.common.errors import DomainError
 from core.database import raw
 from core.oci.digest import Digest
+from core.storage.errors import StorageMisconfigured
 from core.storage.hashing import ALGORITHMS
 from core.storage.keys import key_for_upload
 from core.storage.selection import current_store, default_driver, driver_of, drivers
@@ -39,7 +40,7 @@ _CLAIM_CONDEMNED = """
 UPDATE blobs_condemnedobject SET removing_at = clock_timestamp()
  WHERE id IN (
        SELECT id FROM blobs_condemnedobject
-        WHERE kept_until <= clock_timestamp()
+        WHERE kept_until <= clock_timestamp() AND store = ANY(%s::text[])
           AND (removing_at IS NULL OR removing_at < clock_timestamp() - interval '1 hour')
         ORDER BY kept_until LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, store, storage_key
@@ -155,11 +156,21 @@ def open_session(
         expected_offset=expected_offset,
     )
     if claim is not None:
-        return UploadSession(claim, driver_of(claim.store))
+        return _session(claim)
     facts = get_upload(upload_id, repository_name=repository_name, owner=owner)
     if expected_offset not in (None, facts.size_bytes):
         raise RangeMismatch(facts.size_bytes)
     raise UploadTaken
+
+
+def _session(claim: UploadClaim) -> UploadSession:
+    """Let the claim write. Raises UploadUnknown when its storage is not configured any more."""
+    try:
+        driver = driver_of(claim.store)
+    except StorageMisconfigured as error:
+        claims.release(claim)
+        raise UploadUnknown from error
+    return UploadSession(claim, driver)
 
 
 def cancel_upload(upload_id: UUID, *, repository_name: str, owner: str) -> None:
@@ -172,7 +183,7 @@ def cancel_upload(upload_id: UUID, *, repository_name: str, owner: str) -> None:
         upload_id, repository_name=repository_name, owner=owner, expected_offset=None
     )
     if claim is not None:
-        UploadSession(claim, driver_of(claim.store)).discard()
+        _session(claim).discard()
     elif not claims.cancel(upload_id, repository_name=repository_name, owner=owner):
         raise UploadUnknown
 
@@ -216,10 +227,11 @@ def sweep_condemned(limit: int = 1_000) -> int:
     """Remove up to ``limit`` condemned objects whose time has come; return how many.
 
     The object goes first, then the row. One that its storage refuses to remove is tried again
-    after an hour, and so is one whose storage is not configured any more.
+    after an hour. In a storage that is not configured any more, nothing is removed.
     """
     removed = 0
-    for row_id, store, storage_key in raw.fetch_all(_CLAIM_CONDEMNED, (limit,)):
+    claimed = raw.fetch_all(_CLAIM_CONDEMNED, (list(drivers()), limit))
+    for row_id, store, storage_key in claimed:
         try:
             sweeping.remove_condemned(storage_key, driver_of(store))
         except DomainError:

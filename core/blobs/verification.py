@@ -41,7 +41,10 @@ SELECT {_COLUMNS}, coalesce(b.verified_at, b.created_at)
  ORDER BY coalesce(b.verified_at, b.created_at), b.id LIMIT %s
 """  # noqa: S608  # made of constants
 
-_BY_ID = f"SELECT {_COLUMNS} FROM blobs_blob b WHERE b.id > %s ORDER BY b.id LIMIT %s"  # noqa: S608
+_BY_ID = f"""
+SELECT {_COLUMNS} FROM blobs_blob b
+ WHERE b.id > %s AND (%s::text IS NULL OR b.store = %s) ORDER BY b.id LIMIT %s
+"""  # noqa: S608
 _ONE = f"SELECT {_COLUMNS} FROM blobs_blob b WHERE b.id = %s"  # noqa: S608
 _DAMAGED = f"""
 SELECT {_COLUMNS} FROM blobs_blob b WHERE b.damaged_at IS NOT NULL AND b.id > %s
@@ -107,9 +110,9 @@ def oldest_verified(
     return [(_known(row), row[6]) for row in rows]
 
 
-def list_blobs(after_id: int, limit: int) -> list[KnownBlob]:
-    """Return the blobs behind an id, in the order of ids."""
-    return [_known(row) for row in raw.fetch_all(_BY_ID, (after_id, limit))]
+def list_blobs(after_id: int, limit: int, *, store: str | None = None) -> list[KnownBlob]:
+    """Return the blobs behind an id, in the order of ids: those of one storage, or all."""
+    return [_known(row) for row in raw.fetch_all(_BY_ID, (after_id, store, store, limit))]
 
 
 def list_damaged(after_id: int, limit: int) -> list[KnownBlob]:

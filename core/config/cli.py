@@ -40,6 +40,7 @@ FEATURE_COMMANDS = {
     "user": ("core.authn.commands:user_app", "People: create, list, set passwords."),
     "project": ("core.members.commands:app", "Projects: create them and let people in."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
+    "storage": ("core.blobs.commands:app", "Storages: what they hold, moving content."),
     "fsck": ("core.integrity.commands:app", "Check that storage and database agree."),
 }
 

@@ -4,16 +4,15 @@ from typing import Annotated
 
 import typer
 from django.db import DatabaseError
-from rich.console import Console
 
 from core.blobs.pace import Pace
 from core.blobs.services import sweep_strays
 from core.blobs.verification import Verifier
 from core.common.clock import now
 from core.common.errors import DomainError
-from core.common.terminal import make_console
+from core.common.terminal import StageBars, make_console
 from core.integrity.contents import check_contents, check_digests
-from core.integrity.reporting import TerminalWatcher, as_json, print_report
+from core.integrity.reporting import as_json, print_report
 from core.integrity.rows import check_rows
 from core.integrity.types import Report
 from core.rbac.types import Actor
@@ -59,7 +58,7 @@ def fsck(
     try:
         if remove_strays:
             typer.echo(f"Strays removed: {sweep_strays(now())}.", err=True)
-        with TerminalWatcher(Console(stderr=True)) as watcher:
+        with StageBars() as watcher:
             check_rows(report, watcher)
             if read_content:
                 rate = None if megabytes_per_second is None else megabytes_per_second * _MEGABYTE

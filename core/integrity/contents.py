@@ -37,7 +37,7 @@ def check_digests(report: Report, watcher: Watcher, verifier: Verifier) -> None:
     What was marked as damaged is reported by ``check_contents``, which comes after this.
     ``verifier`` advances the watcher by bytes. Raises TooManyLosses.
     """
-    watcher.begin("Content", total_bytes())
+    watcher.begin("Content", total_bytes(), is_bytes=True)
     for batch in _blobs():
         try:
             verdicts = _side_by_side(verifier.verify, batch)

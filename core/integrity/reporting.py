@@ -1,52 +1,14 @@
-"""How people and programs get to see a check: progress, a summary, JSON."""
+"""How people and programs get to see what a check has found."""
 
 import json
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from core.integrity.types import Report
 
 SHOWN_PER_KIND = 20
-
-
-class TerminalWatcher:
-    """Shows a bar for every stage, where there is a terminal; see ``Watcher``."""
-
-    def __init__(self, console: Console) -> None:
-        """Write to the console, which is not the one that gets the summary."""
-        self._progress = Progress(
-            TextColumn("{task.description:<24}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, stage: str, total: int | None) -> None:
-        """Begin a bar."""
-        self._finish()
-        self._task = self._progress.add_task(stage, total=total)
-
-    def advance(self, steps: int) -> None:
-        """Move the bar on; any thread may do so."""
-        if self._task is not None:
-            self._progress.advance(self._task, steps)
-
-    def _finish(self) -> None:
-        if self._task is not None:
-            done = self._progress.tasks[self._task].completed
-            self._progress.update(self._task, total=done)
 
 
 def print_report(report: Report, console: Console) -> None:

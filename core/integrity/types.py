@@ -125,8 +125,8 @@ class Report:
 class Watcher(Protocol):
     """Is told how far a check has come."""
 
-    def begin(self, stage: str, total: int | None) -> None:
-        """Learn that a stage begins, which has so many steps, None when nobody knows."""
+    def begin(self, stage: str, total: int | None, *, is_bytes: bool = False) -> None:
+        """Learn that a stage of so many steps or bytes begins, None when nobody knows."""
 
     def advance(self, steps: int) -> None:
-        """Learn that so many more steps are done."""
+        """Learn that so many more steps or bytes are done."""

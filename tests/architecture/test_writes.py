@@ -19,6 +19,8 @@ WITHOUT_ACTOR = {
     "core.artifacts.services.manifests._store_push": "the actor is part of the push it is given",
     "core.authn.services.delete_expired": "housekeeping of rows that are past their use",
     "core.authn.services.ensure_signing_key": "names Actor.system() itself",
+    "core.blobs.moving._adopt_locked": "the actor of the whole migration is in its audit entry",
+    "core.blobs.moving._reserve": "the actor of the whole migration is in its audit entry",
     "core.users.services._create_first_administrator": "names Actor.system() itself",
 }
 
