@@ -44,10 +44,11 @@ def main() -> None:
 
     use_django_settings()
     django.setup()
-    from core.blobs.services import sweep_strays, sweep_uploads
+    from core.blobs.services import sweep_condemned, sweep_strays, sweep_uploads
     from core.common.clock import now
 
     uploads = sweep_uploads(now())
+    sweep_condemned()
     strays = sweep_strays(now(), older_than=timedelta(0))
     sys.stdout.write(json.dumps({"uploads": uploads, "strays": strays}) + "\n")
 

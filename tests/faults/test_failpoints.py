@@ -10,7 +10,10 @@ from tests.faults.steps import STEPS
 
 pytestmark = pytest.mark.architecture
 
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "move.adopted": "tests/faults/test_migration.py",
+    "move.copied": "tests/faults/test_migration.py",
+}
 """Failpoint outside uploads -> the test file that kills there."""
 
 
