@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from core.common import failpoints
 from core.storage.errors import StorageFailed, UploadMissing, translated
+from core.storage.part_buffer import BufferMemory
 from core.storage.s3.bucket import Bucket
-from core.storage.s3.buffer import BufferMemory
 from core.storage.s3.failures import pause_seconds
 from core.storage.s3.state import WHOLE, Part, S3State
 from core.storage.s3.writer import collect_tails

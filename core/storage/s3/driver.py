@@ -5,9 +5,9 @@ from itertools import groupby
 
 from core.storage.errors import UploadMissing
 from core.storage.keys import join_key
+from core.storage.part_buffer import BufferMemory
 from core.storage.s3 import committing, probing
 from core.storage.s3.bucket import Bucket, ListedObject
-from core.storage.s3.buffer import BufferMemory
 from core.storage.s3.connection import Connection
 from core.storage.s3.options import S3Options
 from core.storage.s3.reader import S3BlobReader

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from core.storage.s3.schedule import PartSchedule
+from core.storage.part_schedule import PartSchedule
 
 
 @dataclass(frozen=True, slots=True)

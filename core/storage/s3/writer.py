@@ -13,8 +13,8 @@ from secrets import token_hex
 from core.common import failpoints
 from core.common.errors import DomainError
 from core.storage.errors import BlobMissing, StorageFailed, StorageFull, UploadMissing
+from core.storage.part_buffer import BufferMemory, PartBuffer
 from core.storage.s3.bucket import Bucket
-from core.storage.s3.buffer import BufferMemory, PartBuffer
 from core.storage.s3.failures import translated
 from core.storage.s3.reader import read_pieces
 from core.storage.s3.state import WHOLE, Part, S3State, Tail, total_size

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from core.storage.errors import StorageFull, UploadMissing
+from core.storage.part_schedule import PartSchedule
 from core.storage.s3.driver import S3Driver
 from core.storage.s3.options import S3Options
-from core.storage.s3.schedule import PartSchedule
 from core.storage.s3.state import S3State
 from core.storage.s3.writer import TAILS
 from core.storage.types import UploadState

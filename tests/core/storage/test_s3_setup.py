@@ -16,9 +16,9 @@ from botocore.credentials import ReadOnlyCredentials
 from core.storage import selection
 from core.storage.errors import StorageKeyInvalid, StorageMisconfigured
 from core.storage.filesystem import FilesystemDriver
+from core.storage.part_schedule import PartSchedule
 from core.storage.s3.driver import S3Driver
 from core.storage.s3.options import S3Options
-from core.storage.s3.schedule import PartSchedule
 from core.storage.s3.signing import ANSWER_HEADERS, presigned
 from tests.core.storage.s3_server import CREDENTIALS, FaultyProxy, S3Server, options_for
 from tests.core.storage.suite import append, content, new_key, put

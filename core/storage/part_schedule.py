@@ -1,9 +1,10 @@
-"""How large the parts of a multipart upload are: pure arithmetic.
+"""How large the parts of an upload to a bucket are: pure arithmetic.
 
-The service takes at most 10,000 parts and, except for the last, none below 5 MiB. Small parts
-cost little memory, so parts grow only as the upload does. A request that ends in the middle of
-a part may make it a part all the same while there are few of them: most uploads come in one
-or two requests, and a part is cheaper than a tail that must be read back.
+Services limit the number of parts; S3, for which the sizes given here are, takes at most 10,000
+and, except for the last, none below 5 MiB. Small parts cost little memory, so parts grow only
+as the upload does. A request that ends in the middle of a part may make it a part all the same
+while there are few of them: most uploads come in one or two requests, and a part is cheaper
+than a tail that must be read back.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Bytes of the part that comes next, in memory while there is room, else in a file.
 
-A part is sent with its length and its signature in front, so it must be whole before the first
-byte leaves. The file has no name and vanishes with the process; nothing relies on it.
+A part is sent with its length and its signature or checksum in front, so it must be whole
+before the first byte leaves. The file has no name and vanishes with the process; nothing relies
+on it.
 """
 
 import os
