@@ -1,4 +1,4 @@
-"""An empty filesystem driver for each test, and a server that speaks S3."""
+"""An empty filesystem driver for each test, a server that speaks S3, and emulators of clouds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,14 @@ import pytest
 
 from core.common import failpoints
 from core.storage.filesystem import FilesystemDriver
+from tests.core.storage.emulators import (
+    AZURITE,
+    FAKE_GCS,
+    AzureHandler,
+    Azurite,
+    FakeGCS,
+    GCSHandler,
+)
 from tests.core.storage.s3_server import FaultyProxy, S3Server
 
 
@@ -34,7 +42,49 @@ def s3_bucket(s3_server: S3Server) -> str:
 
 
 @pytest.fixture
-def s3_proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
+def s3_proxy(s3_server: S3Server) -> Iterator[FaultyProxy[S3Server]]:
     proxy = FaultyProxy(s3_server)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    if AZURITE is None:
+        pytest.skip("azurite-blob is not installed")
+    server = Azurite()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def azure_container(azurite: Azurite) -> str:
+    return azurite.new_container()
+
+
+@pytest.fixture
+def azure_proxy(azurite: Azurite) -> Iterator[FaultyProxy[Azurite]]:
+    proxy = FaultyProxy(azurite, AzureHandler)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[FakeGCS]:
+    if FAKE_GCS is None:
+        pytest.skip("fake-gcs-server is not installed")
+    server = FakeGCS()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs_bucket(fake_gcs: FakeGCS) -> str:
+    return fake_gcs.new_bucket()
+
+
+@pytest.fixture
+def gcs_proxy(fake_gcs: FakeGCS) -> Iterator[FaultyProxy[FakeGCS]]:
+    proxy = FaultyProxy(fake_gcs, GCSHandler)
     yield proxy
     proxy.stop()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -100,6 +100,13 @@ class SentRequest:
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
+class HasURL(Protocol):
+    url: str
+
+
+Server = TypeVar("Server", bound=HasURL)
+
+
 @dataclass
 class Fault:
     """What happens to the next ``times`` requests of an operation.
@@ -148,15 +155,15 @@ class QuietServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class FaultyProxy:
-    """Forwards to an S3 server, recording every request and making the faults of a script."""
+class FaultyProxy(Generic[Server]):
+    """Forwards to a server, recording every request and making the faults of a script."""
 
-    def __init__(self, server: S3Server) -> None:
+    def __init__(self, server: Server, handler_class: "type[FaultyHandler] | None" = None) -> None:
         self.server = server
         self.script = Script()
         handler = type(
             "Handler",
-            (FaultyHandler,),
+            (handler_class or FaultyHandler,),
             {"script": self.script, "target": urlsplit(server.url).netloc},
         )
         self._proxy = QuietServer(("127.0.0.1", 0), handler)
@@ -202,10 +209,13 @@ class FaultyHandler(BaseHTTPRequestHandler):
     script: Script
     target: str
 
+    def operation(self, headers: dict[str, str]) -> str:
+        return operation_of(self.command, self.path, headers)
+
     def handle_any(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        operation = operation_of(self.command, self.path, headers)
+        operation = self.operation(headers)
         with self.script.lock:
             self.script.requests.append(
                 SentRequest(operation, self.command, self.path, headers, len(body))
