@@ -6,12 +6,13 @@ the kinds of runs.
 """
 
 import sys
-from dataclasses import asdict
 
 from core.common import failpoints
 from core.config import env
+from core.config.clouds import AzureSettings, GCSSettings
 from core.config.database import django_database
 from core.config.logging import configuration
+from core.config.storage import S3Settings, options_of
 
 try:
     ROADSTEAD = env.current()
@@ -79,17 +80,22 @@ TEMPLATES = [
 # --- Storage of rows ------------------------------------------------------------
 
 DATABASES = {"default": django_database(ROADSTEAD.database.url)}
-# Content of blobs lies here, in the layout of the filesystem driver, or else in the bucket that
-# the options (of core.storage.s3.options.S3Options) describe.
+# Content of blobs lies here, in the layout of the filesystem driver, or else in the one bucket
+# whose options (of core.storage.{s3,gcs,azure}.options) are not None.
 STORAGE_NAME = ROADSTEAD.storage.name
 STORAGE_ROOT = ROADSTEAD.storage.directory
-STORAGE_S3 = asdict(ROADSTEAD.storage.bucket) if ROADSTEAD.storage.bucket else None
+STORAGE_S3 = options_of(ROADSTEAD.storage.bucket, S3Settings)
+STORAGE_GCS = options_of(ROADSTEAD.storage.bucket, GCSSettings)
+STORAGE_AZURE = options_of(ROADSTEAD.storage.bucket, AzureSettings)
 STORAGE_REDIRECT = ROADSTEAD.storage.redirects
 # The same of the storage whose content moves to that one; the name is None when there is none.
 FORMER = ROADSTEAD.storage.former
 FORMER_STORAGE_NAME = FORMER.name if FORMER else None
 FORMER_STORAGE_ROOT = FORMER.directory if FORMER else None
-FORMER_STORAGE_S3 = asdict(FORMER.bucket) if FORMER and FORMER.bucket else None
+FORMER_BUCKET = FORMER.bucket if FORMER else None
+FORMER_STORAGE_S3 = options_of(FORMER_BUCKET, S3Settings)
+FORMER_STORAGE_GCS = options_of(FORMER_BUCKET, GCSSettings)
+FORMER_STORAGE_AZURE = options_of(FORMER_BUCKET, AzureSettings)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis holds nothing that matters: an entry may vanish at any moment.

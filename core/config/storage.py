@@ -1,22 +1,26 @@
-"""The settings of the blob storage: a directory, or a bucket behind the S3 protocol."""
+"""The settings of the blob storage: a directory, or a bucket."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from core.config.clouds import ADDRESS, AzureSettings, GCSSettings, read_azure, read_gcs
 from core.config.reader import Reader
 
 _NAME = "STORAGE_NAME"
 _DIRECTORY = "STORAGE_DIR"
 _URL = "STORAGE_URL"
 
-_BUCKET_URL = r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?"
-_ADDRESS = r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
+_BUCKET_URL = r"(s3|gs|azure)://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?"
+_PREFIXES = {"s3": "S3_", "gs": "GCS_", "azure": "AZURE_"}
+"""What the settings begin with that go with the addresses of a scheme."""
+
 _ADDRESS_RULE = "be an address such as https://s3.example.org, without a path"
 
 
 @dataclass(frozen=True, slots=True)
-class BucketSettings:
-    """A bucket and how it is reached; None leaves a thing to the SDK."""
+class S3Settings:
+    """A bucket behind the S3 protocol; None leaves a thing to the SDK."""
 
     bucket: str
     prefix: str
@@ -32,6 +36,9 @@ class BucketSettings:
     kms_key_id: str | None
     storage_class: str | None
     has_conditional_writes: bool
+
+
+BucketSettings = S3Settings | GCSSettings | AzureSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
     return StorageSettings(
         name=name,
         directory=directory,
-        bucket=bucket if url else None,
+        bucket=bucket,
         redirects=redirects,
         minimum_free_bytes=minimum_free_bytes,
         former=_former(reader.below("FORMER_"), name),
@@ -134,7 +141,7 @@ def _former(reader: Reader, current_name: str) -> FormerStorage | None:
             f"The storage and the former one are both called {name}: give the new one a name "
             "of its own, by which rows can tell them apart."
         )
-    return FormerStorage(name, Path(directory).expanduser().absolute(), bucket if url else None)
+    return FormerStorage(name, Path(directory).expanduser().absolute(), bucket)
 
 
 def _name(reader: Reader, meaning: str) -> str:
@@ -152,7 +159,7 @@ def _url(reader: Reader, meaning: str) -> str:
         _URL,
         default="",
         pattern=_BUCKET_URL,
-        rule="look like s3://bucket or s3://bucket/prefix",
+        rule="look like s3://bucket, gs://bucket or azure://container, or go on with /prefix",
         meaning=meaning,
     )
 
@@ -165,11 +172,43 @@ def _refuse_both(reader: Reader, url: str) -> None:
         )
 
 
-def _bucket(reader: Reader, url: str) -> BucketSettings:
-    bucket, _, prefix = url.removeprefix("s3://").rstrip("/").partition("/")
-    settings = BucketSettings(
+def _bucket(reader: Reader, url: str) -> BucketSettings | None:
+    """Read the settings of all kinds of buckets, and return those of the one in use."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.rstrip("/").partition("/")
+    prefix = f"{path}/" if path else ""
+    by_scheme: dict[str, BucketSettings] = {
+        "s3": _s3(reader, bucket, prefix),
+        "gs": read_gcs(reader, bucket, prefix),
+        "azure": read_azure(reader, bucket, prefix, is_used=scheme == "azure"),
+    }
+    _refuse_unused(reader, scheme)
+    return by_scheme.get(scheme)
+
+
+def _refuse_unused(reader: Reader, used: str) -> None:
+    """Refuse settings that go with another kind of bucket, or with none."""
+    if not used and reader.is_set(_URL):
+        return
+    for scheme, begin in _PREFIXES.items():
+        names = [name for name in reader.names() if name.startswith(begin) and reader.is_set(name)]
+        if names and scheme != used:
+            to_what = f" to {scheme}://..." if used else ""
+            reader.refuse(
+                f"{reader.full_name(names[0])} has no effect: set "
+                f"{reader.full_name(_URL)}{to_what}, or unset it."
+            )
+
+
+def options_of(bucket: BucketSettings | None, kind: type[BucketSettings]) -> dict[str, Any] | None:
+    """Return the fields of a bucket of this kind, None when it is not one."""
+    return asdict(bucket) if bucket is not None and isinstance(bucket, kind) else None
+
+
+def _s3(reader: Reader, bucket: str, prefix: str) -> S3Settings:
+    settings = S3Settings(
         bucket=bucket,
-        prefix=f"{prefix}/" if prefix else "",
+        prefix=prefix,
         endpoint_url=_address(reader, "S3_ENDPOINT", "Address of the S3 service; unset: AWS."),
         public_endpoint_url=_address(
             reader,
@@ -201,18 +240,12 @@ def _bucket(reader: Reader, url: str) -> BucketSettings:
             meaning="The service honours If-None-Match when it stores an object.",
         ),
     )
-    _refuse_combinations(reader, settings, has_bucket=bool(url))
+    if bucket:
+        _refuse_combinations(reader, settings)
     return settings
 
 
-def _refuse_combinations(reader: Reader, bucket: BucketSettings, *, has_bucket: bool) -> None:
-    names = [name for name in reader.names() if name.startswith("S3_") and reader.is_set(name)]
-    if names and not has_bucket and not reader.is_set(_URL):
-        reader.refuse(
-            f"{reader.full_name(names[0])} has no effect: set {reader.full_name(_URL)}, "
-            "or unset it."
-        )
-        return
+def _refuse_combinations(reader: Reader, bucket: S3Settings) -> None:
     pair = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
     if (bucket.access_key_id is None) != (bucket.secret_access_key is None):
         missing = pair[bucket.access_key_id is not None]
@@ -235,7 +268,7 @@ def _text(reader: Reader, name: str, meaning: str) -> str | None:
 
 def _address(reader: Reader, name: str, meaning: str) -> str | None:
     address = reader.matching(
-        name, default="", pattern=_ADDRESS, rule=_ADDRESS_RULE, meaning=meaning
+        name, default="", pattern=ADDRESS, rule=_ADDRESS_RULE, meaning=meaning
     )
     return address or None
 

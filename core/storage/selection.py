@@ -6,6 +6,7 @@ content moves. Rows say by name which of the two has their bytes.
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -15,17 +16,21 @@ from core.storage.filesystem import FilesystemDriver
 from core.storage.types import StorageDriver
 
 # Named, not imported: the SDK behind it takes time and memory that a directory does not need.
-_S3_DRIVER = "core.storage.s3.driver.S3Driver"
-_S3_OPTIONS = "core.storage.s3.options.S3Options"
+_BUCKETS = {
+    "S3": ("core.storage.s3.driver.S3Driver", "core.storage.s3.options.S3Options"),
+    "GCS": ("core.storage.gcs.driver.GCSDriver", "core.storage.gcs.options.GCSOptions"),
+    "AZURE": ("core.storage.azure.driver.AzureDriver", "core.storage.azure.options.AzureOptions"),
+}
 
 
 @cache
 def default_driver() -> StorageDriver:
     """Return the driver of the current storage, built at the first call.
 
-    ``settings.STORAGE_S3`` holds the fields of ``S3Options``; where it is None,
-    ``settings.STORAGE_ROOT`` is the absolute directory of the filesystem driver. Raises
-    StorageMisconfigured; call it once at the start of a process so that this shows early.
+    One of ``settings.STORAGE_S3``, ``STORAGE_GCS`` and ``STORAGE_AZURE`` holds the fields of the
+    options of its driver; where all are None, ``settings.STORAGE_ROOT`` is the absolute directory
+    of the filesystem driver. Raises StorageMisconfigured; call it once at the start of a process
+    so that this shows early.
     """
     return _build("STORAGE")
 
@@ -66,11 +71,25 @@ def drivers() -> dict[str, StorageDriver]:
 
 
 def _build(kind: str) -> StorageDriver:
-    bucket = getattr(settings, f"{kind}_S3", None)
-    if bucket is not None:
-        driver: StorageDriver = import_string(_S3_DRIVER)(import_string(_S3_OPTIONS)(**bucket))
-        return driver
+    for service, (driver_path, options_path) in _BUCKETS.items():
+        fields = getattr(settings, f"{kind}_{service}", None)
+        if fields is not None:
+            driver: StorageDriver = _imported(driver_path, extra=service.lower())(
+                import_string(options_path)(**fields)
+            )
+            return driver
     root = getattr(settings, f"{kind}_ROOT", None)
     if not isinstance(root, Path):
         raise StorageMisconfigured(f"The setting {kind}_ROOT must be a path.")
     return FilesystemDriver(root)
+
+
+def _imported(path: str, *, extra: str) -> Any:
+    """Import a driver. Raises StorageMisconfigured when its SDK is not installed."""
+    try:
+        return import_string(path)
+    except ModuleNotFoundError as error:
+        raise StorageMisconfigured(
+            f"The storage needs the package {error.name}, which is not installed: "
+            f"pip install 'roadstead[{extra}]'."
+        ) from error

@@ -1,5 +1,6 @@
 """The client of one process, and what links are signed with."""
 
+import base64
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ class Connection:
         if options.account_key is None:
             credential = DefaultAzureCredential()
         else:
+            _ensure_key(options.account_key)
             credential = AzureNamedKeyCredential(options.account, options.account_key)
         try:
             self.client = BlobServiceClient(
@@ -68,3 +70,12 @@ class Connection:
                 )
                 self._delegated = (ends_at, key)
             return LinkKey(user_delegation_key=self._delegated[1])
+
+
+def _ensure_key(text: str) -> None:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        raise StorageMisconfigured(
+            "ROADSTEAD_AZURE_ACCOUNT_KEY is not the key of a storage account: it is not base64."
+        ) from None

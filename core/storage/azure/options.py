@@ -20,7 +20,7 @@ class AzureOptions:
     """Address of the account's blob service; None: the one of the public cloud."""
     retries: int = 3
     """How often a request is sent again at most."""
-    first_pause_seconds: float = 1.0
+    first_pause_seconds: int = 1
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 60.0
     """How long the service may stay silent."""

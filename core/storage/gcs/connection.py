@@ -25,16 +25,16 @@ class Connection:
     def __init__(self, options: GCSOptions) -> None:
         """Build the client, without a request to the bucket. Raises StorageMisconfigured."""
         self.credentials = _credentials(options)
-        self.session = AuthorizedSession(self.credentials)
+        session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call] # the SDK's
         adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, adapter)
+            session.mount(scheme, adapter)
         client = Client(
             # The bucket says which project pays; no request of ours needs to.
             project="",
             credentials=self.credentials,
-            _http=self.session,
-            client_options={"api_endpoint": options.endpoint_url},
+            _http=session,
+            client_options={"api_endpoint": options.address},
         )
         self.bucket: Bucket = client.bucket(options.bucket)
         self.timeout = (options.connect_timeout_seconds, options.read_timeout_seconds)
@@ -54,11 +54,13 @@ def _credentials(options: GCSOptions) -> Credentials:
             ) from error
         return found
     try:
-        return service_account.Credentials.from_service_account_info(
+        read = service_account.Credentials.from_service_account_info
+        key: Credentials = read(  # type: ignore[no-untyped-call] # the SDK's
             json.loads(options.credentials), scopes=_SCOPES
         )
-    except (ValueError, GoogleAuthError) as error:
-        # The words of the error may hold a part of the key.
+    except (ValueError, GoogleAuthError):
+        # The error may hold a part of the key.
         raise StorageMisconfigured(
             "ROADSTEAD_GCS_CREDENTIALS is not the JSON of a service account's key."
-        ) from error
+        ) from None
+    return key

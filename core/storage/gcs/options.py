@@ -16,7 +16,8 @@ class GCSOptions:
     """Put before every name; empty, or ends with a slash."""
     credentials: str | None = field(default=None, repr=False)
     """Key of a service account, as the JSON that the service gives."""
-    endpoint_url: str = "https://storage.googleapis.com"
+    endpoint_url: str | None = None
+    """Address of the service; None: the public one."""
     retry_seconds: float = 60.0
     """How long a request that fails is sent again."""
     first_pause_seconds: float = 1.0
@@ -27,3 +28,8 @@ class GCSOptions:
     def __post_init__(self) -> None:
         if self.prefix and not self.prefix.endswith("/"):
             raise ValueError("The prefix must end with a slash.")
+
+    @property
+    def address(self) -> str:
+        """Address of the service."""
+        return self.endpoint_url or "https://storage.googleapis.com"

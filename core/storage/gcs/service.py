@@ -47,7 +47,7 @@ class GCSService:
         self._options = options
         self._connections = PerProcess(lambda: Connection(options))
         self._signer = LinkSigner(
-            f"{options.endpoint_url}/{options.bucket}/", self._connections.get().credentials
+            f"{options.address}/{options.bucket}/", self._connections.get().credentials
         )
 
     def put_piece(self, key: str, piece: str, content: PartBuffer) -> None:

@@ -65,9 +65,10 @@ def _signer(credentials: Credentials) -> tuple[str, _SignsBytes] | None:
     request = Request()
     if not credentials.valid:
         # The name of the account comes with the first token.
-        credentials.refresh(request)
+        credentials.refresh(request)  # type: ignore[no-untyped-call] # the SDK's
     email = str(credentials.service_account_email)
-    return email, Signer(request, credentials, email).sign
+    signer = Signer(request, credentials, email)  # type: ignore[no-untyped-call] # the SDK's
+    return email, signer.sign
 
 
 def presigned(

@@ -12,7 +12,7 @@ class Run(NamedTuple):
     """Pieces that one writer stored one after another; together they have ``size`` bytes."""
 
     token: str
-    count: int
+    pieces: int
     size: int
 
 
@@ -31,17 +31,17 @@ class PiecesState:
     @property
     def count(self) -> int:
         """How many pieces there are."""
-        return sum(run.count for run in self.runs)
+        return sum(run.pieces for run in self.runs)
 
     @property
     def names(self) -> Iterator[str]:
         """The names of the pieces, in order."""
-        return (piece_name(run.token, number) for run in self.runs for number in range(run.count))
+        return (piece_name(run.token, number) for run in self.runs for number in range(run.pieces))
 
     @property
     def mark(self) -> str:
         """What is kept with the blob that these pieces make, and with no other."""
-        return f"{self.runs[-1].token}-{self.runs[-1].count}" if self.runs else "empty"
+        return f"{self.runs[-1].token}-{self.runs[-1].pieces}" if self.runs else "empty"
 
     def to_json(self) -> UploadState:
         """Return the JSON object that callers keep."""

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from core.config.clouds import AzureSettings, GCSSettings
 from core.config.env import ConfigurationError, load
 from core.config.reader import MASK
-from core.config.storage import BucketSettings, StorageSettings
+from core.config.storage import S3Settings, StorageSettings, options_of
+from core.storage.azure.options import AzureOptions
+from core.storage.gcs.options import GCSOptions
 from core.storage.s3.options import S3Options
 
 pytestmark = pytest.mark.pure
@@ -20,9 +23,9 @@ def storage(**variables: str) -> StorageSettings:
     return load({f"ROADSTEAD_{name}": value for name, value in variables.items()}).storage
 
 
-def bucket(**variables: str) -> BucketSettings:
+def bucket(**variables: str) -> S3Settings:
     found = storage(**BUCKET | variables).bucket
-    assert found is not None
+    assert isinstance(found, S3Settings)
     return found
 
 
@@ -53,12 +56,13 @@ def test_bucket_and_prefix(url: str, name: str, prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["blobs", "s3:blobs", "s3://", "s3://a", "gs://blobs", "s3://blobs//x", "s3://b b/"]
+    "url",
+    ["blobs", "s3:blobs", "s3://", "s3://a", "gs://", "gcs://blobs", "s3://blobs//x", "s3://b b/"],
 )
 def test_addresses_that_name_no_bucket(url: str) -> None:
     assert faults(STORAGE_URL=url) == (
         f"ROADSTEAD_STORAGE_URL cannot be {url!r}: "
-        "it must look like s3://bucket or s3://bucket/prefix.",
+        "it must look like s3://bucket, gs://bucket or azure://container, or go on with /prefix.",
     )
 
 
@@ -80,7 +84,7 @@ def test_everything_of_a_bucket(tmp_path: Path) -> None:
         S3_STORAGE_CLASS="STANDARD_IA",
         S3_CONDITIONAL_WRITES="false",
     )
-    assert found == BucketSettings(
+    assert found == S3Settings(
         bucket="blobs",
         prefix="",
         endpoint_url="https://s3.example.org:9000",
@@ -104,6 +108,53 @@ def test_the_driver_takes_all_of_it() -> None:
     assert options.endpoint_url is None
 
 
+def test_a_bucket_of_google() -> None:
+    found = storage(
+        STORAGE_URL="gs://blobs/one",
+        GCS_CREDENTIALS='{"private_key": "not shown"}',
+        GCS_ENDPOINT="https://storage.example.org",
+    ).bucket
+    assert found == GCSSettings(
+        "blobs", "one/", '{"private_key": "not shown"}', "https://storage.example.org"
+    )
+    assert "not shown" not in repr(found)
+    assert options_of(found, S3Settings) is None
+    fields = options_of(storage(STORAGE_URL="gs://blobs").bucket, GCSSettings)
+    assert fields is not None
+    assert GCSOptions(**fields).address == "https://storage.googleapis.com"
+
+
+def test_a_container_of_azure(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("bm90IHNob3du\n")
+    found = storage(
+        STORAGE_URL="azure://blobs/one",
+        AZURE_ACCOUNT="account1",
+        AZURE_ACCOUNT_KEY_FILE=str(secret),
+        AZURE_ENDPOINT="http://127.0.0.1:10000/account1",
+    ).bucket
+    assert found == AzureSettings(
+        "blobs", "one/", "account1", "bm90IHNob3du", "http://127.0.0.1:10000/account1"
+    )
+    assert "bm90" not in repr(found)
+    plain = storage(STORAGE_URL="azure://blobs", AZURE_ACCOUNT="account1").bucket
+    fields = options_of(plain, AzureSettings)
+    assert fields is not None
+    assert AzureOptions(**fields).account_url == "https://account1.blob.core.windows.net"
+
+
+def test_content_moves_from_one_cloud_to_another() -> None:
+    found = storage(
+        STORAGE_NAME="new",
+        STORAGE_URL="gs://blobs",
+        FORMER_STORAGE_URL="azure://blobs",
+        FORMER_AZURE_ACCOUNT="account1",
+    )
+    assert isinstance(found.bucket, GCSSettings)
+    assert found.former is not None
+    assert isinstance(found.former.bucket, AzureSettings)
+
+
 def test_the_former_storage_has_settings_of_its_own() -> None:
     assert storage().former is None
     found = storage(
@@ -113,11 +164,11 @@ def test_the_former_storage_has_settings_of_its_own() -> None:
         FORMER_S3_ENDPOINT="https://s3.example.org",
     )
     assert found.name == "new"
-    assert found.bucket is not None
+    assert isinstance(found.bucket, S3Settings)
     assert (found.bucket.region, found.bucket.endpoint_url) == ("eu-central-1", None)
     assert found.former is not None
     assert found.former.name == "main"
-    assert found.former.bucket is not None
+    assert isinstance(found.former.bucket, S3Settings)
     assert (found.former.bucket.bucket, found.former.bucket.prefix) == ("before", "registry/")
     assert found.former.bucket.region == "us-east-1"
 
@@ -196,6 +247,24 @@ def test_the_secret_is_masked() -> None:
             BUCKET | {"S3_ENDPOINT": "s3.example.org"},
             "ROADSTEAD_S3_ENDPOINT cannot be 's3.example.org': it must be an address such as "
             "https://s3.example.org, without a path.",
+        ),
+        (
+            {"STORAGE_URL": "azure://blobs"},
+            "ROADSTEAD_AZURE_ACCOUNT is not set: name the storage account of the container.",
+        ),
+        (
+            {"STORAGE_URL": "gs://blobs", "S3_REGION": "eu-central-1"},
+            "ROADSTEAD_S3_REGION has no effect: set ROADSTEAD_STORAGE_URL to s3://..., "
+            "or unset it.",
+        ),
+        (
+            {"GCS_ENDPOINT": "https://storage.example.org"},
+            "ROADSTEAD_GCS_ENDPOINT has no effect: set ROADSTEAD_STORAGE_URL, or unset it.",
+        ),
+        (
+            {"STORAGE_URL": "azure://blobs", "AZURE_ACCOUNT": "An Account"},
+            "ROADSTEAD_AZURE_ACCOUNT cannot be 'An Account': it must be the name of a storage "
+            "account: 3 to 24 lowercase letters and digits.",
         ),
         (
             BUCKET | {"S3_ADDRESSING": "dns"},

@@ -1,10 +1,11 @@
 """The emulators of two clouds, each a process of its own, where they are installed.
 
-``.ci/run`` installs both; docs/operations/storage.md says how.
+``.ci/run`` installs both; docs/development.md says how.
 """
 
 import base64
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -49,7 +50,7 @@ class Emulator:
                 stdout=log,
                 stderr=log,
                 cwd=self._directory.name,
-                env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
+                env=os.environ | environment,
             )
         self._wait()
 
@@ -103,7 +104,7 @@ def azure_options(url: str, container: str, **rest: Any) -> AzureOptions:
         prefix=f"test-{uuid.uuid4().hex[:12]}/",
         account_key=AZURE_KEY,
         endpoint_url=f"{url}/{AZURE_ACCOUNT}",
-        first_pause_seconds=0.0,
+        first_pause_seconds=0,
     )
     return replace(basic, **rest)
 
