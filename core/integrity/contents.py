@@ -54,10 +54,10 @@ def check_contents(report: Report, watcher: Watcher) -> None:
 
     Raises StorageFailed when a storage cannot be listed.
     """
-    matching: set[int] = set()
+    matching = _Ids()
     for store, driver in drivers().items():
         watcher.begin(f"Objects in {store}", None)
-        matching |= _compare_objects(store, driver, report, watcher)
+        _compare_objects(store, driver, matching, report, watcher)
         watcher.begin(f"Uploads in {store}", None)
         _compare_uploads(store, driver, report, watcher)
     watcher.begin("Blobs", Blob.objects.count())
@@ -70,26 +70,40 @@ def check_contents(report: Report, watcher: Watcher) -> None:
         watcher.advance(len(batch))
 
 
+class _Ids:
+    """A set of ids, one bit each: a registry may have tens of millions of blobs."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> None:
+        """Put an id in."""
+        place = number // 8
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1024 - len(self._bits)))
+        self._bits[place] |= 1 << number % 8
+
+    def __contains__(self, number: int) -> bool:
+        place = number // 8
+        return place < len(self._bits) and bool(self._bits[place] & 1 << number % 8)
+
+
 def _compare_objects(
-    store: str, driver: StorageDriver, report: Report, watcher: Watcher
-) -> set[int]:
-    """Report strays, and return the ids of the blobs whose objects have the right size."""
-    matching: set[int] = set()
+    store: str, driver: StorageDriver, matching: _Ids, report: Report, watcher: Watcher
+) -> None:
+    """Report strays, and collect the ids of the blobs whose objects have the right size."""
     strays: list[str] = []
     objects = 0
     for batch in batches(driver.list_blobs()):
         sizes = {item.key: item.size for item in batch}
-        matching.update(
-            place.id
-            for place in find_places(list(sizes))
-            if place.store == store and place.size_bytes == sizes[place.storage_key]
-        )
+        for place in find_places(list(sizes)):
+            if place.store == store and place.size_bytes == sizes[place.storage_key]:
+                matching.add(place.id)
         strays += _ripe_strays(batch)
         objects += len(batch)
         watcher.advance(len(batch))
     report.counts["objects"] += objects
     _report_strays(ProblemKind.STRAY_OBJECT, store, strays, objects, report)
-    return matching
 
 
 def _compare_uploads(store: str, driver: StorageDriver, report: Report, watcher: Watcher) -> None:

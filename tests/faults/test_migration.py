@@ -171,6 +171,8 @@ def test_content_moves_there_and_back_while_people_push_and_pull(
             with traffic.going_on():
                 for death in DEATHS:
                     assert migrate(server, death) == -9
+                    checked = server.command("fsck", "--read-content")
+                    assert checked.returncode == 0, checked.stdout + checked.stderr
                 migrate(server)
             traffic.verify_all()
             settled(server, source, target)
