@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import StrEnum
 from uuid import uuid4
@@ -88,6 +88,7 @@ class Migration:
         self._on_read = on_read
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._blobs = _blobs_in(source)
         self._failures_in_a_row = 0
         self.counts = dict.fromkeys(Outcome, 0)
 
@@ -95,28 +96,29 @@ class Migration:
         """Try each blob once. Raises MigrationStuck when nothing succeeds any more."""
         try:
             with ThreadPoolExecutor(self._jobs) as threads:
+                workers = [threads.submit(self._work) for _ in range(self._jobs)]
                 try:
-                    self._submit_all(threads)
+                    for worker in workers:
+                        worker.result()
                 except BaseException:
                     self._stop.set()
                     raise
         finally:
             _record_migration(self._source, self._target, dict(self.counts), actor=self._actor)
 
-    def _submit_all(self, threads: ThreadPoolExecutor) -> None:
-        waiting: set[Future[None]] = set()
-        for blob in _blobs_in(self._source):
-            if len(waiting) > self._jobs:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                self._ensure_going(done)
-            waiting.add(threads.submit(self._move, blob))
-        self._ensure_going(wait(waiting).done)
+    def _work(self) -> None:
+        """Move one blob after the other, in a thread with a database connection of its own."""
+        try:
+            while (blob := self._next_blob()) is not None:
+                self._move(blob)
+                if self._failures_in_a_row >= GIVE_UP_AFTER:
+                    raise MigrationStuck
+        finally:
+            connection.close()
 
-    def _ensure_going(self, done: set[Future[None]]) -> None:
-        for future in done:
-            future.result()
-        if self._failures_in_a_row >= GIVE_UP_AFTER:
-            raise MigrationStuck
+    def _next_blob(self) -> KnownBlob | None:
+        with self._lock:
+            return None if self._stop.is_set() else next(self._blobs, None)
 
     def _move(self, blob: KnownBlob) -> None:
         try:
@@ -132,8 +134,7 @@ class Migration:
         except (DomainError, DatabaseError):
             log.warning("blob_not_moved", digest=str(blob.digest), exc_info=True)
             outcome = Outcome.FAILED
-        finally:
-            connection.close()
+            connection.close_if_unusable_or_obsolete()
         with self._lock:
             self.counts[outcome] += 1
             failed = outcome is Outcome.FAILED
