@@ -17,7 +17,7 @@ from core.oci.entity_tags import entity_tag
 from core.oci.errors import RangeNotSatisfiable
 from core.oci.http_range import ByteRange, parse_range
 from core.oci.reference import RepositoryName
-from core.storage.errors import BlobMissing
+from core.storage.errors import BlobMissing, StorageMisconfigured
 from core.storage.selection import driver_of
 from core.storage.types import BlobReader
 from registry_api import auth
@@ -81,7 +81,12 @@ async def _ensure_lasting(
 
 def _storage_work(blob: StoredBlob) -> Work:
     """Return the threads for a look at the storage; a slow one must not hold up look-ups."""
-    return Work.LOOKUP if driver_of(blob.store).reads_are_quick else Work.TRANSFER
+    try:
+        is_quick = driver_of(blob.store).reads_are_quick
+    except StorageMisconfigured:
+        # The work itself meets it, and knows what to answer.
+        is_quick = True
+    return Work.LOOKUP if is_quick else Work.TRANSFER
 
 
 def _is_sound_for_pusher(
@@ -135,9 +140,15 @@ def _headers(blob: StoredBlob) -> dict[str, str]:
 def _ensure_sound(call: Call, blob: StoredBlob, *, is_pusher: bool) -> None:
     """See to it that the content is there. Raises RegistryError.
 
-    A pusher is told that a damaged blob is missing, so that it uploads and heals it.
+    A pusher is told that a damaged blob is missing, so that it uploads and heals it; so is one
+    that asks for a blob whose storage is gone from the configuration.
     """
-    stored_bytes = driver_of(blob.store).stat(blob.storage_key)
+    try:
+        stored_bytes = driver_of(blob.store).stat(blob.storage_key)
+    except StorageMisconfigured:
+        if not is_pusher:
+            raise
+        stored_bytes = None
     if blob.is_damaged or stored_bytes != blob.size_bytes:
         _report_damage(call, blob, stored_bytes)
         raise RegistryError("BLOB_UNKNOWN" if is_pusher else "UNKNOWN")

@@ -10,6 +10,7 @@ from core.common.clock import now
 from core.database import raw
 from core.oci.digest import Digest
 from core.rbac.types import Actor
+from core.storage.errors import StorageMisconfigured
 from core.storage.selection import driver_of
 
 KEPT_FOR = timedelta(hours=24)
@@ -52,10 +53,21 @@ def examine_blob(digest: Digest) -> ExaminedBlob | None:
     store, storage_key, size_bytes, is_marked = row
     copy = judge_copy(
         recorded_bytes=size_bytes,
-        stored_bytes=driver_of(store).stat(storage_key),
+        stored_bytes=_stored_bytes(store, storage_key),
         is_marked=is_marked,
     )
     return ExaminedBlob(StoredAt(store, storage_key), copy)
+
+
+def _stored_bytes(store: str, storage_key: str) -> int | None:
+    """Return the object's size; None without one, or where its storage is not configured.
+
+    What is lost with a whole storage is healed by pushes like any other loss.
+    """
+    try:
+        return driver_of(store).stat(storage_key)
+    except StorageMisconfigured:
+        return None
 
 
 def store_blob_locked(

@@ -386,6 +386,22 @@ def test_edge_110_damaged_object_is_never_served_and_healed(
     assert developer.request("HEAD", path, token=may_push).status == 200
 
 
+def test_a_blob_in_a_storage_that_is_not_configured_is_no_damage(
+    developer: Client, place: Place
+) -> None:
+    data = f"elsewhere {place.name}".encode() * 100
+    digest = developer.push_blob(place.name, data)
+    key = Blob.objects.get(digest=stored(digest)).storage_key
+    Blob.objects.filter(storage_key=key).update(store="gone", storage_key="blobs/00/" + 32 * "0")
+    path = f"/v2/{place.name}/blobs/{digest}"
+    assert developer.get(path).status == 503
+    pull_only = developer.token(f"repository:{place.name}:pull")
+    assert developer.request("HEAD", path, token=pull_only).status == 503
+    assert head(developer, path, place, with_password=False).status == 404
+    developer.push_blob(place.name, data)
+    assert developer.get(path).body == data
+
+
 def test_both_algorithms_side_by_side(developer: Client, place: Place) -> None:
     data = b"one content, two digests"
     developer.push_blob(place.name, data)

@@ -21,7 +21,7 @@ from core.common.clock import now
 from core.oci.digest import Digest
 from core.projects.models import Project
 from core.rbac.types import Actor
-from core.storage.errors import StorageFailed, StorageMisconfigured
+from core.storage.errors import StorageFailed
 from core.storage.filesystem import FilesystemDriver
 from core.storage.selection import driver_of, drivers
 from tests.core.storage.s3_server import S3Server
@@ -363,15 +363,19 @@ def test_an_upload_of_a_storage_that_is_gone_is_unknown(
     assert objects("main") == 0
 
 
-def test_a_blob_of_a_storage_that_is_gone_is_not_given_up(
+def test_what_was_lost_with_a_storage_is_healed_by_pushing_again(
     two_directories: None, project: Project, settings: Settings
 ) -> None:
     blob = make_former_blob(project, b"content", settings)
     settings.FORMER_STORAGE_NAME = None
-    with pytest.raises(StorageMisconfigured):
-        make_blob(project, b"content", "other")
-    settings.FORMER_STORAGE_NAME = "main"
+    again = make_blob(project, b"content", "other")
+    assert (again.id, again.store) == (blob.id, "new")
     assert content_of(blob.id) == b"content"
+    # Should the storage come back, its object is not needed any more.
+    assert remove_condemned() == 0
+    settings.FORMER_STORAGE_NAME = "main"
+    assert remove_condemned() == 1
+    assert (objects("main"), objects("new")) == (0, 1)
 
 
 def test_a_reservation_is_renewed_while_bytes_come(
