@@ -21,7 +21,7 @@ from django.db import (
     transaction,
 )
 
-from core.audit.services import write
+from core.audit.services import write_many
 from core.audit.types import AuditRecord
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,7 @@ def _blames_a_record(error: Exception) -> bool:
 
 
 BUFFER = Buffer()
-_AUDIT: Channel[AuditRecord] = BUFFER.channel("audit", write)
+_AUDIT: Channel[AuditRecord] = BUFFER.channel("audit", write_many)
 atexit.register(BUFFER.close)
 os.register_at_fork(after_in_child=BUFFER.after_fork)
 

@@ -1,11 +1,14 @@
 """Writing audit entries."""
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
 from core.database.copying import Value, copy_rows
+from core.database.statements import Statement
 from core.rbac.types import Actor
 
 MAXIMUM_USER_AGENT = 512
@@ -43,27 +46,40 @@ def record(
 
 
 def write(records: Sequence[AuditRecord]) -> None:
-    """Store the records with one statement."""
+    """Store the few records of a transaction with one statement."""
+    entries = [dict(zip(_COLUMNS, _row(record), strict=True)) for record in records]
+    _WRITE.execute(json.dumps(entries, default=datetime.isoformat))
+
+
+def write_many(records: Sequence[AuditRecord]) -> None:
+    """Do the same for very many."""
     copy_rows(AuditEntry._meta.db_table, _COLUMNS, map(_row, records))
 
 
-_COLUMNS = (
-    "recorded_at",
-    "action",
-    "outcome",
-    "actor_kind",
-    "actor_id",
-    "actor_label",
-    "token_id",
-    "address",
-    "user_agent",
-    "request_id",
-    "project_id",
-    "project_name",
-    "target_kind",
-    "target_id",
-    "target_label",
-    "detail",
+_COLUMNS: Final = {
+    "recorded_at": "timestamptz",
+    "action": "text",
+    "outcome": "text",
+    "actor_kind": "text",
+    "actor_id": "bigint",
+    "actor_label": "text",
+    "token_id": "bigint",
+    "address": "inet",
+    "user_agent": "text",
+    "request_id": "text",
+    "project_id": "bigint",
+    "project_name": "text",
+    "target_kind": "text",
+    "target_id": "text",
+    "target_label": "text",
+    "detail": "jsonb",
+}
+
+_WRITE: Final = Statement(
+    "audit_write",
+    f"INSERT INTO {AuditEntry._meta.db_table} ({', '.join(_COLUMNS)})"  # noqa: S608  # constants
+    f" SELECT {', '.join(_COLUMNS)} FROM json_to_recordset($1::json)"
+    f" AS entry({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})",
 )
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ Value = str | int | datetime | dict[str, object] | None
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
+def copy_rows(table: str, columns: Collection[str], rows: Iterable[Sequence[Value]]) -> None:
     """Append the rows to the table in the current transaction.
 
     A dict is stored as JSON. Texts must not hold NUL. Raises ``django.db.DatabaseError``.

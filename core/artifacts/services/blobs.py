@@ -23,6 +23,7 @@ from core.blobs.sessions import UploadSession
 from core.blobs.storing import ExaminedBlob, StoredAt, examine_blob, store_blob_locked
 from core.common import clock, failpoints
 from core.database import raw
+from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.oci.digest import Digest
 from core.rbac.types import Actor
@@ -33,20 +34,23 @@ MAXIMUM_MOUNT_CANDIDATES = 50
 _COMMIT_ATTEMPTS = 20
 
 # Manifests that came before the blob are bound to it at once.
-_LINK = """
+_LINK = Statement(
+    "repository_link_blob",
+    """
 WITH bound AS (
-     UPDATE artifacts_manifestreference AS waiting SET blob_id = %s
+     UPDATE artifacts_manifestreference AS waiting SET blob_id = $2
        FROM artifacts_manifest AS parent
-      WHERE parent.id = waiting.parent_id AND parent.repository_id = %s
-        AND waiting.digest = %s AND waiting.size_bytes = %s
+      WHERE parent.id = waiting.parent_id AND parent.repository_id = $1
+        AND waiting.digest = $5 AND waiting.size_bytes = $6
         AND waiting.blob_id IS NULL AND waiting.child_id IS NULL
         AND waiting.role IN ('config', 'layer'))
 INSERT INTO artifacts_repositoryblob AS link (repository_id, blob_id, leased_until, pushed_by)
-VALUES (%s, %s, %s, %s)
+VALUES ($1, $2, $3, $4)
 ON CONFLICT (repository_id, blob_id) DO UPDATE
    SET leased_until = greatest(link.leased_until, excluded.leased_until)
 RETURNING leased_until
-"""
+""",
+)
 
 _FIND_LINKED_BLOB = """
 SELECT b.id, b.size_bytes, b.store, b.storage_key
@@ -282,9 +286,13 @@ def _link_blob_locked(
             size_bytes=blob.size_bytes,
         )
     )
-    waiting = (blob.id, repository_id, blob.digest.to_bytes(), blob.size_bytes)
-    linked = raw.fetch_one(
-        _LINK, (*waiting, repository_id, blob.id, now + rules.LEASE, actor.subject)
+    linked = _LINK.fetch_one(
+        repository_id,
+        blob.id,
+        now + rules.LEASE,
+        actor.subject,
+        blob.digest.to_bytes(),
+        blob.size_bytes,
     )
     if linked is None:
         raise AssertionError("An insert that updates on conflict returns its row.")

@@ -4,40 +4,56 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from core.database import raw
+from core.database.statements import Statement
 from core.oci.digest import Digest
 
 # The subquery fixes the order in which the locks are taken.
-_LOCK_NAMES = """
+_LOCK_NAMES = Statement(
+    "tags_lock",
+    """
 SELECT pg_advisory_xact_lock(hashtextextended(key, 0))
-  FROM (SELECT %s || ':' || name AS key
-          FROM unnest(%s::text[]) WITH ORDINALITY AS named(name, position)
+  FROM (SELECT $1::text || ':' || name AS key
+          FROM unnest($2::text[]) WITH ORDINALITY AS named(name, position)
          ORDER BY position OFFSET 0) AS ordered
-"""
+""",
+)
 
-_LIVE_BY_NAME = """
+_LIVE_BY_NAME = Statement(
+    "tags_live_by_name",
+    """
 SELECT id, name, digest FROM artifacts_tag
- WHERE repository_id = %s AND name = ANY(%s::text[]) AND ended_at IS NULL
+ WHERE repository_id = $1 AND name = ANY($2::text[]) AND ended_at IS NULL
  ORDER BY name FOR UPDATE
-"""
+""",
+)
 
-_LIVE_BY_MANIFEST = """
+_LIVE_BY_MANIFEST = Statement(
+    "tags_live_by_manifest",
+    """
 SELECT id, name, digest FROM artifacts_tag
- WHERE manifest_id = %s AND ended_at IS NULL
+ WHERE manifest_id = $1 AND ended_at IS NULL
  ORDER BY name FOR UPDATE
-"""
+""",
+)
 
-_END = """
+_END = Statement(
+    "tags_end",
+    """
 UPDATE artifacts_tag
-   SET ended_at = greatest(started_at, %s), ended_by = %s, manifest_id = NULL
- WHERE id = ANY(%s::bigint[])
-"""
+   SET ended_at = greatest(started_at, $1), ended_by = $2, manifest_id = NULL
+ WHERE id = ANY($3::bigint[])
+""",
+)
 
-_BEGIN = """
+_BEGIN = Statement(
+    "tags_begin",
+    """
 INSERT INTO artifacts_tag
        (repository_id, name, manifest_id, digest, started_at, started_by, ended_by)
-SELECT %s, name, %s, %s, %s, %s, '' FROM unnest(%s::text[]) AS name
-"""
+SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, ''
+  FROM unnest($6::text[]) AS name
+""",
+)
 
 
 class LiveTag(NamedTuple):
@@ -57,20 +73,20 @@ def lock_tags(repository_id: int, names: Sequence[str]) -> dict[str, LiveTag]:
     if not names:
         return {}
     ordered = sorted(names)
-    raw.fetch_all(_LOCK_NAMES, (str(repository_id), ordered))
-    return {tag.name: tag for tag in _live(_LIVE_BY_NAME, (repository_id, ordered))}
+    _LOCK_NAMES.fetch_all(str(repository_id), ordered)
+    return {tag.name: tag for tag in _live(_LIVE_BY_NAME, repository_id, ordered)}
 
 
 def lock_tags_of_manifest(manifest_id: int) -> list[LiveTag]:
     """Return the live tags of a manifest that the caller has locked for deletion."""
-    return _live(_LIVE_BY_MANIFEST, (manifest_id,))
+    return _live(_LIVE_BY_MANIFEST, manifest_id)
 
 
 def end_tags(tags: Iterable[LiveTag], *, ended_by: str, now: datetime) -> None:
     """End locked live rows; they keep the digest and let go of the manifest."""
     ids = [tag.id for tag in tags]
     if ids:
-        raw.execute(_END, (now, ended_by, ids))
+        _END.execute(now, ended_by, ids)
 
 
 def begin_tags(
@@ -84,14 +100,11 @@ def begin_tags(
 ) -> None:
     """Let locked names without a live row point at the manifest."""
     if names:
-        raw.execute(
-            _BEGIN,
-            (repository_id, manifest_id, digest.to_bytes(), now, started_by, list(names)),
-        )
+        _BEGIN.execute(repository_id, manifest_id, digest.to_bytes(), now, started_by, list(names))
 
 
-def _live(statement: str, parameters: Sequence[object]) -> list[LiveTag]:
+def _live(statement: Statement, *parameters: object) -> list[LiveTag]:
     return [
         LiveTag(id=row[0], name=row[1], digest=Digest.from_bytes(bytes(row[2])))
-        for row in raw.fetch_all(statement, parameters)
+        for row in statement.fetch_all(*parameters)
     ]

@@ -24,6 +24,7 @@ from core.audit import services as audit
 from core.audit.types import AuditRecord
 from core.common import clock
 from core.database import raw
+from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.events.services import publish
 from core.oci.digest import Digest
@@ -33,27 +34,36 @@ from core.rbac.types import Actor
 
 # Rows are locked in the order of the sort, and for as long as the push takes: a blob or child
 # that was found here cannot leave the repository before the push has referred to it.
-_SHARE_BLOBS = """
-SELECT b.digest, b.id, b.size_bytes
-  FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
- WHERE l.repository_id = %s AND b.digest = ANY(%s::bytea[])
- ORDER BY b.id FOR KEY SHARE OF l, b
-"""
-
-_SHARE_MANIFESTS = """
-SELECT digest, id, size_bytes, total_bytes
-  FROM artifacts_manifest
- WHERE repository_id = %s AND digest = ANY(%s::bytea[])
- ORDER BY id FOR KEY SHARE
-"""
+#
+# Blobs are looked for under every digest, because some indexes list plain blobs.
+_SHARE_CONTENT = Statement(
+    "content_share",
+    """
+WITH blobs AS MATERIALIZED (
+     SELECT b.digest, b.id, b.size_bytes
+       FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
+      WHERE l.repository_id = $1 AND b.digest = ANY($2::bytea[])
+      ORDER BY b.id FOR KEY SHARE OF l, b),
+     children AS MATERIALIZED (
+     SELECT digest, id, size_bytes, total_bytes
+       FROM artifacts_manifest
+      WHERE repository_id = $1 AND digest = ANY($3::bytea[])
+      ORDER BY id FOR KEY SHARE)
+SELECT digest, id, NULL::bigint, size_bytes, size_bytes FROM blobs
+ UNION ALL
+SELECT digest, NULL, id, size_bytes, total_bytes FROM children
+""",
+)
 
 # ``xmax`` is zero in a row that this statement inserted. The last column tells whether an index
 # waits for the manifest; one that states another size waits on, it was wrong from the beginning.
-_STORE = """
+_STORE = Statement(
+    "manifest_store",
+    """
 INSERT INTO artifacts_manifest AS stored
        (repository_id, digest, media_type, artifact_type, config_media_type, size_bytes,
         payload, subject, annotations, total_bytes, pushed_at, pushed_by, touched_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11)
 ON CONFLICT (repository_id, digest) DO UPDATE SET touched_at = excluded.touched_at
 RETURNING id, xmax = 0, EXISTS (
        SELECT FROM artifacts_manifestreference waiting
@@ -61,19 +71,23 @@ RETURNING id, xmax = 0, EXISTS (
         WHERE parent.repository_id = stored.repository_id AND waiting.digest = stored.digest
           AND waiting.size_bytes = stored.size_bytes AND waiting.role = 'child'
           AND waiting.blob_id IS NULL AND waiting.child_id IS NULL)
-"""
+""",
+)
 
-_STORE_REFERENCES = """
+_STORE_REFERENCES = Statement(
+    "manifest_store_references",
+    """
 INSERT INTO artifacts_manifestreference
        (parent_id, position, role, digest, size_bytes, media_type, platform, annotations,
         blob_id, child_id)
-SELECT %s, position, role, digest, size_bytes, media_type, platform::jsonb,
+SELECT $1::bigint, position, role, digest, size_bytes, media_type, platform::jsonb,
        annotations::jsonb, blob_id, child_id
-  FROM unnest(%s::int[], %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::text[],
-              %s::text[], %s::bigint[], %s::bigint[])
+  FROM unnest($2::int[], $3::text[], $4::bytea[], $5::bigint[], $6::text[], $7::text[],
+              $8::text[], $9::bigint[], $10::bigint[])
        AS reference(position, role, digest, size_bytes, media_type, platform, annotations,
                     blob_id, child_id)
-"""
+""",
+)
 
 _LOCK_MANIFEST = """
 SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR UPDATE
@@ -234,25 +248,22 @@ def _store_push(push: _Push) -> PushedManifest:
 
 def _resolve_locked(push: _Push, repository_id: int) -> tuple[ResolvedReference, ...]:
     references = push.parsed.references
-    children = {item.digest for item in references if item.role is ReferenceRole.CHILD}
-    # Sorted, so that the statement for equal pushes is equal.
-    blobs = raw.fetch_all(
-        _SHARE_BLOBS,
-        (repository_id, [d.to_bytes() for d in sorted({item.digest for item in references})]),
+    children = [item.digest for item in references if item.role is ReferenceRole.CHILD]
+    found = _SHARE_CONTENT.fetch_all(
+        repository_id,
+        [item.digest.to_bytes() for item in references],
+        [digest.to_bytes() for digest in children],
     )
-    manifests = raw.fetch_all(
-        _SHARE_MANIFESTS, (repository_id, [d.to_bytes() for d in sorted(children)])
-    )
+    blobs: dict[Digest, FoundContent] = {}
+    manifests: dict[Digest, FoundContent] = {}
+    for digest, *fields in found:
+        content = FoundContent(*fields)
+        contents = manifests if content.blob_id is None else blobs
+        contents[Digest.from_bytes(bytes(digest))] = content
     return rules.resolve_references(
         references,
-        {
-            Digest.from_bytes(bytes(digest)): FoundContent(blob_id, None, size, size)
-            for digest, blob_id, size in blobs
-        },
-        {
-            Digest.from_bytes(bytes(digest)): FoundContent(None, manifest_id, size, total)
-            for digest, manifest_id, size, total in manifests
-        },
+        blobs,
+        manifests,
         accept_missing_blobs=settings.ROADSTEAD.limits.accepts_missing_blobs,
     )
 
@@ -263,23 +274,19 @@ def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[
     Its row is ours until the commit.
     """
     parsed, subject = push.parsed, push.subject
-    row = raw.fetch_one(
-        _STORE,
-        (
-            repository_id,
-            push.digest.to_bytes(),
-            parsed.media_type,
-            parsed.artifact_type,
-            parsed.config_media_type,
-            len(push.payload),
-            push.payload,
-            subject.to_bytes() if subject else None,
-            json.dumps(dict(parsed.annotations)),
-            total_bytes,
-            push.now,
-            push.actor.label,
-            push.now,
-        ),
+    row = _STORE.fetch_one(
+        repository_id,
+        push.digest.to_bytes(),
+        parsed.media_type,
+        parsed.artifact_type,
+        parsed.config_media_type,
+        len(push.payload),
+        push.payload,
+        subject.to_bytes() if subject else None,
+        json.dumps(dict(parsed.annotations)),
+        total_bytes,
+        push.now,
+        push.actor.label,
     )
     if row is None:
         raise AssertionError("An insert that updates on conflict returns its row.")
@@ -291,20 +298,17 @@ def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -
         return
     descriptors = [item.reference.descriptor for item in resolved]
     contents = [item.content for item in resolved]
-    raw.execute(
-        _STORE_REFERENCES,
-        (
-            manifest_id,
-            list(range(len(resolved))),
-            [str(item.role) for item in resolved],
-            [descriptor.digest.to_bytes() for descriptor in descriptors],
-            [descriptor.size for descriptor in descriptors],
-            [descriptor.media_type for descriptor in descriptors],
-            [json.dumps(d.platform) if d.platform is not None else None for d in descriptors],
-            [json.dumps(dict(d.annotations)) if d.annotations else None for d in descriptors],
-            [content.blob_id if content else None for content in contents],
-            [content.manifest_id if content else None for content in contents],
-        ),
+    _STORE_REFERENCES.execute(
+        manifest_id,
+        list(range(len(resolved))),
+        [str(item.role) for item in resolved],
+        [descriptor.digest.to_bytes() for descriptor in descriptors],
+        [descriptor.size for descriptor in descriptors],
+        [descriptor.media_type for descriptor in descriptors],
+        [json.dumps(d.platform) if d.platform is not None else None for d in descriptors],
+        [json.dumps(dict(d.annotations)) if d.annotations else None for d in descriptors],
+        [content.blob_id if content else None for content in contents],
+        [content.manifest_id if content else None for content in contents],
     )
 
 

@@ -10,24 +10,33 @@ from core.artifacts.types import PendingWrite
 from core.audit import services as audit
 from core.common import clock
 from core.database import raw
+from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.events.services import publish
 from core.rbac.types import Actor
 
-_FIND = """
-SELECT id FROM artifacts_repository WHERE name = %s AND project_id = %s
-"""
-_BESIDE_OTHERS = "FOR KEY SHARE"
-_ALONE = "FOR UPDATE"
+_FIND = "SELECT id FROM artifacts_repository WHERE name = $1 AND project_id = $2"
+_FIND_BESIDE_OTHERS = Statement("repository_find_beside_others", f"{_FIND} FOR KEY SHARE")
+_FIND_ALONE = Statement("repository_find_alone", f"{_FIND} FOR UPDATE")
 
-_CREATE = """
-INSERT INTO artifacts_repository
-       (project_id, name, description, pull_count, created_at, updated_at)
-SELECT id, %s, '', 0, %s, %s FROM projects_project WHERE id = %s
-ON CONFLICT (name) DO NOTHING RETURNING id
-"""
+# A deletion of the project that is under way is waited for.
+_CREATE = Statement(
+    "repository_create",
+    """
+WITH project AS (SELECT id FROM projects_project WHERE id = $2 FOR KEY SHARE),
+     created AS (
+     INSERT INTO artifacts_repository
+            (project_id, name, description, pull_count, created_at, updated_at)
+     SELECT id, $1, '', 0, $3::timestamptz, $3::timestamptz FROM project
+     ON CONFLICT (name) DO NOTHING RETURNING id)
+SELECT project.id, created.id FROM project LEFT JOIN created ON true
+""",
+)
 
-_PROJECT_EXISTS = "SELECT 1 FROM projects_project WHERE id = %s FOR KEY SHARE"
+_TOUCH = Statement(
+    "repository_touch",
+    "UPDATE artifacts_repository SET updated_at = greatest(updated_at, $2) WHERE id = $1",
+)
 
 _DELETE_REFERENCES = """
 DELETE FROM artifacts_manifestreference
@@ -45,15 +54,16 @@ def obtain_repository_locked(
     ``alone`` holds off every other write into the repository as well. Raises NameUnknown when
     the project is gone, or the name belongs to another project.
     """
+    find = _FIND_ALONE if alone else _FIND_BESIDE_OTHERS
     for _attempt in range(_ATTEMPTS):
-        found = raw.fetch_one(_FIND + (_ALONE if alone else _BESIDE_OTHERS), (name, project_id))
+        found = find.fetch_one(name, project_id)
         if found is not None:
             return int(found[0])
-        if raw.fetch_one(_PROJECT_EXISTS, (project_id,)) is None:
+        created = _CREATE.fetch_one(name, project_id, now)
+        if created is None:
             raise NameUnknown
-        created = raw.fetch_one(_CREATE, (name, now, now, project_id))
-        if created is not None:
-            repository_id = int(created[0])
+        if created[1] is not None:
+            repository_id = int(created[1])
             audit.record(
                 "repository.created",
                 actor,
@@ -95,10 +105,7 @@ def reserve_repository_locked(name: str) -> tuple[int, int]:
 
 def touch_repository_locked(repository_id: int, now: datetime) -> None:
     """Note that content changed. The last statement of a write: it holds up other writers."""
-    raw.execute(
-        "UPDATE artifacts_repository SET updated_at = greatest(updated_at, %s) WHERE id = %s",
-        (now, repository_id),
-    )
+    _TOUCH.execute(repository_id, now)
 
 
 @durable_write
