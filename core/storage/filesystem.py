@@ -111,7 +111,11 @@ class FilesystemDriver:
         return FilesystemUploadWriter(upload, descriptor, known, size)
 
     def commit(self, key: str, state: UploadState, size: int) -> None:
-        """Sync the file unless that is known to be done, rename it, sync both folders."""
+        """Sync the file unless that is known to be done, rename it, sync its new folder.
+
+        The old folder is not synced: should a power cut bring the old name back beside the new
+        one, it is removed with the upload's row, or by a repeated commit.
+        """
         upload, blob = self._paths(key)
         known = FileState.from_json(state)
         with translated("store the blob"):
@@ -122,12 +126,12 @@ class FilesystemDriver:
             except FileNotFoundError as error:
                 if not self._is_committed(blob, size):
                     raise UploadMissing from error
-                self._sync_names(upload, blob)
+                layout.sync_directory(blob.parent)
                 return
             try:
                 if self._is_committed(blob, size):
                     upload.unlink(missing_ok=True)
-                    self._sync_names(upload, blob)
+                    layout.sync_directory(blob.parent)
                     return
                 self._make_durable(descriptor, upload, known, size)
                 failpoints.reach("storage.commit.synced")
@@ -235,18 +239,12 @@ class FilesystemDriver:
             failpoints.reach("storage.commit.renamed")
             if not is_same_file(descriptor, blob):
                 raise UploadMissing("The upload was replaced while it was being stored.")
-            self._sync_names(upload, blob)
+            layout.sync_directory(blob.parent)
         except (OSError, UploadMissing):
             # No row names this blob yet. Were it left, a repeated commit would find it and
             # call it durable, which is what the failed sync did not establish.
             blob.unlink(missing_ok=True)
             raise
-
-    @staticmethod
-    def _sync_names(upload: Path, blob: Path) -> None:
-        """Make the new name durable first, then the disappearance of the old one."""
-        layout.sync_directory(blob.parent)
-        layout.sync_directory(upload.parent)
 
     def _walk(self, area: str) -> Iterator[StoredObject]:
         with translated("list the storage"):

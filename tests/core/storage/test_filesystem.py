@@ -63,7 +63,6 @@ class TestOrderOfSyncs:
             ("fdatasync", upload),
             ("rename", upload, key),
             ("fsync", f"blobs/{folder}"),
-            ("fsync", f"uploads/{folder}"),
         ]
 
     def test_commit_syncs_bytes_that_no_state_vouches_for(
@@ -87,6 +86,17 @@ class TestOrderOfSyncs:
         recorder.calls.clear()
         append(driver, key, state, size, b"two")
         assert recorder.calls[1:] == [("fdatasync", upload)]
+
+    def test_name_that_comes_back_after_the_commit_does_no_harm(
+        self, driver: FilesystemDriver, root: Path
+    ) -> None:
+        key = new_key()
+        state, size = append(driver, key, driver.start(key), 0, b"data")
+        driver.commit(key, state, size)
+        (root / key.replace("blobs", "uploads")).hardlink_to(root / key)
+        driver.commit(key, state, size)
+        assert content(driver, key) == b"data"
+        assert list(driver.list_uploads()) == []
 
     def test_repeated_commit_syncs_the_names_again(
         self, driver: FilesystemDriver, root: Path, monkeypatch: pytest.MonkeyPatch
