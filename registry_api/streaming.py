@@ -8,6 +8,7 @@ many of them cost little.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -61,7 +62,46 @@ def _forget(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-async def store_body(call: Call, session: UploadSession, *, limit: int | None) -> int:
+@dataclass(slots=True)
+class Beginning:
+    """What has come of a body: all of it, or enough for a first piece of work."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    received: int = 0
+    is_whole: bool = False
+    has_broken_off: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """Everything that has come."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+
+async def receive_beginning(call: Call) -> Beginning:
+    """Take the body until it has ended or fills a buffer, or until its client proves slow.
+
+    So most requests need a thread only once, and nobody holds a claim while such a body comes.
+    """
+    loop = asyncio.get_running_loop()
+    beginning = Beginning()
+    began_at = loop.time()
+    try:
+        while not call.body_has_ended():
+            if beginning.received >= BUFFER_BYTES or loop.time() - began_at > SLOW_SECONDS:
+                return beginning
+            piece = await call.receive()
+            if piece:
+                beginning.pieces.append(piece)
+                beginning.received += len(piece)
+        beginning.is_whole = True
+    except ClientDisconnect:
+        beginning.has_broken_off = True
+    return beginning
+
+
+async def store_body(
+    call: Call, session: UploadSession, beginning: Beginning, *, limit: int | None
+) -> int:
     """Write the whole body of a request to the upload and return its length in bytes.
 
     Nothing is durable before the caller's checkpoint. Raises ClientDisconnect when the client
@@ -69,19 +109,15 @@ async def store_body(call: Call, session: UploadSession, *, limit: int | None) -
     whatever the session raises. No thread uses the session any more when this returns or raises.
     """
     loop = asyncio.get_running_loop()
-    received = waiting = unchecked = 0
-    pieces: list[bytes] = []
+    pieces = beginning.pieces
+    received = waiting = beginning.received
+    unchecked = 0
     writing: asyncio.Future[None] | None = None
     filling_since = loop.time()
     try:
-        while not call.body_has_ended():
-            piece = await call.receive()
-            received += len(piece)
+        while True:
             if limit is not None and received > limit:
                 raise RegistryError("SIZE_INVALID", "The body is longer than announced.")
-            if piece:
-                pieces.append(piece)
-                waiting += len(piece)
             if waiting >= BUFFER_BYTES or loop.time() - filling_since > SLOW_SECONDS:
                 if writing is not None:
                     await writing
@@ -91,6 +127,13 @@ async def store_body(call: Call, session: UploadSession, *, limit: int | None) -
                     unchecked = 0
                 writing = start(Work.TRANSFER, _write, session, pieces)
                 pieces, waiting, filling_since = [], 0, loop.time()
+            if call.body_has_ended():
+                break
+            piece = await call.receive()
+            if piece:
+                pieces.append(piece)
+                received += len(piece)
+                waiting += len(piece)
     except ClientDisconnect:
         # What did arrive may be worth keeping.
         await _flush(session, pieces, writing)

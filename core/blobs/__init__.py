@@ -8,9 +8,10 @@ Invariants: a blob row is visible only when its bytes are durable; an upload has
 writer, fenced by ``lock_token`` and ``epoch``.
 
 Besides the usual slots: ``claims`` (the statements that give one writer an upload's row and
-fence off all others), ``sessions`` (the object a request writes through), ``storing`` (how an
-object becomes, joins or heals a blob inside the caller's transaction), ``sweeping`` (what
-removes bytes that nothing refers to), ``verification`` (comparing blobs with their digests),
-``moving`` (from the former storage to the current one) and ``pace`` (how fast work in the
+fence off all others), ``keeping`` (renewing a claim while its writer waits for the storage),
+``sessions`` (the object a request writes through), ``storing`` (how an object becomes, joins or
+heals a blob inside the caller's transaction), ``sweeping`` (what removes bytes that nothing refers
+to), ``verification`` (comparing blobs with their digests), ``moving`` (from the former storage to
+the current one) and ``pace`` (how fast work in the
 background may read).
 """

@@ -1,8 +1,12 @@
-"""Taking, fencing and letting go of upload rows. One statement each, on the database's clock.
+"""Making, taking, fencing and letting go of upload rows, on the database's clock.
 
 A claim is a random token and an epoch that grows with every claim. Whoever changes the row
 names both; when another has claimed the row meanwhile, nothing matches and nothing changes.
 So a writer that was given up for dead may still wake, but it can no longer do harm.
+
+Most of these changes do not wait for the disk: a power cut may take the newest of them and so
+cost an upload its claim, its last small chunks or its being known at all, which the client then
+sends again. It never costs content: an upload becomes a blob in a transaction that does wait.
 """
 
 import json
@@ -12,10 +16,12 @@ from uuid import UUID, uuid4
 from django.conf import settings
 
 from core.blobs.errors import UploadTaken, UploadUnknown
-from core.blobs.types import Checkpoint, UploadClaim
+from core.blobs.types import Checkpoint, UploadClaim, UploadFacts
 from core.common.errors import DomainError
 from core.database import raw
+from core.database.statements import Statement
 from core.oci.digest import Digest
+from core.storage.types import UploadState
 
 LOCK_DURATION = timedelta(seconds=20)
 """How long a writer that shows no sign of life keeps others out."""
@@ -23,17 +29,39 @@ LOCK_DURATION = timedelta(seconds=20)
 TOMBSTONE_DURATION = timedelta(hours=1)
 """How long a committed upload answers a repeated closing request."""
 
-_CLAIM = """
+EXPIRY_STEP = 1 / 1_000
+"""The time of expiry moves in steps of this part of the lifetime.
+
+Most changes of the row then leave every indexed column as it is, which costs PostgreSQL half.
+"""
+
+# A deletion of the project that is under way is waited for.
+_CREATE = Statement(
+    "upload_create",
+    """
+INSERT INTO blobs_upload
+       (id, project_id, repository_name, owner, algorithm, store, storage_key, storage_state,
+        size_bytes, epoch, created_at, updated_at, expires_at)
+SELECT $1::uuid, p.id, $2, $3, $4, $5, $6, $7::jsonb,
+       0, 0, $8::timestamptz, $8::timestamptz, $9::timestamptz
+  FROM projects_project p WHERE p.id = $10 FOR KEY SHARE
+""",
+)
+
+_CLAIM = Statement(
+    "upload_claim",
+    """
 UPDATE blobs_upload
-   SET lock_token = %s, locked_until = clock_timestamp() + %s, epoch = epoch + 1,
-       expires_at = clock_timestamp() + %s
- WHERE id = %s AND repository_name = %s AND owner = %s
+   SET lock_token = $1::uuid, locked_until = clock_timestamp() + $2::interval, epoch = epoch + 1,
+       expires_at = greatest(expires_at, clock_timestamp() + $2::interval)
+ WHERE id = $3::uuid AND repository_name = $4 AND owner = $5
    AND committed_digest IS NULL AND expires_at > clock_timestamp()
-   AND size_bytes = coalesce(%s, size_bytes)
-   AND (lock_token IS NULL OR locked_until < clock_timestamp() OR lock_token = %s)
+   AND size_bytes = coalesce($6::bigint, size_bytes)
+   AND (lock_token IS NULL OR locked_until < clock_timestamp() OR lock_token = $1::uuid)
 RETURNING id, project_id, repository_name, owner, algorithm, store, storage_key, epoch,
           lock_token, size_bytes, storage_state, hash_state, digest_at_size
-"""
+""",
+)
 
 _CLAIM_EXPIRED = """
 UPDATE blobs_upload
@@ -47,13 +75,20 @@ RETURNING id, project_id, repository_name, owner, algorithm, store, storage_key,
           lock_token, size_bytes, storage_state, hash_state, digest_at_size
 """
 
-_SAVE = """
+# With $8 the writer lets go as well.
+_SAVE = Statement(
+    "upload_save",
+    """
 UPDATE blobs_upload
-   SET size_bytes = %s, storage_state = %s::jsonb, hash_state = %s, digest_at_size = %s,
-       updated_at = clock_timestamp(), locked_until = clock_timestamp() + %s,
-       expires_at = clock_timestamp() + %s
- WHERE id = %s AND epoch = %s AND lock_token = %s AND expires_at > clock_timestamp()
-"""
+   SET size_bytes = $1, storage_state = $2::jsonb, hash_state = $3, digest_at_size = $4,
+       updated_at = clock_timestamp(),
+       lock_token = CASE WHEN $8::bool THEN NULL ELSE lock_token END,
+       locked_until = CASE WHEN $8::bool THEN NULL ELSE clock_timestamp() + $5::interval END,
+       expires_at = CASE WHEN expires_at < clock_timestamp() + $6::interval
+                         THEN clock_timestamp() + $7::interval ELSE expires_at END
+ WHERE id = $9::uuid AND epoch = $10 AND lock_token = $11::uuid AND expires_at > clock_timestamp()
+""",
+)
 
 _RENEW = """
 UPDATE blobs_upload
@@ -61,10 +96,13 @@ UPDATE blobs_upload
  WHERE id = %s AND epoch = %s AND lock_token = %s AND expires_at > clock_timestamp()
 """
 
-_RELEASE = """
+_RELEASE = Statement(
+    "upload_release",
+    """
 UPDATE blobs_upload SET lock_token = NULL, locked_until = NULL
- WHERE id = %s AND epoch = %s AND lock_token = %s
-"""
+ WHERE id = $1::uuid AND epoch = $2 AND lock_token = $3::uuid
+""",
+)
 
 _EXPIRE = """
 UPDATE blobs_upload SET expires_at = clock_timestamp()
@@ -86,12 +124,15 @@ UPDATE blobs_upload SET expires_at = clock_timestamp(), epoch = epoch + 1
    AND NOT EXISTS (SELECT FROM projects_project p WHERE p.id = project_id)
 """
 
-_COMMIT = """
+_COMMIT = Statement(
+    "upload_commit",
+    """
 UPDATE blobs_upload
-   SET committed_digest = %s, lock_token = NULL, locked_until = NULL, hash_state = NULL,
-       updated_at = clock_timestamp(), expires_at = clock_timestamp() + %s
- WHERE id = %s AND epoch = %s AND lock_token = %s AND expires_at > clock_timestamp()
-"""
+   SET committed_digest = $1, lock_token = NULL, locked_until = NULL, hash_state = NULL,
+       updated_at = clock_timestamp(), expires_at = clock_timestamp() + $2::interval
+ WHERE id = $3::uuid AND epoch = $4 AND lock_token = $5::uuid AND expires_at > clock_timestamp()
+""",
+)
 
 _FORGET_ALL = """
 UPDATE blobs_upload SET lock_token = NULL, locked_until = NULL, epoch = epoch + 1
@@ -106,13 +147,30 @@ def lifetime() -> timedelta:
     return timedelta(seconds=settings.ROADSTEAD.limits.upload_lifetime_seconds)
 
 
+def create(facts: UploadFacts, storage_key: str, state: UploadState, *, store: str) -> bool:
+    """Insert the row of an upload without bytes; False when its project is gone."""
+    created = _CREATE.execute(
+        facts.id,
+        facts.repository_name,
+        facts.owner,
+        facts.algorithm,
+        store,
+        storage_key,
+        json.dumps(state),
+        facts.created_at,
+        facts.expires_at,
+        facts.project_id,
+        relaxed=True,
+    )
+    return bool(created)
+
+
 def claim_upload(
     upload_id: UUID, *, repository_name: str, owner: str, expected_offset: int | None
 ) -> UploadClaim | None:
     """Claim an open upload that is free and, if an offset is given, stands exactly there."""
-    token = uuid4()
-    who = (upload_id, repository_name, owner, expected_offset)
-    row = raw.fetch_one(_CLAIM, (token, LOCK_DURATION, lifetime(), *who, token))
+    where = (upload_id, repository_name, owner, expected_offset)
+    row = _CLAIM.fetch_one(uuid4(), LOCK_DURATION, *where, relaxed=True)
     return _claim(row) if row else None
 
 
@@ -122,19 +180,25 @@ def claim_expired(expired_before: datetime, *, except_ids: list[UUID]) -> Upload
     return _claim(row) if row else None
 
 
-def save_checkpoint(claim: UploadClaim, checkpoint: Checkpoint) -> None:
-    """Record a durable position and renew claim and expiry. Raises what ``lost`` returns."""
-    changed = raw.execute(
-        _SAVE,
-        (
-            checkpoint.size_bytes,
-            json.dumps(checkpoint.storage_state),
-            checkpoint.hash_state,
-            checkpoint.digest_at_size,
-            LOCK_DURATION,
-            lifetime(),
-            *_fence(claim),
-        ),
+def save_checkpoint(
+    claim: UploadClaim, checkpoint: Checkpoint, *, lets_go: bool = False, relaxed: bool = False
+) -> None:
+    """Record a durable position and renew claim and expiry. Raises what ``lost`` returns.
+
+    ``lets_go`` ends the claim instead. A ``relaxed`` record may be lost with the database's
+    machine; the upload then stands where the one before it says.
+    """
+    changed = _SAVE.execute(
+        checkpoint.size_bytes,
+        json.dumps(checkpoint.storage_state),
+        checkpoint.hash_state,
+        checkpoint.digest_at_size,
+        LOCK_DURATION,
+        lifetime() * (1 - EXPIRY_STEP),
+        lifetime(),
+        lets_go,
+        *_fence(claim),
+        relaxed=relaxed,
     )
     if not changed:
         raise lost(claim)
@@ -148,7 +212,7 @@ def renew(claim: UploadClaim) -> None:
 
 def release(claim: UploadClaim) -> None:
     """Let others claim the upload, unless they have done so already."""
-    raw.execute(_RELEASE, _fence(claim))
+    _RELEASE.execute(*_fence(claim), relaxed=True)
 
 
 def forget_all() -> int:
@@ -173,8 +237,7 @@ def expire_without_project() -> int:
 
 def mark_committed_locked(claim: UploadClaim, digest: Digest) -> None:
     """Leave a tombstone, in the caller's transaction. Raises what ``lost`` returns."""
-    parameters = (digest.to_bytes(), TOMBSTONE_DURATION, *_fence(claim))
-    if not raw.execute(_COMMIT, parameters):
+    if not _COMMIT.execute(digest.to_bytes(), TOMBSTONE_DURATION, *_fence(claim)):
         raise lost(claim)
 
 

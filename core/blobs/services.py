@@ -3,7 +3,6 @@
 How an upload ends as a blob is the business of the feature that needs the blob.
 """
 
-import json
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -70,34 +69,8 @@ def start_upload(
     if algorithm not in ALGORITHMS:
         raise AlgorithmUnsupported(detail={"supported": list(ALGORITHMS)})
     upload_id = uuid4()
-    storage_key = key_for_upload(upload_id)
     created_at = now or clock.now()
-    expires_at = created_at + claims.lifetime()
-    created = raw.execute(
-        "INSERT INTO blobs_upload (id, project_id, repository_name, owner, algorithm,"
-        " store, storage_key, storage_state, size_bytes, epoch, created_at, updated_at,"
-        " expires_at)"
-        " SELECT %s, id, %s, %s, %s, %s, %s, %s::jsonb, 0, 0, %s, %s, %s"
-        # A deletion under way is waited for.
-        " FROM projects_project WHERE id = %s FOR KEY SHARE",
-        (
-            upload_id,
-            repository_name,
-            actor_subject,
-            algorithm,
-            current_store(),
-            storage_key,
-            json.dumps(default_driver().start(storage_key)),
-            created_at,
-            created_at,
-            expires_at,
-            project_id,
-        ),
-    )
-    if not created:
-        raise ProjectUnknown
-    failpoints.reach("upload.started")
-    return UploadFacts(
+    facts = UploadFacts(
         id=upload_id,
         repository_name=repository_name,
         project_id=project_id,
@@ -106,8 +79,13 @@ def start_upload(
         size_bytes=0,
         committed_digest=None,
         created_at=created_at,
-        expires_at=expires_at,
+        expires_at=created_at + claims.lifetime(),
     )
+    key = key_for_upload(upload_id)
+    if not claims.create(facts, key, default_driver().start(key), store=current_store()):
+        raise ProjectUnknown
+    failpoints.reach("upload.started")
+    return facts
 
 
 def get_upload(upload_id: UUID, *, repository_name: str, owner: str) -> UploadFacts:

@@ -1,7 +1,8 @@
 """The object through which one request writes an upload."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import DatabaseError
 
 from core.blobs import claims, rules
 from core.blobs.errors import DigestMismatch, UploadTaken, UploadUnknown
+from core.blobs.keeping import KEEPER
 from core.blobs.types import Checkpoint, UploadClaim
 from core.common import failpoints
 from core.oci.digest import Digest
@@ -23,6 +25,12 @@ log = structlog.get_logger(__name__)
 # Well below the duration of a claim, so that a short hiccup does not cost it.
 RENEW_AFTER_SECONDS = 5
 READ_BYTES = 1 << 20
+
+LASTING_BYTES = 4 << 20
+"""From so many new bytes on, a checkpoint waits until its row is on disk.
+
+A power cut may take a smaller one, and the client sends those bytes again.
+"""
 
 
 class UploadSession:
@@ -87,7 +95,8 @@ class UploadSession:
             # its claim may have lost it to one who has added bytes meanwhile.
             self.keepalive()
             self._writer = self._open_writer()
-        self._writer.write(data)
+        with _as_upload_errors():
+            self._writer.write(data)
         if self._hash is not None:
             self._hash.update(data)
         self.keepalive()
@@ -100,7 +109,18 @@ class UploadSession:
 
     def checkpoint(self) -> int:
         """Make all bytes durable, record that, and return the size."""
-        return self._checkpoint(last=False)
+        self._checkpoint()
+        return self.size_bytes
+
+    def suspend(self) -> int:
+        """Do the same and let others write the upload."""
+        size_bytes = self.size_bytes
+        if self._checkpoint(lets_go=True):
+            self._is_released = True
+            self._close_writer()
+        else:
+            self.release()
+        return size_bytes
 
     def rollback(self) -> None:
         """Return to the size at which the session was opened.
@@ -128,13 +148,10 @@ class UploadSession:
             self.discard()
             raise DigestMismatch(detail={"digest": str(digest)})
         try:
-            self._driver.commit(
-                self._claim.storage_key, self._durable.storage_state, self.size_bytes
-            )
-        except UploadMissing as error:
-            raise UploadUnknown from error
-        except UploadBusy as error:
-            raise UploadTaken from error
+            with _as_upload_errors(), KEEPER.keeping(self._claim):
+                self._driver.commit(
+                    self._claim.storage_key, self._durable.storage_state, self.size_bytes
+                )
         except (StorageFailed, StorageFull):
             self._end_if_lost()
             raise
@@ -188,32 +205,33 @@ class UploadSession:
                 self.discard()
 
     def _open_writer(self) -> UploadWriter:
-        try:
+        with _as_upload_errors():
             return self._driver.open_writer(
                 self._claim.storage_key,
                 self._durable.storage_state,
                 self._durable.size_bytes,
             )
-        except UploadMissing as error:
-            raise UploadUnknown from error
-        except UploadBusy as error:
-            raise UploadTaken from error
 
-    def _checkpoint(self, *, last: bool) -> int:
+    def _checkpoint(self, *, last: bool = False, lets_go: bool = False) -> bool:
+        """Make the bytes durable, then record it; False when there are no new ones."""
         if self._writer is None or self._writer.offset == self._durable.size_bytes:
-            return self.size_bytes
-        state = self._writer.sync(last=last)
+            return False
+        with _as_upload_errors(), KEEPER.keeping(self._claim):
+            state = self._writer.sync(last=last)
         checkpoint = Checkpoint(
             size_bytes=self._writer.offset,
             storage_state=state,
             hash_state=self._hash.state() if self._hash else None,
             digest_at_size=self._hash.hexdigest() if self._hash else None,
         )
-        claims.save_checkpoint(self._claim, checkpoint)
+        gained = checkpoint.size_bytes - self._durable.size_bytes
+        claims.save_checkpoint(
+            self._claim, checkpoint, lets_go=lets_go, relaxed=last or gained < LASTING_BYTES
+        )
         self._durable = checkpoint
         self._renewed_at = time.monotonic()
         failpoints.reach("upload.checkpoint")
-        return checkpoint.size_bytes
+        return True
 
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
@@ -236,6 +254,17 @@ class UploadSession:
         finally:
             reader.close()
         return running.hexdigest()
+
+
+@contextmanager
+def _as_upload_errors() -> Iterator[None]:
+    """Say what a client can act on: its upload is gone, or somebody else writes it."""
+    try:
+        yield
+    except UploadMissing as error:
+        raise UploadUnknown from error
+    except UploadBusy as error:
+        raise UploadTaken from error
 
 
 def _resume(algorithm: str, checkpoint: Checkpoint) -> ResumableHash | None:

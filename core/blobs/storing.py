@@ -8,6 +8,7 @@ from core.blobs.errors import BlobRowChanged
 from core.blobs.rules import StoredCopy, judge_copy
 from core.common.clock import now
 from core.database import raw
+from core.database.statements import Statement
 from core.oci.digest import Digest
 from core.rbac.types import Actor
 from core.storage.errors import StorageMisconfigured
@@ -18,6 +19,26 @@ KEPT_FOR = timedelta(hours=24)
 
 Longer than a link to it works and than any download should take.
 """
+
+
+_EXAMINE = Statement(
+    "blob_examine",
+    "SELECT store, storage_key, size_bytes, damaged_at IS NOT NULL"
+    " FROM blobs_blob WHERE digest = $1",
+)
+
+_STORE = Statement(
+    "blob_store",
+    "INSERT INTO blobs_blob (digest, size_bytes, store, storage_key, created_at)"
+    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING RETURNING id",
+)
+
+# KEY SHARE keeps the row from being deleted or pointed elsewhere until we commit.
+_SHARE = Statement(
+    "blob_share",
+    "SELECT id FROM blobs_blob"
+    " WHERE digest = $1 AND storage_key = $2 AND damaged_at IS NULL FOR KEY SHARE",
+)
 
 
 class StoredAt(NamedTuple):
@@ -43,11 +64,7 @@ class BlobRow(NamedTuple):
 
 def examine_blob(digest: Digest) -> ExaminedBlob | None:
     """Look at the blob that holds the digest already. Touches storage: not in a transaction."""
-    row = raw.fetch_one(
-        "SELECT store, storage_key, size_bytes, damaged_at IS NOT NULL"
-        " FROM blobs_blob WHERE digest = %s",
-        (digest.to_bytes(),),
-    )
+    row = _EXAMINE.fetch_one(digest.to_bytes())
     if row is None:
         return None
     store, storage_key, size_bytes, is_marked = row
@@ -85,21 +102,12 @@ def store_blob_locked(
     when the row is not the examined one any more.
     """
     if examined is None:
-        inserted = raw.fetch_one(
-            "INSERT INTO blobs_blob (digest, size_bytes, store, storage_key, created_at)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING RETURNING id",
-            (digest.to_bytes(), size_bytes, *stored, now()),
-        )
+        inserted = _STORE.fetch_one(digest.to_bytes(), size_bytes, *stored, now())
         if inserted is None:
             raise BlobRowChanged
         return BlobRow(inserted[0], stored)
     if examined.copy is StoredCopy.SOUND:
-        # KEY SHARE keeps the row from being deleted or pointed elsewhere until we commit.
-        shared = raw.fetch_one(
-            "SELECT id FROM blobs_blob WHERE digest = %s AND storage_key = %s"
-            " AND damaged_at IS NULL FOR KEY SHARE",
-            (digest.to_bytes(), examined.stored.storage_key),
-        )
+        shared = _SHARE.fetch_one(digest.to_bytes(), examined.stored.storage_key)
         if shared is None:
             raise BlobRowChanged
         return BlobRow(shared[0], examined.stored)

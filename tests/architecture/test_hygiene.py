@@ -21,7 +21,8 @@ BROAD_HANDLERS: dict[str, tuple[int, str]] = {
     "jobservice/runs/tasks.py": (1, "the task base records how any run failed"),
     "registry_api/app.py": (1, "the edge of the protocol: what nobody anticipated becomes 500"),
     "registry_api/streaming.py": (1, "a write that is under way is waited for, then raised on"),
-    "registry_api/uploads.py": (2, "the upload is put back in order, then raised on"),
+    "registry_api/deliveries.py": (2, "the upload is put back in order, then raised on"),
+    "registry_api/uploads.py": (1, "the upload is removed, then raised on"),
 }
 BROAD = frozenset({"Exception", "BaseException"})
 

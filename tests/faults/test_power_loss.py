@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 PIECE = 40_000
 
+MAKING_VISIBLE = (b"EXECUTE blob_store", b"EXECUTE blob_share", b"UPDATE blobs_blob")
+"""The statements through which a repository gets a blob."""
+
 
 @dataclass(frozen=True, slots=True)
 class Promise:
@@ -154,7 +157,7 @@ def _promises_of_commits(
             if b"COMMIT" not in text and b"ROLLBACK" not in text:
                 continue
         transaction = open_.pop(connection, text)
-        if b"ROLLBACK" in text or b"blobs_blob" not in transaction:
+        if b"ROLLBACK" in text or not any(name in transaction for name in MAKING_VISIBLE):
             continue
         for digest, key in keys.items():
             if digest in by_digest and key.encode() in transaction:
