@@ -55,8 +55,10 @@ FIRST_BYTES = 1_000_000
 ALL_BYTES = 5_000_000
 
 
-def traces(store: Store, upload_id: str) -> Traces:
-    """Look at what is there of an upload."""
+def traces(store: Store, upload_id: str | None) -> Traces:
+    """Look at what is there of an upload, whose row may be gone."""
+    if upload_id is None:
+        return Traces(0, False, False, False, False)
     ((key, size, committed),) = store.records.rows(
         "SELECT storage_key, size_bytes, committed_digest IS NOT NULL"
         " FROM blobs_upload WHERE id = %s",
@@ -88,6 +90,20 @@ def _object_only(left: Traces) -> bool:
     return left == Traces(ALL_BYTES, False, False, True, False)
 
 
+def _some_unfinished(left: Traces) -> bool:
+    """The record of the chunk had not reached the disk, or it just had."""
+    return _first_part(left) or _all_unfinished(left)
+
+
+def _object_under_both_names(left: Traces) -> bool:
+    """The folder that the file was renamed from is not synced."""
+    return left == Traces(ALL_BYTES, False, True, True, False)
+
+
+def _blob_under_both_names(left: Traces) -> bool:
+    return left == Traces(ALL_BYTES, True, True, True, True)
+
+
 def _blob(left: Traces) -> bool:
     return left == Traces(ALL_BYTES, True, False, True, True)
 
@@ -96,7 +112,13 @@ STEPS = (
     Step("row written", "upload.started", Request.START, _only_row),
     Step("middle of a chunk", "storage.write", Request.APPEND, _first_part, visit=2),
     Step("chunk not synced", "storage.sync", Request.APPEND, _first_part, kills_all=False),
-    Step("chunk recorded", "upload.checkpoint", Request.APPEND, _all_unfinished),
+    Step(
+        "chunk recorded",
+        "upload.checkpoint",
+        Request.APPEND,
+        _all_unfinished,
+        leaves_after_power=_some_unfinished,
+    ),
     Step("file synced", "storage.commit.synced", Request.FINISH, _all_unfinished, kills_all=False),
     Step(
         "file renamed",
@@ -105,14 +127,27 @@ STEPS = (
         _object_only,
         leaves_after_power=_all_unfinished,
     ),
-    Step("folders synced", "storage.commit.done", Request.FINISH, _object_only, kills_all=False),
+    Step("folder synced", "storage.commit.done", Request.FINISH, _object_only, kills_all=False),
     Step(
         "before the transaction",
         "upload.commit.before_transaction",
         Request.FINISH,
         _object_only,
+        leaves_after_power=_object_under_both_names,
     ),
-    Step("in the transaction", "upload.commit.in_transaction", Request.FINISH, _object_only),
-    Step("committed, not answered", "upload.commit.after_transaction", Request.FINISH, _blob),
+    Step(
+        "in the transaction",
+        "upload.commit.in_transaction",
+        Request.FINISH,
+        _object_only,
+        leaves_after_power=_object_under_both_names,
+    ),
+    Step(
+        "committed, not answered",
+        "upload.commit.after_transaction",
+        Request.FINISH,
+        _blob,
+        leaves_after_power=_blob_under_both_names,
+    ),
 )
 COMMITTED = STEPS[-1]
