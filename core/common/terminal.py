@@ -50,8 +50,10 @@ class StageBars:
 
     def begin(self, stage: str, total: int | None, *, is_bytes: bool = False) -> None:
         """End the bar of the stage before and begin one of ``total`` steps or bytes."""
-        if self._bars.task_ids:
-            self._bars.stop_task(self._bars.task_ids[-1])
+        if self._bars.tasks:
+            # A stage whose end nobody knew has come to it.
+            ended = self._bars.tasks[-1]
+            self._bars.update(ended.id, total=ended.completed)
         self._bars.add_task(stage, total=total, is_bytes=is_bytes)
 
     def advance(self, steps: int) -> None:

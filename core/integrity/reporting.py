@@ -32,7 +32,7 @@ def print_report(report: Report, console: Console) -> None:
             console.print(f"  and {rest:,} more, which --json lists", markup=False)
         console.print(f"  -> {kind.advice}", markup=False)
         console.print()
-    console.print(f"{len(report.problems):,} problems.")
+    console.print(f"Problems: {len(report.problems):,}.")
 
 
 def as_json(report: Report) -> str:

@@ -14,7 +14,7 @@ def check_rows(report: Report, watcher: Watcher) -> None:
     """
     raw.execute("SET statement_timeout = 0")
     watcher.begin("Manifests", Manifest.objects.count())
-    after_id = 0
+    after_id = report.counts["manifests"] = 0
     while batch := queries.last_manifest_of_batch(after_id):
         last_id, size = batch
         for manifest in queries.find_damaged_manifests(after_id, last_id):

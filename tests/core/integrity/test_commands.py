@@ -280,7 +280,7 @@ def test_people_get_numbers_and_advice(storage: None, project: Project) -> None:
     assert "A blob has no object (25):" in result.stdout
     assert "and 5 more" in result.stdout
     assert "restore the object from a backup" in result.stdout
-    assert result.stdout.rstrip().endswith("25 problems.")
+    assert result.stdout.rstrip().endswith("Problems: 25.")
 
 
 def test_nothing_is_reported_while_pushes_heals_and_removals_go_on(
