@@ -27,6 +27,7 @@ from registry_api.challenges import DELETE, PULL
 from registry_api.conditions import is_not_modified, range_applies
 from registry_api.contents import small_content
 from registry_api.errors import RegistryError
+from registry_api.handover import internal_address
 from registry_api.lookups import find_blob
 from registry_api.streaming import FIRST_PIECE_BYTES, BlobResponse
 from registry_api.threads import Work, in_thread
@@ -104,6 +105,9 @@ def _answer_content(call: Call, blob: StoredBlob, headers: dict[str, str]) -> Re
     if (ranges is None or len(ranges) == 1) and (address := _address_elsewhere(call, blob)):
         digest = headers["Docker-Content-Digest"]
         return Response(None, 307, {"Location": address, "Docker-Content-Digest": digest})
+    if address := internal_address(call, blob, ranges):
+        _ensure_sound(call, blob, is_pusher=False)
+        return Response(None, 200, headers | {"X-Accel-Redirect": address})
     reader = _open(call, blob)
     if ranges is None:
         whole = ByteRange(0, blob.size_bytes - 1)

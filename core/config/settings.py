@@ -88,6 +88,7 @@ STORAGE_S3 = options_of(ROADSTEAD.storage.bucket, S3Settings)
 STORAGE_GCS = options_of(ROADSTEAD.storage.bucket, GCSSettings)
 STORAGE_AZURE = options_of(ROADSTEAD.storage.bucket, AzureSettings)
 STORAGE_REDIRECT = ROADSTEAD.storage.redirects
+STORAGE_ACCEL_PREFIX = ROADSTEAD.storage.accel_prefix
 # The same of the storage whose content moves to that one; the name is None when there is none.
 FORMER = ROADSTEAD.storage.former
 FORMER_STORAGE_NAME = FORMER.name if FORMER else None

@@ -62,6 +62,8 @@ class StorageSettings:
     """None: content is kept in the directory."""
     redirects: bool
     """Clients are sent to the bucket for the bytes of blobs."""
+    accel_prefix: str
+    """Location under which nginx finds the storage directory; empty: it does not."""
     minimum_free_bytes: int
     """Writes are refused when the file system has less than this left."""
     former: FormerStorage | None
@@ -76,6 +78,13 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
         _DIRECTORY,
         default=data_dir / "storage",
         meaning="Directory of the content of blobs; by default inside the data directory.",
+    )
+    accel_prefix = reader.matching(
+        "STORAGE_ACCEL_PREFIX",
+        default="",
+        pattern=r"/([A-Za-z0-9_-][A-Za-z0-9._-]*/)+",
+        rule="begin and end with a slash, such as /_blobs/",
+        meaning="Internal location of nginx at which it finds the storage directory.",
     )
     minimum_free_bytes = reader.integer(
         "MINIMUM_FREE_BYTES",
@@ -93,11 +102,17 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
     )
     bucket = _bucket(reader, url)
     _refuse_both(reader, url)
+    if url and accel_prefix:
+        reader.refuse(
+            f"{reader.full_name('STORAGE_ACCEL_PREFIX')} has no effect on a bucket: unset it, or "
+            f"unset {reader.full_name(_URL)}."
+        )
     return StorageSettings(
         name=name,
         directory=directory,
         bucket=bucket,
         redirects=redirects,
+        accel_prefix=accel_prefix,
         minimum_free_bytes=minimum_free_bytes,
         former=_former(reader.below("FORMER_"), name),
         scrub_days=reader.integer(

@@ -41,6 +41,20 @@ def test_a_directory_unless_a_bucket_is_named() -> None:
     assert not storage(STORAGE_REDIRECT="false").redirects
 
 
+def test_a_location_of_nginx() -> None:
+    assert storage().accel_prefix == ""
+    assert storage(STORAGE_ACCEL_PREFIX="/_blobs/").accel_prefix == "/_blobs/"
+    for prefix in ("_blobs/", "/_blobs", "/", "//", "/../", "/a b/", "/a/?/"):
+        assert faults(STORAGE_ACCEL_PREFIX=prefix) == (
+            f"ROADSTEAD_STORAGE_ACCEL_PREFIX cannot be {prefix!r}: "
+            "it must begin and end with a slash, such as /_blobs/.",
+        )
+    assert faults(STORAGE_ACCEL_PREFIX="/_blobs/", STORAGE_URL="s3://blobs") == (
+        "ROADSTEAD_STORAGE_ACCEL_PREFIX has no effect on a bucket: unset it, or "
+        "unset ROADSTEAD_STORAGE_URL.",
+    )
+
+
 @pytest.mark.parametrize(
     ("url", "name", "prefix"),
     [
