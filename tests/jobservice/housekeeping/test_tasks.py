@@ -63,7 +63,7 @@ def carry_out_kind(kind: str) -> JobRun:
 
 
 def test_every_schedule_names_work_that_exists() -> None:
-    assert declared_schedules() == SCHEDULES
+    assert set(SCHEDULES) <= set(declared_schedules())
     assert all(find_work(schedule.kind) for schedule in SCHEDULES)
 
 
