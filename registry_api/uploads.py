@@ -16,6 +16,7 @@ from core.blobs import services as blobs
 from core.blobs.errors import UploadTaken, UploadUnknown
 from core.blobs.sessions import UploadSession
 from core.oci.digest import Digest
+from core.storage.selection import default_driver
 from registry_api import auth
 from registry_api.auth import Admission
 from registry_api.calls import Call
@@ -49,7 +50,10 @@ async def start_upload(call: Call) -> Response:
     algorithm = digest.algorithm if digest else algorithm_of(call)
     upload_id = await in_thread(Work.COMMIT, _start, admission, algorithm)
     if digest is None or not may_be_whole(call, digest):
-        return accepted(admission, upload_id, 0)
+        response = accepted(admission, upload_id, 0)
+        if (least := default_driver().least_chunk_bytes) is not None:
+            response.headers["OCI-Chunk-Min-Length"] = str(least)
+        return response
     return await finish_regardless(_take_whole(call, admission, upload_id, digest))
 
 

@@ -80,6 +80,7 @@ class FilesystemDriver:
     """Keeps uploads and blobs below ``root``. See ``StorageDriver``."""
 
     reads_are_quick = True
+    least_chunk_bytes = None
 
     def __init__(self, root: Path) -> None:
         """Make or find the folders. Raises StorageMisconfigured."""

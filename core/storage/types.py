@@ -97,6 +97,10 @@ class StorageDriver(Protocol):
     def reads_are_quick(self) -> bool:
         """Whether a small blob is read about as fast as a row is."""
 
+    @property
+    def least_chunk_bytes(self) -> int | None:
+        """Below what size chunks of an upload cost detours; None where any size will do."""
+
     def start(self, key: str) -> UploadState:
         """Begin an upload whose blob will be found under ``key``; return its first state."""
 

@@ -12,6 +12,8 @@ from pytest_django.fixtures import Settings
 
 from core.blobs.models import Blob
 from core.oci.digest import Digest
+from core.storage.errors import UploadMissing
+from core.storage.s3.writer import S3UploadWriter
 from core.storage.selection import default_driver
 from tests.core.storage.s3_server import FaultyProxy, S3Server, options_for
 from tests.registry_api.asgi import Answer
@@ -115,6 +117,28 @@ def test_a_chunked_push(developer: Client, place: Place) -> None:
     assert developer.request("PUT", f"{location}?digest={digest}", body=b"").status == 201
     assert follow(developer.get(f"/v2/{place.name}/blobs/{digest}")) == (200, LARGE)
     assert [upload.key for upload in default_driver().list_uploads()] == []
+
+
+def test_clients_are_told_how_small_chunks_may_be(developer: Client, place: Place) -> None:
+    answer = developer.request("POST", f"/v2/{place.name}/blobs/uploads/")
+    assert (answer.status, answer.headers["oci-chunk-min-length"]) == (202, str(5 << 20))
+
+
+def test_a_chunk_that_lost_its_beginning_is_of_an_unknown_upload(
+    developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = developer.start_upload(place.name)
+    assert developer.request("PATCH", location, body=SMALL).status == 202
+
+    def fail(*_: object, **__: object) -> None:
+        raise UploadMissing
+
+    monkeypatch.setattr(S3UploadWriter, "sync", fail)
+    answer = developer.request("PATCH", location, body=SMALL)
+    assert (answer.status, answer.codes) == (404, ["BLOB_UPLOAD_UNKNOWN"])
+    monkeypatch.undo()
+    monkeypatch.setattr(S3UploadWriter, "write", fail)
+    assert developer.request("PATCH", location, body=SMALL).status == 404
 
 
 def test_a_wrong_digest_leaves_nothing(developer: Client, place: Place) -> None:

@@ -8,12 +8,18 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.db.models import F
 
 from core.artifacts.models import RepositoryBlob
+from core.blobs import claims, keeping
+from core.blobs.errors import UploadUnknown
 from core.blobs.models import Blob, Upload
+from core.blobs.types import UploadClaim
 from core.common import failpoints
 from core.common.clock import now
+from core.storage.filesystem_upload import FilesystemUploadWriter
 from core.storage.selection import default_driver
+from core.storage.types import UploadState
 from registry_api import streaming
 from tests.registry_api.asgi import Answer, Exchange, Server
 from tests.registry_api.cast import EMPTY_SHA256, Client, sha256, sha512
@@ -395,3 +401,57 @@ def test_a_large_upload_passes_in_pieces(developer: Client, place: Place) -> Non
     assert put(developer, location, digest).status == 201
     pulled = developer.get(f"/v2/{place.name}/blobs/{digest}")
     assert hashlib.sha256(pulled.body).hexdigest() == running.hexdigest()
+
+
+def test_a_claim_is_kept_while_its_writer_waits_for_the_disk(
+    developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "RENEW_AFTER_SECONDS", 0.05)
+    renewed = threading.Event()
+    renew = claims.renew
+
+    def noted(claim: UploadClaim) -> None:
+        renew(claim)
+        renewed.set()
+
+    sync = FilesystemUploadWriter.sync
+
+    def wait_for_it(self: FilesystemUploadWriter, *, last: bool = False) -> UploadState:
+        # The claim has lapsed; only a renewal keeps others from taking the upload over.
+        Upload.objects.update(locked_until=now() - timedelta(seconds=1))
+        assert renewed.wait(30)
+        return sync(self, last=last)
+
+    monkeypatch.setattr(claims, "renew", noted)
+    monkeypatch.setattr(FilesystemUploadWriter, "sync", wait_for_it)
+    location = developer.start_upload(place.name)
+    assert developer.request("PATCH", location, body=b"content").status == 202
+    assert put(developer, location, sha256(b"content")).status == 201
+
+
+def test_a_claim_that_is_lost_meanwhile_is_not_taken_back(
+    developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "RENEW_AFTER_SECONDS", 0.05)
+    refused = threading.Event()
+    renew = claims.renew
+
+    def noted(claim: UploadClaim) -> None:
+        try:
+            renew(claim)
+        except UploadUnknown:
+            refused.set()
+            raise
+
+    sync = FilesystemUploadWriter.sync
+
+    def wait_for_it(self: FilesystemUploadWriter, *, last: bool = False) -> UploadState:
+        Upload.objects.update(expires_at=now(), epoch=F("epoch") + 1)
+        assert refused.wait(30)
+        return sync(self, last=last)
+
+    monkeypatch.setattr(claims, "renew", noted)
+    monkeypatch.setattr(FilesystemUploadWriter, "sync", wait_for_it)
+    location = developer.start_upload(place.name)
+    answer = developer.request("PATCH", location, body=b"content")
+    assert (answer.status, answer.codes) == (404, ["BLOB_UPLOAD_UNKNOWN"])

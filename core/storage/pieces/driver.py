@@ -32,6 +32,7 @@ class PiecesDriver:
     """
 
     reads_are_quick = False
+    least_chunk_bytes = None
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class S3Driver:
 
     def __init__(self, options: S3Options) -> None:
         """Set up the clients, without a request. Raises StorageMisconfigured."""
+        self.least_chunk_bytes: int | None = options.schedule.minimum_bytes
         self._bucket = Bucket(options, Connection(options))
         self._memory = BufferMemory(options.buffer_memory_bytes)
         self._signer = LinkSigner(self._bucket)
