@@ -139,6 +139,7 @@ def test_a_chunk_that_lost_its_beginning_is_of_an_unknown_upload(
     monkeypatch.undo()
     monkeypatch.setattr(S3UploadWriter, "write", fail)
     assert developer.request("PATCH", location, body=SMALL).status == 404
+    assert developer.request("DELETE", location).status == 204
 
 
 def test_a_wrong_digest_leaves_nothing(developer: Client, place: Place) -> None:
