@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 from redis import Redis, RedisError
 
+from core.common.errors import DomainError, ErrorKind
 from core.config.env import BrokerSettings, Environment, use_django_settings
 from core.config.parts import UNREACHABLE, database_fault
 from core.config.reader import masked_url
@@ -28,6 +29,7 @@ ADVISORY_LOCK = 7_461_726
 ENSURE_SIGNING_KEY = "core.authn.services.ensure_signing_key"
 ENSURE_ADMINISTRATOR = "core.users.services.ensure_administrator"
 ENSURE_LIBRARY_PROJECT = "core.projects.services.ensure_library_project"
+STORAGE_DRIVER = "core.storage.selection.default_driver"
 FORGET_WRITERS = "core.blobs.services.forget_writers"
 
 
@@ -105,6 +107,19 @@ def _redis_fault(broker: BrokerSettings) -> str | None:
     return None
 
 
+def _storage_fault() -> str | None:
+    """Return why content cannot be stored, None when a trial went well.
+
+    Only pushes need it, but the first push is late to hear of a mistake. A full disk is none: what
+    is there is still pulled, and deleting makes room.
+    """
+    try:
+        import_string(STORAGE_DRIVER)().check()
+    except DomainError as error:
+        return None if error.kind is ErrorKind.STORAGE_FULL else str(error)
+    return None
+
+
 def _database_fault(*, embedded: bool) -> str | None:
     try:
         connection.ensure_connection()
@@ -116,13 +131,15 @@ def _database_fault(*, embedded: bool) -> str | None:
 def main() -> int:
     """Prepare for `roadstead serve` and return the exit code.
 
-    The one line on standard output is the new password, or why something cannot be reached.
+    The one line on standard output is the new password, or why something cannot be used.
     """
     use_django_settings()
     django.setup()
     environment: Environment = settings.ROADSTEAD
     embedded = environment.database.embedded
-    fault = _redis_fault(environment.broker) or _database_fault(embedded=embedded)
+    fault = (
+        _redis_fault(environment.broker) or _database_fault(embedded=embedded) or _storage_fault()
+    )
     if fault is not None:
         sys.stdout.write(fault)
         return UNREACHABLE

@@ -13,7 +13,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from core.storage.errors import StorageMisconfigured
+from core.storage.errors import StorageFull, StorageMisconfigured
 from core.storage.keys import FAN_OUT
 
 UPLOADS = "uploads"
@@ -61,7 +61,7 @@ def probe(root: Path) -> None:
 
     This finds read-only mounts, missing rights, filesystems without locks, and folders that
     share a device number but refuse a rename between them (bind mounts). Raises
-    StorageMisconfigured.
+    StorageMisconfigured, or StorageFull when there was no room to find out.
     """
     name = f".probe-{secrets.token_hex(8)}"
     source, target = root / UPLOADS / name, root / BLOBS / name
@@ -70,6 +70,8 @@ def probe(root: Path) -> None:
     except OSError as error:
         if error.errno == errno.EXDEV:
             raise _not_one_filesystem(root) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull from error
         raise StorageMisconfigured(
             f"The storage directory {root} cannot be written to: {error.strerror}."
         ) from error

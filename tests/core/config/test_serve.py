@@ -129,9 +129,14 @@ def test_two_servers_and_those_that_are_refused(server: RunningServer, tmp_path:
             "Redis at redis://:********@127.0.0.1:1/0 cannot be reached (.*Connection refused): "
             "start its server, or correct ROADSTEAD_REDIS_URL.",
         ),
+        (
+            {"storage_dir": "/dev/null/storage"},
+            "The storage directory /dev/null/storage cannot be prepared: Not a directory "
+            "(/dev/null/storage).",
+        ),
     ],
 )
-def test_services_that_cannot_be_reached_are_refused_in_one_sentence(
+def test_what_cannot_be_used_is_refused_in_one_sentence(
     variables: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     server = RunningServer(tmp_path / "one", workers="1", **variables)

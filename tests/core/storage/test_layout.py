@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.storage import layout
-from core.storage.errors import StorageFailed, StorageMisconfigured
+from core.storage.errors import StorageFailed, StorageFull, StorageMisconfigured
 from core.storage.filesystem import FilesystemDriver
 from tests.core.storage.recorder import SyscallRecorder
 from tests.core.storage.suite import content, new_key, put
@@ -98,6 +98,17 @@ class TestStart:
     def test_root_is_gone(self, driver: FilesystemDriver, root: Path) -> None:
         root.rename(root.with_name("moved"))
         with pytest.raises(StorageMisconfigured, match="is gone"):
+            driver.check()
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+    def test_no_room_is_no_mistake(
+        self, driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "pwrite", fail)
+        with pytest.raises(StorageFull):
             driver.check()
 
     def test_probe_leaves_nothing(self, driver: FilesystemDriver, root: Path) -> None:
