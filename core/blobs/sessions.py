@@ -1,7 +1,7 @@
 """The object through which one request writes an upload."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ from core.common import failpoints
 from core.oci.digest import Digest
 from core.storage.errors import StorageFailed, StorageFull, UploadBusy, UploadMissing
 from core.storage.hashing import ResumableHash
-from core.storage.types import BytesLike, StorageDriver, UploadWriter
+from core.storage.types import AdoptsFiles, BytesLike, StorageDriver, UploadWriter
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +100,33 @@ class UploadSession:
         if self._hash is not None:
             self._hash.update(data)
         self.keepalive()
+
+    def adopt(self, descriptor: int, pieces: Iterable[bytes]) -> bool:
+        """Take over an open file as all of the upload's bytes, where the storage can do that.
+
+        ``pieces`` yields the content of the file, which is hashed for ``complete`` to judge.
+        False, with nothing done and nothing taken from ``pieces``, where it cannot: write the
+        pieces then. For uploads that hold nothing yet.
+        """
+        if self.size_bytes or not isinstance(self._driver, AdoptsFiles):
+            return False
+        with KEEPER.keeping(self._claim):
+            if not self._driver.adopt(self._claim.storage_key, descriptor):
+                return False
+        size, running = 0, ResumableHash(self._claim.algorithm)
+        for piece in pieces:
+            running.update(piece)
+            size += len(piece)
+            self.keepalive()
+        self._hash = running
+        self._durable = Checkpoint(
+            size_bytes=size,
+            storage_state=self._durable.storage_state,
+            hash_state=running.state(),
+            digest_at_size=running.hexdigest(),
+        )
+        claims.save_checkpoint(self._claim, self._durable, relaxed=True)
+        return True
 
     def keepalive(self) -> None:
         """Keep the claim while bytes arrive slowly; costs nothing for seconds at a time."""

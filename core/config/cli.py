@@ -39,6 +39,7 @@ ListenOn = Annotated[int | None, typer.Option("--listen-on", hidden=True)]
 FEATURE_COMMANDS = {
     "user": ("core.authn.commands:user_app", "People: create, list, set passwords."),
     "project": ("core.members.commands:app", "Projects: create them and let people in."),
+    "import": ("core.imports.commands:app", "Take over what another registry keeps."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
     "storage": ("core.blobs.commands:app", "Storages: what they hold, moving content."),
     "fsck": ("core.integrity.commands:app", "Check that storage and database agree."),

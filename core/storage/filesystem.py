@@ -5,10 +5,11 @@ keeps its own promises. A sync that fails is never repeated, because the kernel 
 error once and then forget the lost bytes; the upload falls back to what was durable before.
 """
 
+import errno
 import os
 import stat as file_types
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,9 @@ from core.storage.filesystem_upload import (
 )
 from core.storage.keys import join_key, parse_key
 from core.storage.types import StoredObject, UploadState
+
+_NOT_LINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOENT)
+"""Another filesystem; not allowed by mount or kernel; too many names; no /proc."""
 
 
 class FilesystemBlobReader:
@@ -140,6 +144,35 @@ class FilesystemDriver:
             finally:
                 os.close(descriptor)
         failpoints.reach("storage.commit.done")
+
+    def adopt(self, key: str, descriptor: int) -> bool:
+        """Give an open file a second name. See ``AdoptsFiles``.
+
+        Not for files that the owner of the storage directory could not read, nor across
+        filesystems, nor where the kernel does not let this user link them.
+        """
+        _, blob = self._paths(key)
+        with translated("take over the file"):
+            if not _is_readable_by(self._root.stat().st_uid, os.fstat(descriptor)):
+                return False
+            # Whoever wrote it may not have waited for the disk.
+            os.fsync(descriptor)
+            try:
+                with _opened_folder(blob.parent) as folder:
+                    # By its descriptor, so that it is the very file that the caller has open.
+                    os.link(
+                        f"/proc/self/fd/{descriptor}",
+                        blob.name,
+                        dst_dir_fd=folder,
+                        follow_symlinks=True,
+                    )
+            except OSError as error:
+                if error.errno in _NOT_LINKABLE:
+                    return False
+                raise
+            failpoints.reach("storage.adopt.linked")
+            layout.sync_directory(blob.parent)
+        return True
 
     def abort(self, key: str, state: UploadState) -> None:
         """Remove the unfinished file; a writer that is still open writes into the void."""
@@ -270,6 +303,22 @@ def _stored_object(folder: str, entry: os.DirEntry[str]) -> StoredObject | None:
     # A rename changes st_ctime only: a slow upload that was committed just now is young.
     changed_at = datetime.fromtimestamp(max(facts.st_mtime, facts.st_ctime), tz=UTC)
     return StoredObject(key, facts.st_size, changed_at)
+
+
+@contextmanager
+def _opened_folder(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_readable_by(user: int, facts: os.stat_result) -> bool:
+    """Say whether a user without special rights or groups may read the file."""
+    if facts.st_uid == user:
+        return bool(facts.st_mode & file_types.S_IRUSR)
+    return bool(facts.st_mode & file_types.S_IROTH)
 
 
 def _size_of(path: Path) -> int | None:

@@ -90,6 +90,19 @@ class BlobReader(Protocol):
 
 
 @runtime_checkable
+class AdoptsFiles(Protocol):
+    """What a driver offers besides where it can take over a file without copying it."""
+
+    def adopt(self, key: str, descriptor: int) -> bool:
+        """Make an open file, which somebody else keeps too, the committed blob ``key``, durably.
+
+        The file is never written to, now or later. Whether it holds the right bytes is for
+        the caller to find out afterwards. False when the file cannot be shared: it has to be
+        copied then.
+        """
+
+
+@runtime_checkable
 class StorageDriver(Protocol):
     """Keeps uploads and blobs. One instance serves all threads of a process."""
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.architecture
 ELSEWHERE: dict[str, str] = {
     "move.adopted": "tests/faults/test_migration.py",
     "move.copied": "tests/faults/test_migration.py",
+    "storage.adopt.linked": "tests/core/imports/test_migration.py",
 }
 """Failpoint outside uploads -> the test file that kills there."""
 
