@@ -27,7 +27,7 @@ from registry_api.errors import RegistryError, error_response, to_response
 from registry_api.lookups import CONNECTIONS
 from registry_api.routing import MAX_PATH_BYTES, Endpoint, Location, locate, raw_path
 from registry_api.streaming import linger
-from registry_api.threads import Work, close_threads, in_thread
+from registry_api.threads import close_threads, in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +38,7 @@ def in_one_thread(function: Callable[[Call], Response]) -> Handler:
     """Answer with a function that blocks, in one hop to a thread and back."""
 
     async def handle(call: Call) -> Response:
-        work = Work.LOGIN if call.endpoint is Endpoint.TOKEN else work_of(call)
-        return await in_thread(work, function, call)
+        return await in_thread(work_of(call), function, call)
 
     return handle
 
@@ -65,7 +64,7 @@ HANDLERS: Final[Mapping[Endpoint, Mapping[str, Handler]]] = {
         "PUT": uploads.put_upload,
         "DELETE": uploads.delete_upload,
     },
-    Endpoint.TOKEN: {"GET": in_one_thread(token.get_token), "POST": token.post_token},
+    Endpoint.TOKEN: {"GET": token.get_token, "POST": token.post_token},
     Endpoint.KEYS: {"GET": in_one_thread(token.get_keys)},
 }
 

@@ -71,7 +71,7 @@ class Call:
         """Every field of the query with its values. Raises RegistryError 400 or 414."""
         if self._query is None:
             text: bytes = self.scope.get("query_string", b"")
-            self._query = _parsed_query(text) if text else {}
+            self._query = parsed_query(text) if text else {}
         return self._query
 
     def parameter(self, name: str) -> str | None:
@@ -137,7 +137,8 @@ class Call:
             pass
 
 
-def _parsed_query(text: bytes) -> Mapping[str, list[str]]:
+def parsed_query(text: bytes) -> Mapping[str, list[str]]:
+    """Return every field of a query with its values. Raises RegistryError 400 or 414."""
     if len(text) > MAX_QUERY_BYTES:
         raise RegistryError("UNSUPPORTED", "The query is too long.", status=414)
     try:

@@ -20,7 +20,21 @@ from core.artifacts.lookups import (
 )
 from core.artifacts.types import BlobLookup, ManifestLookup, TargetLookup
 from core.database.asynchronous import Connections
+from core.grants.lookups import (
+    PASSWORDS,
+    TOKENS,
+    PasswordQuestion,
+    PasswordStanding,
+    TokenQuestion,
+    TokenStanding,
+)
 from core.oci.digest import Digest
+from core.robots.lookups import (
+    PROJECT_ROBOTS,
+    SYSTEM_ROBOTS,
+    RobotQuestion,
+    RobotStanding,
+)
 from registry_api.batches import Batches
 
 CONNECTIONS: Final = Connections(4)
@@ -29,11 +43,20 @@ CONNECTIONS: Final = Connections(4)
 _TARGETS: Final = Batches(partial(TARGETS.ask, CONNECTIONS))
 _MANIFESTS: Final = Batches(partial(MANIFESTS.ask, CONNECTIONS))
 _BLOBS: Final = Batches(partial(BLOBS.ask, CONNECTIONS))
+_PROJECT_ROBOTS: Final = Batches(partial(PROJECT_ROBOTS.ask, CONNECTIONS))
+_SYSTEM_ROBOTS: Final = Batches(partial(SYSTEM_ROBOTS.ask, CONNECTIONS))
+_PASSWORDS: Final = Batches(partial(PASSWORDS.ask, CONNECTIONS))
+_TOKENS: Final = Batches(partial(TOKENS.ask, CONNECTIONS))
+
+
+def project_of(repository_name: str) -> str:
+    """Return the name of the project that a repository of the name belongs to."""
+    return repository_name.partition("/")[0]
 
 
 async def find_target(name: str, subject: str) -> TargetLookup:
     """Return where a repository name leads, for a subject (``Actor.subject``)."""
-    question = TargetQuestion(subject, name.partition("/")[0], name)
+    question = TargetQuestion(subject, project_of(name), name)
     return await _TARGETS.ask(question)
 
 
@@ -43,7 +66,7 @@ async def find_manifest(
     """Return the manifest that a digest or tag names in a repository."""
     question = ManifestQuestion(
         subject,
-        name.partition("/")[0],
+        project_of(name),
         name,
         reference if isinstance(reference, str) else None,
         reference.to_bytes() if isinstance(reference, Digest) else None,
@@ -61,6 +84,22 @@ async def find_manifest(
 
 async def find_blob(name: str, digest: Digest, subject: str) -> BlobLookup:
     """Return a blob that the repository may serve."""
-    project = name.partition("/")[0]
+    project = project_of(name)
     question = BlobQuestion(subject, project, name, digest.to_bytes())
     return await _BLOBS.ask(question)
+
+
+async def find_robot(question: RobotQuestion) -> RobotStanding:
+    """Return a robot and its rights in a project."""
+    robots = _SYSTEM_ROBOTS if question.owner is None else _PROJECT_ROBOTS
+    return await robots.ask(question)
+
+
+async def find_password(question: PasswordQuestion) -> PasswordStanding:
+    """Return a user with its password's hash and its grants for a repository."""
+    return await _PASSWORDS.ask(question)
+
+
+async def find_personal_token(question: TokenQuestion) -> TokenStanding:
+    """Return a personal access token and its user's grants for a repository."""
+    return await _TOKENS.ask(question)

@@ -6,6 +6,7 @@ and scheme of the scope); headers that anybody could send are not looked at agai
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -61,6 +62,7 @@ def origin_of(scope: Scope, headers: Headers, request_id: str) -> Origin:
     )
 
 
+@lru_cache(maxsize=1024)
 def _ip_address(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))

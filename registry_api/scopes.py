@@ -1,12 +1,13 @@
 """What clients ask tokens for, and what they get (token protocol, "resource scope grammar")."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from core.authn.types import Access
+from core.artifacts.types import TargetLookup
+from core.authn.types import Access, ProjectStamp, Session
 from core.oci.errors import NameInvalid
 from core.oci.reference import parse_repository_name
-from core.rbac.types import Actor
 from registry_api.auth import DENIED_TYPE
 from registry_api.challenges import DELETE, PULL, PUSH
 from registry_api.errors import RegistryError
@@ -19,9 +20,17 @@ _MAX_REPOSITORIES: Final = 100
 RequestedScopes = Mapping[tuple[str, str], frozenset[str]]
 """Type and name of each resource asked for, with the actions."""
 
-
 Held = Callable[[str, Iterable[str]], frozenset[str]]
 """Returns those of some permissions that are held on the repository of a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session, where the repositories that are asked for lead, and what is held on them."""
+
+    session: Session
+    targets: Mapping[str, TargetLookup]
+    held: Held
 
 
 def parse_scopes(texts: Iterable[str]) -> RequestedScopes:
@@ -47,8 +56,8 @@ def repositories_of(requested: RequestedScopes) -> list[str]:
     return [name for kind, name in requested if kind == "repository"]
 
 
-def grant_access(actor: Actor, requested: RequestedScopes, held: Held) -> list[Access]:
-    """Return what the actor gets of it, and for each repository what it asked for in vain.
+def grant_access(standing: Standing, requested: RequestedScopes) -> list[Access]:
+    """Return what somebody gets of it, and for each repository what it asked for in vain.
 
     The refused actions are kept in the token, so that using it answers 403 instead of a
     challenge that would lead to the same token again.
@@ -56,14 +65,29 @@ def grant_access(actor: Actor, requested: RequestedScopes, held: Held) -> list[A
     access: list[Access] = []
     for (kind, name), actions in requested.items():
         if kind == "registry":
-            granted = actions if actor.is_system_admin else frozenset[str]()
+            is_administrator = standing.session.actor.is_system_admin
+            granted = actions if is_administrator else frozenset[str]()
         else:
-            granted = _granted_actions(name, actions, held)
+            granted = _granted_actions(name, actions, standing.held)
         if granted:
             access.append(Access(kind, name, granted))
         if kind == "repository" and actions - granted:
             access.append(Access(DENIED_TYPE, name, actions - granted))
     return access
+
+
+def stamps_of(targets: Mapping[str, TargetLookup]) -> Mapping[str, ProjectStamp]:
+    """Return which projects the names mean; missing ones mean nothing yet.
+
+    When two look-ups have found different ones under the same name, it means neither: what was
+    granted in one of them must not be used in the other.
+    """
+    stamps: dict[str, set[ProjectStamp]] = {}
+    for name, target in targets.items():
+        if target.project is not None:
+            stamp = ProjectStamp(target.project.id, target.project.generation)
+            stamps.setdefault(name.partition("/")[0], set()).add(stamp)
+    return {project: found.pop() for project, found in stamps.items() if len(found) == 1}
 
 
 def granted_scope(access: Sequence[Access]) -> str:

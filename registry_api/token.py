@@ -6,8 +6,8 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 from django.conf import settings
@@ -15,19 +15,24 @@ from starlette.responses import Response
 
 from core.artifacts.queries import find_target
 from core.artifacts.types import TargetLookup
+from core.audit.buffer import BUFFER
 from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
-from core.authn.types import Access, Credentials, IssuedToken, ProjectStamp, Session
+from core.authn.signing_keys import KEY_RING, Signer
+from core.authn.types import Access, Credentials, IssuedToken
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
-from registry_api.calls import Call
+from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
+from registry_api.logins import anybody, recognise
 from registry_api.scopes import (
     RequestedScopes,
+    Standing,
     grant_access,
     granted_scope,
     parse_scopes,
     repositories_of,
+    stamps_of,
 )
 from registry_api.threads import Work, in_thread
 
@@ -37,26 +42,52 @@ _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _NOT_STORED: Final = {"Cache-Control": "no-store"}
 _YES: Final = frozenset({"true", "1", "yes"})
 
+_MAX_REMEMBERED_QUERY_BYTES: Final = 1_024
+
 Fields = Mapping[str, list[str]]
 
 
-def get_token(call: Call) -> Response:
+class Asked(NamedTuple):
+    """The fields of a request, and what of them is asked for."""
+
+    fields: Fields
+    requested: RequestedScopes
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Asked":
+        """Take the fields apart. Raises RegistryError when too much is asked for."""
+        requested = parse_scopes(fields.get("scope", ()))
+        return cls(fields, requested, repositories_of(requested))
+
+    @property
+    def wants_refresh_token(self) -> bool:
+        """Whether the client means to keep a refresh token instead of a password."""
+        fields = self.fields
+        is_offline = _first(fields, "access_type") == "offline"
+        return is_offline or _first(fields, "offline_token").lower() in _YES
+
+
+async def get_token(call: Call) -> Response:
     """Answer a token for the credentials of the Basic header, or for everybody without one."""
     header = call.headers.get("authorization")
-    _ensure_service(call, call.query)
+    asked = _asked_in_query(call)
     if header is None:
-        return _answer_anonymous(call)
+        return await _answer_anonymous(call, asked)
     scheme, _, value = header.partition(" ")
     credentials = Credentials.from_basic(value) if scheme.lower() == "basic" else None
     if credentials is None:
         raise _unauthorized("The Authorization header must hold Basic credentials.")
-    wants_refresh_token = _first(call.query, "offline_token").lower() in _YES
     try:
-        return _answer(
+        response = await _answer_quickly(call, asked, credentials)
+        if response is not None:
+            return response
+        return await in_thread(
+            Work.LOGIN,
+            _answer,
             call,
+            asked,
             lambda: services.verify_credentials(credentials, origin=call.origin),
-            call.query,
-            wants_refresh_token=wants_refresh_token,
         )
     except InvalidCredentials as error:
         raise _unauthorized(error.message) from error
@@ -65,8 +96,14 @@ def get_token(call: Call) -> Response:
 async def post_token(call: Call) -> Response:
     """Answer a token for the credentials of a form (OAuth2: password and refresh_token)."""
     try:
-        form = await _receive_form(call)
-        return await in_thread(Work.LOGIN, _answer_form, call, form)
+        asked = Asked.of(await _receive_form(call))
+        if _first(asked.fields, "grant_type") == "password":
+            response = await _answer_quickly(call, asked, _credentials_of(asked.fields))
+            if response is not None:
+                return response
+        return await in_thread(Work.LOGIN, _answer_form, call, asked)
+    except InvalidCredentials as error:
+        return OAuth2Error("invalid_grant", _unauthorized(error.message)).response()
     except OAuth2Error as error:
         return error.response()
 
@@ -99,90 +136,104 @@ class OAuth2Error(Exception):
         return Response(body, self.cause.status, headers, media_type="application/json")
 
 
-def _answer_form(call: Call, form: Fields) -> Response:
-    grant_type = _first(form, "grant_type")
-    _ensure_service(call, form)
+def _answer_form(call: Call, asked: Asked) -> Response:
+    grant_type = _first(asked.fields, "grant_type")
     if grant_type not in ("password", "refresh_token"):
         message = "The grant_type must be password or refresh_token."
         cause = RegistryError("UNSUPPORTED", message, status=400)
         raise OAuth2Error("unsupported_grant_type", cause)
-    try:
-        if grant_type == "refresh_token":
-            secret = _first(form, "refresh_token")
-            return _answer(
-                call,
-                lambda: services.redeem_refresh_token(secret, origin=call.origin),
-                form,
-                refresh_token=secret,
-            )
-        credentials = Credentials(_first(form, "username"), _first(form, "password"))
+    if grant_type == "refresh_token":
+        secret = _first(asked.fields, "refresh_token")
         return _answer(
             call,
-            lambda: services.verify_credentials(credentials, origin=call.origin),
-            form,
-            wants_refresh_token=_first(form, "access_type") == "offline",
+            asked,
+            lambda: services.redeem_refresh_token(secret, origin=call.origin),
+            refresh_token=secret,
         )
-    except InvalidCredentials as error:
-        raise OAuth2Error("invalid_grant", _unauthorized(error.message)) from error
+    credentials = _credentials_of(asked.fields)
+    return _answer(
+        call, asked, lambda: services.verify_credentials(credentials, origin=call.origin)
+    )
+
+
+def _credentials_of(form: Fields) -> Credentials:
+    return Credentials(_first(form, "username"), _first(form, "password"))
+
+
+def _asked_in_query(call: Call) -> Asked:
+    text: bytes = call.scope.get("query_string", b"")
+    if len(text) > _MAX_REMEMBERED_QUERY_BYTES:
+        return Asked.of(call.query)
+    return _asked_in_short_query(text)
+
+
+@lru_cache(maxsize=1024)
+def _asked_in_short_query(text: bytes) -> Asked:
+    """Clients ask for the same all day; a query holds no secrets."""
+    return Asked.of(parsed_query(text))
+
+
+async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
+    """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
+    service = _service_for(call, asked.fields)
+    signer = KEY_RING.recent_signer()
+    if signer is None or BUFFER.is_full or asked.wants_refresh_token:
+        return None
+    standing = await recognise(credentials, asked.names, call.origin)
+    if standing is None:
+        return None
+    services.note_login(standing.session.actor)
+    return _issue(service, asked, standing, signer=signer)
 
 
 def _answer(
-    call: Call,
-    verify: Callable[[], Actor],
-    fields: Fields,
-    *,
-    refresh_token: str | None = None,
-    wants_refresh_token: bool = False,
+    call: Call, asked: Asked, verify: Callable[[], Actor], *, refresh_token: str | None = None
 ) -> Response:
     """Issue a token for as much of what is asked for as the proven actor may do."""
-    requested = parse_scopes(fields.get("scope", ()))
-    session, lookups = services.open_session(verify, read=partial(_find_targets, requested))
-    if wants_refresh_token:
-        refresh_token = services.issue_refresh_token(session, client=_first(fields, "client_id"))
-    return _issue(call, session, requested, lookups, refresh_token)
+    service = _service_for(call, asked.fields)
+
+    def read(subject: str) -> Mapping[str, TargetLookup]:
+        return {name: find_target(name, subject) for name in asked.names}
+
+    session, targets = services.open_session(verify, read=read)
+    if refresh_token is None and asked.wants_refresh_token:
+        client = _first(asked.fields, "client_id")
+        refresh_token = services.issue_refresh_token(session, client=client)
+
+    def held(name: str, permissions: Iterable[str]) -> frozenset[str]:
+        return allowed_among(session.actor, permissions, targets[name].target(name))
+
+    standing = Standing(session, targets, held)
+    return _issue(service, asked, standing, refresh_token=refresh_token)
 
 
-def _answer_anonymous(call: Call) -> Response:
+async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
-    actor = Actor.anonymous(call.origin)
-    requested = parse_scopes(call.query.get("scope", ()))
-    lookups = _find_targets(requested, actor.subject)
-    return _issue(call, Session(actor, generation=0), requested, lookups, None)
-
-
-def _find_targets(requested: RequestedScopes, subject: str) -> Mapping[str, TargetLookup]:
-    return {name: find_target(name, subject) for name in repositories_of(requested)}
+    service = _service_for(call, asked.fields)
+    standing = await anybody(asked.names, call.origin)
+    signer = KEY_RING.recent_signer()
+    if signer is None:
+        return await in_thread(Work.LOOKUP, _issue, service, asked, standing)
+    return _issue(service, asked, standing, signer=signer)
 
 
 def _issue(
-    call: Call,
-    session: Session,
-    requested: RequestedScopes,
-    lookups: Mapping[str, TargetLookup],
-    refresh_token: str | None,
+    service: str,
+    asked: Asked,
+    standing: Standing,
+    *,
+    refresh_token: str | None = None,
+    signer: Signer | None = None,
 ) -> Response:
-    def held(name: str, permissions: Iterable[str]) -> frozenset[str]:
-        return allowed_among(session.actor, permissions, lookups[name].target(name))
-
-    access = grant_access(session.actor, requested, held)
+    access = grant_access(standing, asked.requested)
     issued = registry_tokens.issue(
-        session,
+        standing.session,
         access,
-        projects=_stamps(lookups),
-        service=call.external.service,
+        projects=stamps_of(standing.targets),
+        service=service,
+        signer=signer,
     )
     return _token_response(issued, access, refresh_token)
-
-
-def _stamps(lookups: Mapping[str, TargetLookup]) -> Mapping[str, ProjectStamp]:
-    """Return which projects the names mean; those of missing ones say nothing yet."""
-    stamps: dict[str, ProjectStamp] = {}
-    for name, lookup in lookups.items():
-        if lookup.project is not None:
-            # The oldest of two that were read counts: what rests on the newer one ends, then.
-            stamp = ProjectStamp(lookup.project.id, lookup.project.generation)
-            stamps.setdefault(name.partition("/")[0], stamp)
-    return stamps
 
 
 def _token_response(
@@ -202,12 +253,18 @@ def _token_response(
     return Response(body, headers=_NOT_STORED, media_type="application/json")
 
 
-def _ensure_service(call: Call, fields: Fields) -> None:
-    """Refuse to speak for another service, where it is configured which one this is."""
-    service = _first(fields, "service")
-    accepted = {call.external.service, call.headers.get("host", "")}
-    if settings.ROADSTEAD.server.external_url and service and service not in accepted:
+def _service_for(call: Call, fields: Fields) -> str:
+    """Return the service that tokens are for.
+
+    Raises RegistryError when the client asks for another, where it is configured which one
+    this is.
+    """
+    asked, service = _first(fields, "service"), call.external.service
+    if not asked or asked == service or not settings.ROADSTEAD.server.external_url:
+        return service
+    if asked != call.headers.get("host", ""):
         raise RegistryError("UNSUPPORTED", "The service is not this registry.", status=400)
+    return service
 
 
 async def _receive_form(call: Call) -> Fields:

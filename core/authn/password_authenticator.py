@@ -3,6 +3,7 @@
 from core.authn import throttle
 from core.authn.errors import InvalidCredentials
 from core.authn.password_memory import MEMORY
+from core.authn.rules import user_actor
 from core.authn.types import Credentials
 from core.common.origin import Origin
 from core.rbac.types import Actor, ActorKind
@@ -20,8 +21,8 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     ``InvalidCredentials`` and ``LoginThrottled``.
     """
     facts = find_login(credentials.username)
-    if facts is not None and facts.is_active and _is_remembered(facts, credentials):
-        return _actor(facts, origin)
+    if facts is not None and is_remembered(facts, credentials):
+        return user_actor(facts, origin)
     attempt = throttle.Attempt.of(credentials, origin)
     throttle.reserve(attempt)
     stored_hash = facts.password_hash if facts is not None else None
@@ -36,7 +37,7 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
             facts.user_id, imported=facts.password_hash, password=credentials.secret
         )
     MEMORY.remember(facts.user_id, facts.password_hash, credentials.secret)
-    return _actor(facts, origin)
+    return user_actor(facts, origin)
 
 
 def load(subject: str, origin: Origin) -> Actor | None:
@@ -50,18 +51,11 @@ def load(subject: str, origin: Origin) -> Actor | None:
     facts = find_login_of(int(user_id))
     if facts is None or not facts.is_active:
         raise InvalidCredentials
-    return _actor(facts, origin)
+    return user_actor(facts, origin)
 
 
-def _is_remembered(facts: LoginFacts, credentials: Credentials) -> bool:
-    return MEMORY.recalls(facts.user_id, facts.password_hash, credentials.secret)
-
-
-def _actor(facts: LoginFacts, origin: Origin) -> Actor:
-    return Actor(
-        kind=ActorKind.USER,
-        id=facts.user_id,
-        label=facts.username,
-        origin=origin,
-        is_system_admin=facts.is_system_admin,
+def is_remembered(facts: LoginFacts, credentials: Credentials) -> bool:
+    """Tell whether an active user's password was verified within the last minute; no I/O."""
+    return facts.is_active and MEMORY.recalls(
+        facts.user_id, facts.password_hash, credentials.secret
     )

@@ -8,26 +8,25 @@ that the access is in).
 """
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from uuid import uuid4
+from typing import Any, Final, NamedTuple
 
 import jwt
 from django.conf import settings
 
 from core.authn import rules
 from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
-from core.authn.signing_keys import KEY_RING
+from core.authn.signing_keys import ALGORITHM, KEY_RING, Signer
 from core.authn.types import Access, IssuedToken, ProjectStamp, RegistryToken, Session
 from core.common.clock import now as current_time
 from core.rbac.types import ActorKind
 
 ISSUER: Final = "roadstead"
-ALGORITHM: Final = "ES256"
 LEEWAY_SECONDS: Final = 60
 """For clocks of other hosts that are ahead; ``exp`` has none, it is ours to give."""
 MAXIMUM_TOKEN_CHARACTERS: Final = 65_536
@@ -43,11 +42,12 @@ def issue(
     projects: Mapping[str, ProjectStamp],
     service: str,
     lifetime_seconds: int | None = None,
+    signer: Signer | None = None,
 ) -> IssuedToken:
     """Sign a token for the session's actor that lists the access, which is in the projects.
 
-    It never outlives the actor's credentials. Raises ``InvalidCredentials`` when the actor has
-    expired.
+    It never outlives the actor's credentials. No I/O when the ``signer`` is given
+    (``KEY_RING.recent_signer``). Raises ``InvalidCredentials`` when the actor has expired.
     """
     actor = session.actor
     now = current_time()
@@ -59,27 +59,25 @@ def issue(
     if lifetime <= 0:
         raise InvalidCredentials
     seconds = int(now.timestamp())
-    claims: dict[str, Any] = {
-        "iss": ISSUER,
-        "sub": "" if actor.is_anonymous else actor.subject,
-        "aud": service,
-        "exp": seconds + lifetime,
-        "nbf": seconds,
-        "iat": seconds,
-        "jti": uuid4().hex,
-        "access": [
-            {"type": entry.type, "name": entry.name, "actions": sorted(entry.actions)}
-            for entry in access
-        ],
-        "rs_kind": str(actor.kind),
-        "rs_id": actor.id,
-        "rs_label": actor.label,
-        "rs_token": actor.token_id,
-        "rs_gen": session.generation,
-        "rs_projects": projects,
-    }
-    key_id, private_key = KEY_RING.signing_key()
-    token = jwt.encode(claims, private_key, algorithm=ALGORITHM, headers={"kid": key_id})
+    signer = signer or KEY_RING.signer()
+    content = _Content(
+        key_id=signer.key_id,
+        service=service,
+        issued_at=seconds,
+        expires_at=seconds + lifetime,
+        subject=actor.subject,
+        kind=actor.kind,
+        id=actor.id,
+        label=actor.label,
+        token_id=actor.token_id,
+        generation=session.generation,
+        projects=tuple(projects.items()),
+        access=tuple(access),
+    )
+    token = _SIGNED.get(content)
+    if token is None:
+        token = signer.sign(_claims(content))
+        _SIGNED.put(content, token)
     return IssuedToken(token=token, expires_in_seconds=lifetime, issued_at=now)
 
 
@@ -123,6 +121,72 @@ def forget_verified() -> None:
     """Drop what this process remembers of keys and tokens."""
     KEY_RING.forget()
     _VERIFIED.clear()
+    _SIGNED.clear()
+
+
+class _Content(NamedTuple):
+    """All that tells one token from another, but for its number."""
+
+    key_id: str
+    service: str
+    issued_at: int
+    expires_at: int
+    subject: str
+    kind: ActorKind
+    id: int | None
+    label: str
+    token_id: int | None
+    generation: int
+    projects: tuple[tuple[str, ProjectStamp], ...]
+    access: tuple[Access, ...]
+
+
+class _SignedTokens:
+    """The tokens signed in the present second.
+
+    A hundred nodes that pull one image ask for the same token at once. Each request is proven
+    and decided by itself; only what would be signed again, word for word, is not.
+    """
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._tokens: dict[_Content, str] = {}
+
+    def get(self, content: _Content) -> str | None:
+        return self._tokens.get(content)
+
+    def put(self, content: _Content, token: str) -> None:
+        if content.issued_at != self._second:
+            self._second, self._tokens = content.issued_at, {}
+        self._tokens[content] = token
+
+    def clear(self) -> None:
+        self._tokens = {}
+
+
+_SIGNED = _SignedTokens()
+
+
+def _claims(content: _Content) -> dict[str, Any]:
+    return {
+        "iss": ISSUER,
+        "sub": "" if content.kind is ActorKind.ANONYMOUS else content.subject,
+        "aud": content.service,
+        "exp": content.expires_at,
+        "nbf": content.issued_at,
+        "iat": content.issued_at,
+        "jti": os.urandom(16).hex(),
+        "access": [
+            {"type": entry.type, "name": entry.name, "actions": sorted(entry.actions)}
+            for entry in content.access
+        ],
+        "rs_kind": content.kind,
+        "rs_id": content.id,
+        "rs_label": content.label,
+        "rs_token": content.token_id,
+        "rs_gen": content.generation,
+        "rs_projects": dict(content.projects),
+    }
 
 
 def _fingerprint(token: str, service: str) -> bytes:

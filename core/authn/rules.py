@@ -2,13 +2,18 @@
 
 import ipaddress
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
-from core.authn.errors import PersonalTokenInvalid, TokenTooWide
+from core.authn.errors import InvalidCredentials, PersonalTokenInvalid, TokenTooWide
+from core.authn.types import TokenFacts
+from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed
 from core.rbac.rules import SCOPES
-from core.rbac.types import Actor
+from core.rbac.types import Actor, ActorKind
+from core.users.types import LoginFacts
 
 FAILURE_WINDOW: Final = timedelta(minutes=5)
 FAILURES_PER_PAIR: Final = 10
@@ -88,6 +93,35 @@ def is_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: da
     return revoked_at is None and (expires_at is None or expires_at > now)
 
 
+def user_actor(user: LoginFacts, origin: Origin) -> Actor:
+    """Return the actor of a user that acts with all its rights."""
+    return Actor(
+        kind=ActorKind.USER,
+        id=user.user_id,
+        label=user.username,
+        origin=origin,
+        is_system_admin=user.is_system_admin,
+    )
+
+
+def token_actor(token: TokenFacts, origin: Origin, now: datetime) -> Actor:
+    """Return the user of a personal access token within the token's limits.
+
+    Raises ``InvalidCredentials`` unless both are in force.
+    """
+    if not token.user.is_active or not is_live(
+        expires_at=token.expires_at, revoked_at=token.revoked_at, now=now
+    ):
+        raise InvalidCredentials
+    return replace(
+        user_actor(token.user, origin),
+        token_id=token.id,
+        scopes=token.scopes,
+        scope_projects=token.project_names or None,
+        expires_at=token.expires_at,
+    )
+
+
 def use_is_due(last_used_at: datetime | None, now: datetime) -> bool:
     """Tell whether a use is to be written: at most one write a minute for each token."""
     return last_used_at is None or now - last_used_at >= USE_RECORDED_EVERY
@@ -142,6 +176,7 @@ def storable_address(address: str | None) -> str | None:
     return str(parsed) if parsed is not None else None
 
 
+@lru_cache(maxsize=1024)
 def throttle_address(address: str | None) -> str:
     """Return what stands for the address in limits: for IPv6 the network of one customer."""
     parsed = _parsed_address(address or "")
@@ -182,6 +217,8 @@ def retirement(activates_at: datetime, *, token_lifetime: timedelta) -> datetime
 
 
 def _is_storable(text: str) -> bool:
+    if text.isascii():
+        return "\x00" not in text
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 

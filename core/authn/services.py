@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core.audit import services as audit
-from core.audit.buffer import record_buffered
+from core.audit.buffer import keep_buffered, record_buffered
 from core.audit.types import AuditRecord, Outcome
 from core.authn import queries, rules, throttle
 from core.authn.authenticators import ask_authenticators, load_subject
@@ -111,15 +111,12 @@ def verify_credentials(credentials: Credentials, *, origin: Origin) -> Actor:
 
 def record_login(actor: Actor) -> None:
     """Audit that the actor has just proved who it is."""
-    record_buffered(
-        AuditRecord(
-            action=LOGIN,
-            actor=actor,
-            target_kind=str(actor.kind),
-            target_id=str(actor.id),
-            target_label=actor.label,
-        )
-    )
+    record_buffered(_success_record(actor))
+
+
+def note_login(actor: Actor) -> None:
+    """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
+    keep_buffered(_success_record(actor))
 
 
 def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
@@ -436,6 +433,16 @@ def _client_key(actor: Actor) -> bytes:
     origin = actor.origin
     key = "\n".join((actor.subject, str(actor.token_id), str(origin.address), origin.user_agent))
     return key.encode(errors="replace")
+
+
+def _success_record(actor: Actor) -> AuditRecord:
+    return AuditRecord(
+        action=LOGIN,
+        actor=actor,
+        target_kind=str(actor.kind),
+        target_id=str(actor.id),
+        target_label=actor.label,
+    )
 
 
 def _login_record(actor: Actor, username: str, reason: str) -> AuditRecord:

@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import ECAlgorithm
 
 from core.authn.derived_keys import derived_key
@@ -27,6 +28,9 @@ from core.common.clock import now as current_time
 
 RELOAD_SECONDS: Final = 15.0
 UNKNOWN_KEY_RELOAD_SECONDS: Final = 1.0
+ALGORITHM: Final = "ES256"
+_ECDSA: Final = ec.ECDSA(hashes.SHA256())
+_NUMBER_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +45,58 @@ class LoadedKey:
     private_key_encrypted: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The private half of a key, ready to sign tokens (RFC 7515, compact serialization)."""
+
+    key_id: str
+    private_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    header: bytes
+    """The encoded header, which is the same for every token of a key."""
+
+    @classmethod
+    def of(cls, key_id: str, private_key: ec.EllipticCurvePrivateKey) -> "Signer":
+        """Return the signer of a key."""
+        header = {"alg": ALGORITHM, "kid": key_id, "typ": "JWT"}
+        return cls(key_id, private_key, _encoded(_json(header)))
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """Return the token with these claims."""
+        message = self.header + b"." + _encoded(_json(claims))
+        # JOSE wants the two numbers side by side, not in ASN.1 (RFC 7518, section 3.4).
+        r, s = decode_dss_signature(self.private_key.sign(message, _ECDSA))
+        signature = r.to_bytes(_NUMBER_BYTES) + s.to_bytes(_NUMBER_BYTES)
+        return (message + b"." + _encoded(signature)).decode()
+
+
 class KeyRing:
     """All keys that are not retired, newest first, cached for the process."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._keys: dict[str, LoadedKey] = {}
-        self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._signers: dict[str, Signer] = {}
         self._loaded_at = float("-inf")
 
-    def signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
-        """Return id and private half of the newest active key.
-
-        Raises ``SigningKeyUnreadable``.
-        """
+    def signer(self) -> Signer:
+        """Return what signs with the newest active key. Raises ``SigningKeyUnreadable``."""
         key = self._signing()
         if key is None:
             raise SigningKeyUnreadable(
                 "There is no signing key. Make one with: roadstead keys rotate --now"
             )
-        private = self._private.get(key.key_id)
-        if private is None:
-            private = decrypt_private_key(key.private_key_encrypted)
-            self._private[key.key_id] = private
-        return key.key_id, private
+        signer = self._signers.get(key.key_id)
+        if signer is None:
+            signer = Signer.of(key.key_id, decrypt_private_key(key.private_key_encrypted))
+            self._signers[key.key_id] = signer
+        return signer
+
+    def recent_signer(self) -> Signer | None:
+        """Return the same when it can be told from recent memory; no I/O."""
+        if time.monotonic() - self._loaded_at >= RELOAD_SECONDS:
+            return None
+        key = _signing_among(self._keys, current_time())
+        return self._signers.get(key.key_id) if key is not None else None
 
     def public_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the public half of a key that still verifies, or None."""
@@ -91,19 +123,14 @@ class KeyRing:
         """Read the keys again at the next use."""
         with self._guard:
             self._loaded_at = float("-inf")
-            self._private = {}
+            self._signers = {}
 
     def _signing(self) -> LoadedKey | None:
         """Return the newest active key, or the oldest on a host whose clock is behind."""
         for reload_seconds in (RELOAD_SECONDS, UNKNOWN_KEY_RELOAD_SECONDS):
-            now = current_time()
-            usable = [
-                key
-                for key in self._reload_if_older_than(reload_seconds).values()
-                if not _is_retired(key, now)
-            ]
-            if usable:
-                return next((key for key in usable if key.activates_at <= now), usable[-1])
+            key = _signing_among(self._reload_if_older_than(reload_seconds), current_time())
+            if key is not None:
+                return key
         return None
 
     def _current(self) -> dict[str, LoadedKey]:
@@ -137,7 +164,7 @@ def new_signing_key(*, created_at: datetime, activates_at: datetime) -> SigningK
             "y": jwk["y"],
             "kid": key_id,
             "use": "sig",
-            "alg": "ES256",
+            "alg": ALGORITHM,
         },
         created_at=created_at,
         activates_at=activates_at,
@@ -149,7 +176,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(canonical).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return _encoded(digest).decode()
 
 
 def decrypt_private_key(encrypted: bytes) -> ec.EllipticCurvePrivateKey:
@@ -187,6 +214,20 @@ def _load_keys() -> dict[str, LoadedKey]:
         )
         for row in SigningKey.objects.order_by("-activates_at", "-pk")
     }
+
+
+def _signing_among(keys: Mapping[str, LoadedKey], now: datetime) -> LoadedKey | None:
+    usable = [key for key in keys.values() if not _is_retired(key, now)]
+    return next((key for key in usable if key.activates_at <= now), usable[-1] if usable else None)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _encoded(data: bytes) -> bytes:
+    """Return base64url without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def _is_retired(key: LoadedKey, now: datetime) -> bool:

@@ -7,12 +7,13 @@ clients send all sorts of names with tokens.
 from core.authn import queries
 from core.authn.errors import InvalidCredentials
 from core.authn.models import PersonalToken
-from core.authn.rules import is_live, storable_address, use_is_due
-from core.authn.types import Credentials
+from core.authn.rules import storable_address, token_actor, use_is_due
+from core.authn.types import Credentials, TokenFacts
 from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed, secret_hash
-from core.rbac.types import Actor, ActorKind
+from core.rbac.types import Actor
+from core.users.types import LoginFacts
 
 PREFIX = "rsd_pat_"
 
@@ -45,21 +46,17 @@ def actor_of(token: PersonalToken, origin: Origin) -> Actor:
 
     Raises ``InvalidCredentials`` unless both are in force.
     """
-    if not token.user.is_active or not is_live(
-        expires_at=token.expires_at, revoked_at=token.revoked_at, now=current_time()
-    ):
-        raise InvalidCredentials
-    return Actor(
-        kind=ActorKind.USER,
-        id=token.user.pk,
-        label=token.user.username,
-        origin=origin,
-        is_system_admin=token.user.is_superuser,
-        token_id=token.pk,
+    user = token.user
+    facts = TokenFacts(
+        id=token.pk,
+        user=LoginFacts(user.pk, user.username, user.password, user.is_active, user.is_superuser),
         scopes=frozenset(token.scopes),
-        scope_projects=frozenset(token.project_names) or None,
+        project_names=frozenset(token.project_names),
         expires_at=token.expires_at,
+        revoked_at=token.revoked_at,
+        last_used_at=token.last_used_at,
     )
+    return token_actor(facts, origin, current_time())
 
 
 def _note_use(token: PersonalToken, origin: Origin) -> None:

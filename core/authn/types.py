@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from core.common.origin import Origin
 from core.rbac.types import Actor, ActorKind
+from core.users.types import LoginFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,19 @@ class Authenticator(Protocol):
         None when subjects of that kind belong to another authenticator. Raises
         ``InvalidCredentials`` when the subject is gone, disabled or expired.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a login with a personal access token is decided by; ``user`` is whose it is."""
+
+    id: int
+    user: LoginFacts
+    scopes: frozenset[str]
+    project_names: frozenset[str]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ CSRF_TRUSTED_ORIGINS = [ROADSTEAD.server.external_url] if ROADSTEAD.server.exter
 # --- Seams ----------------------------------------------------------------------
 
 # Modules with `authenticate` and `load`, asked in order; the first that recognises the
-# credentials decides.
+# credentials decides. registry_api/logins.py answers the common successes of these three by itself.
 AUTHENTICATORS = (
     "core.robots.authenticator",
     "core.authn.token_authenticator",

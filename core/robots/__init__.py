@@ -3,5 +3,5 @@
 A robot's permissions are fixed on the robot, not taken from roles. Its secret is shown once,
 stored hashed, and can be rotated with an overlap in which the old one still works.
 ``authenticator`` turns a robot's credentials into an actor; it is named in the setting
-``AUTHENTICATORS``.
+``AUTHENTICATORS``. ``lookups`` reads secret and rights in the one prepared statement of a token.
 """

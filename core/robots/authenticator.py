@@ -5,21 +5,18 @@ name that begins with the robot prefix is a robot's, so such a login never reach
 password check of people.
 """
 
-import hmac
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.authn.errors import InvalidCredentials
-from core.authn.rules import earlier
+from core.authn.rules import use_is_due
 from core.authn.types import Credentials
 from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed, secret_hash
 from core.rbac.types import Actor, ActorKind
-from core.robots import queries
+from core.robots import queries, rules
 from core.robots.models import Robot
-
-USE_RECORDED_EVERY = timedelta(minutes=1)
-"""The last use of a robot is stored at most this often."""
+from core.robots.types import RobotFacts
 
 _SUBJECT_PREFIX = f"{ActorKind.ROBOT}:"
 
@@ -36,17 +33,12 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
         raise InvalidCredentials
     at = current_time()
     robot = queries.find_by_login(credentials.username)
-    if robot is None or not queries.is_usable(robot, at):
+    if robot is None:
         raise InvalidCredentials
-    presented = secret_hash(credentials.secret)
-    if hmac.compare_digest(presented, bytes(robot.secret_hash)):
-        ends_at = robot.expires_at
-    elif _is_previous(robot, presented, at):
-        ends_at = earlier(robot.expires_at, robot.previous_valid_until)
-    else:
-        raise InvalidCredentials
-    _note_use(robot, at)
-    return _actor(robot, origin, ends_at)
+    facts = queries.facts_of(robot)
+    ends_at = rules.proven_until(facts, secret_hash(credentials.secret), at)
+    _note_use(facts, at)
+    return rules.actor_of(facts, queries.permissions_of(robot), origin, ends_at=ends_at)
 
 
 def load(subject: str, origin: Origin) -> Actor | None:
@@ -59,32 +51,15 @@ def load(subject: str, origin: Origin) -> Actor | None:
         return None
     robot = Robot.objects.select_related("project").filter(pk=int(robot_id)).first()
     at = current_time()
-    if robot is None or not queries.is_usable(robot, at):
+    if robot is None:
         raise InvalidCredentials
-    _note_use(robot, at)
-    return _actor(robot, origin, robot.expires_at)
+    facts = queries.facts_of(robot)
+    if not rules.is_usable(facts, at):
+        raise InvalidCredentials
+    _note_use(facts, at)
+    return rules.actor_of(facts, queries.permissions_of(robot), origin, ends_at=facts.expires_at)
 
 
-def _is_previous(robot: Robot, presented: bytes, at: datetime) -> bool:
-    if robot.previous_secret_hash is None or robot.previous_valid_until is None:
-        return False
-    return at < robot.previous_valid_until and hmac.compare_digest(
-        presented, bytes(robot.previous_secret_hash)
-    )
-
-
-def _note_use(robot: Robot, at: datetime) -> None:
-    if robot.last_used_at is None or robot.last_used_at <= at - USE_RECORDED_EVERY:
-        Robot.objects.filter(pk=robot.pk).update(last_used_at=at)
-
-
-def _actor(robot: Robot, origin: Origin, ends_at: datetime | None) -> Actor:
-    """Build the actor; nothing issued to it may outlive ``ends_at``."""
-    return Actor(
-        kind=ActorKind.ROBOT,
-        id=robot.pk,
-        label=queries.login_name(robot),
-        origin=origin,
-        own_permissions=queries.permissions_of(robot),
-        expires_at=ends_at,
-    )
+def _note_use(robot: RobotFacts, at: datetime) -> None:
+    if use_is_due(robot.last_used_at, at):
+        Robot.objects.filter(pk=robot.id).update(last_used_at=at)

@@ -9,7 +9,7 @@ from core.projects.models import Project
 from core.robots import rules
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
-from core.robots.types import Permissions, RobotName
+from core.robots.types import Permissions, RobotFacts, RobotName
 
 
 def robot_name_prefix() -> str:
@@ -75,4 +75,19 @@ def permissions_of(robot: Robot) -> Permissions:
 
 def is_usable(robot: Robot, now: datetime) -> bool:
     """Tell whether the robot may act at that moment: neither disabled nor expired."""
-    return not robot.is_disabled and (robot.expires_at is None or now < robot.expires_at)
+    return rules.is_usable(facts_of(robot), now)
+
+
+def facts_of(robot: Robot) -> RobotFacts:
+    """Return what a login of the robot is decided by."""
+    previous = robot.previous_secret_hash
+    return RobotFacts(
+        id=robot.pk,
+        label=login_name(robot),
+        secret_hash=bytes(robot.secret_hash),
+        previous_secret_hash=None if previous is None else bytes(previous),
+        previous_valid_until=robot.previous_valid_until,
+        is_disabled=robot.is_disabled,
+        expires_at=robot.expires_at,
+        last_used_at=robot.last_used_at,
+    )

@@ -1,21 +1,25 @@
 """Names, lifetimes and permissions of robots: pure decisions."""
 
+import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from core.authn.errors import InvalidCredentials
+from core.authn.rules import earlier
 from core.common.errors import DomainError
+from core.common.origin import Origin
 from core.projects.rules import ensure_valid_name as ensure_valid_project_name
 from core.rbac.permissions import PROJECT_ROBOT_PERMISSIONS, SYSTEM_ROBOT_PERMISSIONS
 from core.rbac.rules import EVERY_PROJECT, THE_SYSTEM, scope_covers
-from core.rbac.types import Actor
+from core.rbac.types import Actor, ActorKind
 from core.robots.errors import (
     OverlapInvalid,
     RobotDurationInvalid,
     RobotNameInvalid,
     RobotPermissionInvalid,
 )
-from core.robots.types import Permissions, RobotName
+from core.robots.types import Permissions, RobotFacts, RobotName
 
 MAXIMUM_NAME_LENGTH = 255
 MAXIMUM_DURATION_DAYS = 36_500
@@ -65,6 +69,44 @@ def checked_duration(duration_days: int | None) -> int | None:
 def expiry(created_at: datetime, duration_days: int | None) -> datetime | None:
     """Return when a robot stops working, None for never."""
     return None if duration_days is None else created_at + timedelta(days=duration_days)
+
+
+def is_usable(robot: RobotFacts, now: datetime) -> bool:
+    """Tell whether the robot may act at that moment: neither disabled nor expired."""
+    return not robot.is_disabled and (robot.expires_at is None or now < robot.expires_at)
+
+
+def proven_until(robot: RobotFacts, presented_hash: bytes, now: datetime) -> datetime | None:
+    """Return until when a secret with that hash proves the robot, None for ever.
+
+    Raises ``InvalidCredentials`` when it does not now.
+    """
+    if not is_usable(robot, now):
+        raise InvalidCredentials
+    if hmac.compare_digest(presented_hash, robot.secret_hash):
+        return robot.expires_at
+    if (
+        robot.previous_secret_hash is not None
+        and robot.previous_valid_until is not None
+        and now < robot.previous_valid_until
+        and hmac.compare_digest(presented_hash, robot.previous_secret_hash)
+    ):
+        return earlier(robot.expires_at, robot.previous_valid_until)
+    raise InvalidCredentials
+
+
+def actor_of(
+    robot: RobotFacts, permissions: Permissions, origin: Origin, *, ends_at: datetime | None
+) -> Actor:
+    """Return the robot's actor; nothing issued to it may outlive ``ends_at``."""
+    return Actor(
+        kind=ActorKind.ROBOT,
+        id=robot.id,
+        label=robot.label,
+        origin=origin,
+        own_permissions=permissions,
+        expires_at=ends_at,
+    )
 
 
 def outlives(end: datetime | None, bound: datetime | None) -> bool:

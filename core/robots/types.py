@@ -1,7 +1,8 @@
 """Values of robots."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -16,6 +17,20 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class RobotFacts:
+    """What a robot's login is decided by; ``label`` is the name it logs in with."""
+
+    id: int
+    label: str
+    secret_hash: bytes = field(repr=False)
+    previous_secret_hash: bytes | None = field(repr=False)
+    previous_valid_until: datetime | None
+    is_disabled: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

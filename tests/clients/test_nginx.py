@@ -4,7 +4,6 @@ import email
 import hashlib
 import http.client
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -26,8 +25,7 @@ pytestmark = [pytest.mark.server, pytest.mark.client]
 
 CONFIGURATION = REPOSITORY_ROOT / "deploy" / "nginx" / "roadstead.conf"
 ACCOUNT = Account(ADMINISTRATOR, PASSWORD)
-# The same in every process: parts of it are in the names of tests.
-LARGE = random.Random(3).randbytes(3 << 20)
+LARGE = os.urandom(3 << 20)
 DIGEST = f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
 TAG = f'"{DIGEST}"'
 CONSTANT_HEADERS = {

@@ -40,9 +40,7 @@ def memory(killable: RunningServer) -> Store:
 
 
 @pytest.fixture
-def server(
-    killable: RunningServer, memory: Store, account: Account, request: pytest.FixtureRequest
-) -> Iterator[RunningServer]:
+def server(killable: RunningServer, memory: Store, account: Account) -> Iterator[RunningServer]:
     """Return the server; afterwards nothing may be broken, and the sweeper leaves nothing."""
     yield killable
     if not is_running(killable):
@@ -52,13 +50,8 @@ def server(
     removed = sweep_everything(killable)
     memory.assert_sound()
     memory.assert_nothing_leaked()
-    # A crash leaves a row that names what to remove: no search through the storage.
-    assert removed["strays"] == 0 or "database_forgets" in request.fixturenames
-
-
-@pytest.fixture
-def database_forgets() -> None:
-    """Say that the database dies, and may take the rows of the newest uploads along (ADR 0011)."""
+    # A crash always leaves a row that names what to remove: no search through the storage.
+    assert removed["strays"] == 0
 
 
 @pytest.fixture

@@ -58,13 +58,9 @@ class Superuser:
 
 
 def kill_database(server: RunningServer) -> None:
-    """SIGKILL for every process of PostgreSQL at once; the supervisor starts it again.
-
-    Raises ProcessLookupError when none runs.
-    """
+    """SIGKILL for every process of PostgreSQL at once; the supervisor starts it again."""
     family = [each for each in server.processes() if "postgres" in each.name()]
-    if not family:
-        raise ProcessLookupError
+    assert family, "no PostgreSQL runs"
     for process in family:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)

@@ -10,8 +10,15 @@ from django.db.backends.utils import CursorWrapper
 
 from core.artifacts.lookups import SMALL_PAYLOAD_BYTES
 from core.authn import registry_tokens
+from core.authn.models import LoginFailure
+from core.authn.services import create_personal_token
 from core.database.asynchronous import Connections
 from core.database.prepared import PreparedStatement
+from core.robots.queries import login_name
+from core.users.models import User
+from tests.factories.robots import make_robot
+from tests.factories.users import actor_of
+from tests.registry_api.asgi import Server
 from tests.registry_api.cast import EMPTY_JSON, Client, image_manifest, sha256
 from tests.registry_api.conftest import Place
 
@@ -121,3 +128,23 @@ def test_a_list_costs_two_statements(pulled: tuple[Client, Place, str, str], pat
     with statements() as sent:
         assert client.request("GET", f"/v2/{place.name}/{path}", token=token).status == 200
     assert len(sent) == 2, sent
+
+
+def test_a_token_costs_one_statement(
+    server: Server, developer: Client, anonymous: Client, place: Place, public_place: Place
+) -> None:
+    LoginFailure.objects.all().delete()
+    new = make_robot(project=place.project)
+    user = User.objects.get(username="developer")
+    created = create_personal_token(
+        user, name=place.project.name, scopes=["repository:pull"], actor=actor_of(user)
+    )
+    robot = Client(server, login_name(new.robot), new.secret)
+    token = Client(server, "", created.secret)
+    pull, pull_public = f"repository:{place.name}:pull", f"repository:{public_place.name}:pull"
+    asking = ((robot, pull), (token, pull), (developer, pull), (anonymous, pull_public))
+    for client, scope in asking:
+        client.ask_token(scope)
+        with statements() as sent:
+            assert client.ask_token(scope).status == 200
+        assert len(sent) == 1, sent

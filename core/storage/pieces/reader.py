@@ -1,6 +1,7 @@
 """Reading a blob range by range, ahead of a caller that goes from start to end."""
 
 import threading
+from pathlib import Path
 
 from core.storage.errors import BlobMissing, StorageFailed
 from core.storage.pieces.service import PieceService
@@ -33,7 +34,7 @@ class PiecesReader:
         return self._facts.size
 
     @property
-    def file(self) -> None:
+    def path(self) -> Path | None:
         """None: there is no file."""
         return None
 

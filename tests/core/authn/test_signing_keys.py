@@ -11,10 +11,11 @@ import jwt
 import pytest
 import time_machine
 from django.db import connection
+from pytest_django import DjangoAssertNumQueries
 from typer.testing import CliRunner
 
 from core.audit.models import AuditEntry
-from core.authn import registry_tokens, services
+from core.authn import registry_tokens, services, signing_keys
 from core.authn.commands import app
 from core.authn.errors import RegistryTokenInvalid, SigningKeyUnreadable
 from core.authn.models import SigningKey
@@ -158,3 +159,30 @@ def test_commands_rotate_and_list(signing_key: None) -> None:
     listed = CliRunner().invoke(app, ["list"], env={"COLUMNS": "200"}).output
     assert "retired" in listed
     assert "active" in listed
+
+
+@pytest.mark.django_db
+def test_a_recent_signer_is_told_without_a_statement(
+    django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.ensure_signing_key()
+    KEY_RING.forget()
+    with django_assert_num_queries(0):
+        assert KEY_RING.recent_signer() is None
+    signer = KEY_RING.signer()
+    with django_assert_num_queries(0):
+        assert KEY_RING.recent_signer() is signer
+        monkeypatch.setattr(signing_keys, "RELOAD_SECONDS", 0.0)
+        assert KEY_RING.recent_signer() is None
+
+
+@pytest.mark.django_db
+def test_a_signature_is_what_others_expect() -> None:
+    services.ensure_signing_key()
+    signer, claims = KEY_RING.signer(), {"sub": "Zoë", "access": [], "exp": 4102444800}
+    key = KEY_RING.public_key(signer.key_id)
+    assert key is not None
+    for _ in range(200):
+        token = signer.sign(claims)
+        assert jwt.decode(token, key, algorithms=["ES256"]) == claims
+        assert len(base64.urlsafe_b64decode(token.rpartition(".")[2] + "==")) == 64

@@ -1,0 +1,122 @@
+"""What a token for a user needs, for many requests in one statement: credentials and rights."""
+
+import json
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from core.artifacts.types import ProjectFacts, TargetLookup
+from core.authn.types import TokenFacts
+from core.database.prepared import Lookup
+from core.database.raw import Row
+from core.grants.source import GRANTS_OF, to_grant
+from core.rbac.types import Grant
+from core.users.types import LoginFacts
+
+
+class PasswordQuestion(NamedTuple):
+    """Who presents a password from where, and the repository for what it is meant.
+
+    ``address`` is what stands for it in limits (``core.authn.rules.throttle_address``), and
+    ``project`` the repository's first component.
+    """
+
+    username: str
+    address: str
+    project: str
+    repository: str
+
+
+class TokenQuestion(NamedTuple):
+    """The hash of a personal access token, and the repository for what it is meant."""
+
+    secret_hash: bytes
+    project: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordStanding:
+    """The user, if there is one, with what it was granted where the question leads.
+
+    ``has_failures`` says that wrong passwords for the name or from the address are stored.
+    """
+
+    user: LoginFacts | None
+    target: TargetLookup
+    grants: tuple[Grant, ...]
+    has_failures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStanding:
+    """The token, if there is one, with what its user was granted where the question leads."""
+
+    token: TokenFacts | None
+    target: TargetLookup
+    grants: tuple[Grant, ...]
+
+
+def _by_password(_question: PasswordQuestion, row: Row) -> PasswordStanding:
+    user, target, grants = _user(row)
+    return PasswordStanding(user, target, grants, row[11])
+
+
+def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
+    user, target, grants = _user(row)
+    token_id, scopes, project_names, *times = row[11:]
+    if user is None:
+        return TokenStanding(None, target, grants)
+    token = TokenFacts(
+        token_id, user, frozenset(json.loads(scopes)), frozenset(json.loads(project_names)), *times
+    )
+    return TokenStanding(token, target, grants)
+
+
+def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]:
+    user = LoginFacts(*row[:5]) if row[0] is not None else None
+    generation, repository_id, grants = row[5], row[9], row[10]
+    project = ProjectFacts(*row[6:9]) if row[6] is not None else None
+    listed = json.loads(grants) if grants is not None else ()
+    return (
+        user,
+        TargetLookup(project, generation, repository_id),
+        tuple(to_grant(*grant, repository_id=repository_id) for grant in listed),
+    )
+
+
+_GRANTS: Final = GRANTS_OF.format(user="u.id", project="p.id", repository="r.id")
+_USER_AND_GRANTS: Final = f"""u.id, u.username, u.password, u.is_active, u.is_superuser,
+       coalesce((SELECT v.generation FROM users_revocation v
+                  WHERE v.subject = 'user:' || u.id), 0),
+       p.id, p.is_public, p.generation, r.id,
+       CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
+            (SELECT json_agg(json_build_array(kind, name, permissions, via))::text
+               FROM ({_GRANTS}) AS held(kind, name, permissions, via)) END"""  # noqa: S608  # made of constants
+_REPOSITORY: Final = """
+  LEFT JOIN projects_project p ON p.name = asked.project
+  LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""
+
+PASSWORDS: Final = Lookup(
+    "find_password",
+    {"username": "text", "address": "text", "project": "text", "repository": "text"},
+    select=f"""{_USER_AND_GRANTS},
+       EXISTS (SELECT FROM authn_loginfailure
+                WHERE username = left(lower(asked.username), 255))
+       OR EXISTS (SELECT FROM authn_loginfailure WHERE address = asked.address)""",  # noqa: S608  # made of constants
+    joins=f"""
+  LEFT JOIN users_user u ON lower(u.username) = lower(asked.username)
+  {_REPOSITORY}""",
+    answer=_by_password,
+)
+
+TOKENS: Final = Lookup(
+    "find_personal_token",
+    {"secret_hash": "bytea", "project": "text", "repository": "text"},
+    select=f"""{_USER_AND_GRANTS},
+       t.id, t.scopes::text, t.project_names::text, t.expires_at, t.revoked_at, t.last_used_at""",
+    joins=f"""
+  LEFT JOIN authn_personaltoken t ON t.secret_hash = asked.secret_hash
+  LEFT JOIN users_user u ON u.id = t.user_id
+  {_REPOSITORY}""",
+    answer=_by_token,
+)

@@ -1,0 +1,89 @@
+"""What a token for a robot needs, for many requests in one statement: secret and rights."""
+
+import json
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from core.artifacts.types import ProjectFacts, TargetLookup
+from core.database.prepared import Lookup
+from core.database.raw import Row
+from core.rbac.rules import EVERY_PROJECT
+from core.robots.queries import robot_name_prefix
+from core.robots.rules import full_name
+from core.robots.types import Permissions, RobotFacts
+
+
+class RobotQuestion(NamedTuple):
+    """Whose secret is presented, and in which project for what it is meant.
+
+    ``owner`` is the project of the robot, None for robots of the system.
+    """
+
+    owner: str | None
+    name: str
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class RobotStanding:
+    """The robot, if there is one, and what it holds in the project that was asked about."""
+
+    robot: RobotFacts | None
+    permissions: Permissions
+    target: TargetLookup
+
+
+def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
+    (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
+    generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
+    target = TargetLookup(project, generation, None)
+    if robot_id is None:
+        return RobotStanding(None, {}, target)
+    secret, previous, *times = secrets_and_times
+    facts = RobotFacts(
+        robot_id,
+        full_name(question.name, question.owner, prefix=robot_name_prefix()),
+        bytes(secret),
+        None if previous is None else bytes(previous),
+        *times,
+    )
+    permissions: dict[str, frozenset[str]] = {}
+    if everywhere is not None:
+        permissions[EVERY_PROJECT] = frozenset(json.loads(everywhere))
+    # A later project of the same name is not the one that a robot of the system names.
+    is_meant = named_id is None or (project is not None and named_id == project.id)
+    if here is not None and is_meant:
+        permissions[question.project] = frozenset(json.loads(here))
+    return RobotStanding(facts, permissions, target)
+
+
+_COLUMNS: Final = {"owner": "text", "name": "text", "project": "text"}
+_SELECT: Final = """r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
+       r.is_disabled, r.expires_at, r.last_used_at,
+       (r.permissions -> asked.project)::text, (r.permissions -> '*')::text,
+       (r.project_ids ->> asked.project)::bigint,
+       coalesce((SELECT v.generation FROM users_revocation v
+                  WHERE v.subject = 'robot:' || r.id), 0),
+       p.id, p.is_public, p.generation"""
+_PROJECT: Final = "LEFT JOIN projects_project p ON p.name = asked.project"
+
+PROJECT_ROBOTS: Final = Lookup(
+    "find_project_robot",
+    _COLUMNS,
+    select=_SELECT,
+    joins=f"""
+  LEFT JOIN projects_project o ON o.name = asked.owner
+  LEFT JOIN robots_robot r ON r.project_id = o.id AND r.name = asked.name
+  {_PROJECT}""",
+    answer=_standing,
+)
+
+SYSTEM_ROBOTS: Final = Lookup(
+    "find_system_robot",
+    _COLUMNS,
+    select=_SELECT,
+    joins=f"""
+  LEFT JOIN robots_robot r ON r.project_id IS NULL AND r.name = asked.name
+  {_PROJECT}""",
+    answer=_standing,
+)

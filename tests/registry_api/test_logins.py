@@ -1,0 +1,402 @@
+"""The quick way to a token and the careful one: the same tokens, or no quick answer."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from core.artifacts.models import Repository
+from core.audit.buffer import BUFFER
+from core.audit.models import AuditEntry
+from core.authn.models import LoginFailure, PersonalToken
+from core.authn.password_memory import MEMORY
+from core.authn.services import create_personal_token, revoke_personal_token
+from core.common.clock import now
+from core.common.secrets_format import new_secret
+from core.grants.services import grant_repository
+from core.members.models import Role
+from core.projects.models import Project
+from core.projects.services import create_project, delete_project
+from core.rbac.types import Actor
+from core.robots.models import Robot
+from core.robots.queries import login_name
+from core.robots.services import NewRobot, rotate_secret, set_disabled
+from core.users.models import Group, User
+from core.users.services import create_user, set_active, set_password
+from registry_api import token as endpoint
+from registry_api.logins import recognise
+from registry_api.scopes import Standing
+from tests.factories.members import make_group, make_member, make_role
+from tests.factories.projects import make_project, make_repository
+from tests.factories.robots import make_robot
+from tests.factories.users import actor_of
+from tests.registry_api.asgi import Answer, Server
+from tests.registry_api.cast import Client
+from tests.registry_api.conftest import PASSWORD, Place
+from tests.registry_api.tokens import access_of, claims_of, post_token
+
+pytestmark = pytest.mark.django_db
+
+SYSTEM = Actor.system()
+TIMED = {"iat", "nbf", "exp", "jti"}
+ROLES = ("projectAdmin", "maintainer", "developer", "guest", "limitedGuest")
+CONTENT = ("repository:pull", "repository:push", "repository:delete")
+SCOPES = ("repository:pull", "repository:push", "repository:delete", "management:write")
+
+
+@dataclass
+class Ways:
+    """Counts which way tokens were issued, and can close the quick one."""
+
+    quick: int = 0
+    careful: int = 0
+    is_open: bool = True
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
+    counted = Ways()
+
+    async def counting(*arguments: object) -> Standing | None:
+        standing = await recognise(*arguments) if counted.is_open else None  # type: ignore[arg-type]
+        counted.quick += standing is not None
+        counted.careful += standing is None
+        return standing
+
+    monkeypatch.setattr(endpoint, "recognise", counting)
+    return counted
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_failures(database: None) -> Iterator[None]:
+    LoginFailure.objects.all().delete()
+    yield
+    LoginFailure.objects.all().delete()
+
+
+def content_of(answer: Answer) -> dict[str, object]:
+    """Return what a token answer says, times and numbers apart."""
+    assert answer.status == 200, answer.body
+    claims = claims_of(answer.json()["token"])
+    return {name: value for name, value in claims.items() if name not in TIMED} | {
+        "scope": answer.json()["scope"]
+    }
+
+
+def both(ways: Ways, client: Client, *scopes: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Ask for the same token in both ways, after whatever has to be written was written."""
+    client.ask_token()
+    before = ways.quick
+    quick = client.ask_token(*scopes)
+    assert ways.quick == before + 1, "the careful way was taken"
+    ways.is_open = False
+    careful = client.ask_token(*scopes)
+    ways.is_open = True
+    return content_of(quick), content_of(careful)
+
+
+def test_the_quick_way_mirrors_the_authenticators() -> None:
+    """Whoever adds one decides whether it comes before what ``recognise`` takes."""
+    assert settings.AUTHENTICATORS == (
+        "core.robots.authenticator",
+        "core.authn.token_authenticator",
+        "core.authn.password_authenticator",
+    )
+
+
+# --- The same rights ----------------------------------------------------------------
+
+
+class World:
+    """Projects, people, groups, robots and grants, put together by a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.mark = f"w{seed}"
+        self.projects = [
+            make_project(f"{self.mark}p{number}", is_public=self.dice.random() < 0.3)
+            for number in range(3)
+        ]
+        self.repositories = [
+            make_repository(project, path) for project in self.projects for path in ("app", "lib")
+        ]
+        self.users = [
+            create_user(
+                f"{self.mark}user{number}",
+                password=PASSWORD,
+                is_system_admin=number == 0,
+                actor=SYSTEM,
+            )
+            for number in range(3)
+        ]
+        self.groups = [
+            make_group(f"{self.mark}group{number}", *self.some(self.users)) for number in range(2)
+        ]
+        roles: list[str | Role] = [*ROLES, self.custom_role()]
+        for project in self.projects:
+            for subject in [*self.some(self.users), *self.some(self.groups)]:
+                make_member(project, subject, self.dice.choice(roles))
+        for repository in self.repositories:
+            for subject in [*self.some(self.users), *self.some(self.groups)]:
+                self.grant(repository, subject)
+
+    def some(self, things: list[object]) -> list[object]:
+        return [thing for thing in things if self.dice.random() < 0.5]
+
+    def custom_role(self) -> Role:
+        return make_role(f"{self.mark}role", self.dice.sample(CONTENT, self.dice.randint(0, 2)))
+
+    def grant(self, repository: Repository, subject: User | Group) -> None:
+        right = self.dice.choice(("pull", "push", "delete"))
+        if isinstance(subject, User):
+            grant_repository(repository, user=subject, permission=right, actor=SYSTEM)
+        else:
+            grant_repository(repository, group=subject, permission=right, actor=SYSTEM)
+
+    def robots(self) -> list[NewRobot]:
+        def held() -> list[str]:
+            return self.dice.sample(CONTENT[:2], self.dice.randint(1, 2))
+
+        own, *others = self.projects
+        return [
+            make_robot("own", project=own, permissions={own.name: held()}),
+            make_robot(f"{self.mark}all", project=None, permissions={"*": held()}),
+            make_robot(
+                f"{self.mark}some",
+                project=None,
+                permissions={project.name: held() for project in others},
+            ),
+        ]
+
+    def personal_tokens(self, user: User) -> list[str]:
+        names = [[], [self.projects[0].name]]
+        return [
+            create_personal_token(
+                user,
+                name=f"token{number}",
+                scopes=self.dice.sample(SCOPES, self.dice.randint(1, 3)),
+                project_names=projects,
+                expires_at=now() + timedelta(hours=1) if number else None,
+                actor=actor_of(user),
+            ).secret
+            for number, projects in enumerate(names)
+        ]
+
+    def clients(self, server: Server) -> list[Client]:
+        robots = [Client(server, login_name(new.robot), new.secret) for new in self.robots()]
+        people = [Client(server, user.username, PASSWORD) for user in self.users]
+        tokens = [
+            Client(server, "whoever", secret)
+            for user in self.users
+            for secret in self.personal_tokens(user)
+        ]
+        return [*robots, *people, *tokens]
+
+    def scopes(self) -> list[str]:
+        names = [repository.name for repository in self.repositories]
+        names += [f"{self.projects[0].name}/new", f"{self.mark}gone/app"]
+        return [*(f"repository:{name}:pull,push,delete" for name in names), "registry:catalog:*"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_ways_grant_the_same(server: Server, ways: Ways, seed: int) -> None:
+    world = World(seed)
+    for client in world.clients(server):
+        quick, careful = both(ways, client, *world.scopes())
+        assert quick == careful
+        for scope in world.scopes():
+            alone = content_of(client.ask_token(scope))
+            assert alone["scope"] in ("", *str(careful["scope"]).split())
+
+
+def test_a_form_goes_the_quick_way_too(server: Server, ways: Ways, place: Place) -> None:
+    new = make_robot(project=place.project)
+    form = {"grant_type": "password", "username": login_name(new.robot), "password": new.secret}
+    scope = f"repository:{place.name}:pull"
+    for expected in (0, 1):
+        answer = post_token(server, scope=scope, **form)
+        assert access_of(answer) == {place.name: {"pull"}}
+        assert ways.quick == expected
+    offline = post_token(server, scope=scope, access_type="offline", **form)
+    assert "refresh_token" in offline.json()
+    assert ways.quick == 1
+
+
+def test_a_later_project_of_the_same_name_is_not_meant(server: Server, ways: Ways) -> None:
+    project = make_project("reborn")
+    new = make_robot("reborn-ci", project=None, permissions={"reborn": CONTENT[:2]})
+    client = Client(server, login_name(new.robot), new.secret)
+    scope = "repository:reborn/app:pull"
+    assert both(ways, client, scope)[0]["scope"] == scope
+    delete_project(project, actor=SYSTEM)
+    create_project("reborn", actor=SYSTEM)
+    # Subscribers have taken the name out; a robot that was not reached yet keeps it.
+    Robot.objects.filter(pk=new.robot.pk).update(
+        permissions={"reborn": list(CONTENT)}, project_ids={"reborn": project.pk or 0}
+    )
+    quick, careful = both(ways, client, scope)
+    assert quick == careful
+    assert quick["scope"] == ""
+
+
+# --- What is left to the careful way ----------------------------------------------
+
+
+def test_a_secret_of_before_works_until_its_end(server: Server, ways: Ways, place: Place) -> None:
+    former = make_robot(project=place.project)
+    rotate_secret(former.robot, overlap=timedelta(minutes=5), actor=SYSTEM)
+    client = Client(server, login_name(former.robot), former.secret)
+    client.ask_token()
+    answer = client.ask_token()
+    assert ways.quick == 1
+    assert answer.json()["expires_in"] <= 300
+    Robot.objects.filter(pk=former.robot.pk).update(previous_valid_until=now())
+    assert client.ask_token().status == 401
+    assert ways.quick == 1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda robot: set_disabled(robot, True, actor=SYSTEM),
+        lambda robot: rotate_secret(robot, actor=SYSTEM),
+        lambda robot: Robot.objects.filter(pk=robot.pk).update(expires_at=now()),
+        lambda robot: robot.delete(),
+    ],
+    ids=["disabled", "rotated", "expired", "deleted"],
+)
+def test_a_robot_that_has_ended_gets_nothing(
+    server: Server, ways: Ways, place: Place, end: object
+) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    assert [client.ask_token().status for _ in range(2)] == [200, 200]
+    assert ways.quick == 1
+    end(Robot.objects.get(pk=new.robot.pk))  # type: ignore[operator]
+    assert client.ask_token().status == 401
+    assert ways.quick == 1
+
+
+def test_a_user_that_has_ended_gets_nothing(server: Server, ways: Ways) -> None:
+    user = create_user("ending", password=PASSWORD, actor=SYSTEM)
+    token = create_personal_token(user, name="ci", scopes=["repository:pull"], actor=actor_of(user))
+    by_password, by_token = (Client(server, "ending", text) for text in (PASSWORD, token.secret))
+    assert [client.ask_token().status for client in (by_password, by_token) * 2] == [200] * 4
+    assert ways.quick == 2
+    set_active(user, False, actor=SYSTEM)
+    assert [client.ask_token().status for client in (by_password, by_token)] == [401, 401]
+    LoginFailure.objects.all().delete()
+    set_active(user, True, actor=SYSTEM)
+    assert [client.ask_token().status for client in (by_password, by_token)] == [200, 200]
+    assert ways.quick == 4
+    set_password(user, "Another-horse-2", actor=SYSTEM)
+    revoke_personal_token(token.token, actor=actor_of(user))
+    assert [client.ask_token().status for client in (by_password, by_token)] == [401, 401]
+    assert ways.quick == 4
+
+
+def test_only_a_remembered_password_goes_the_quick_way(server: Server, ways: Ways) -> None:
+    create_user("remembered", password=PASSWORD, actor=SYSTEM)
+    client = Client(server, "remembered", PASSWORD)
+    assert [client.ask_token().status for _ in range(3)] == [200] * 3
+    assert (ways.quick, ways.careful) == (2, 1)
+    assert Client(server, "REMEMBERED", PASSWORD).ask_token().status == 200
+    assert ways.quick == 3
+    MEMORY.clear()
+    assert client.ask_token().status == 200
+    assert ways.quick == 3
+    for secret in ("Wrong-horse-9", new_secret("pat"), new_secret("rob"), "rsd_pat_x"):
+        assert Client(server, "remembered", secret).ask_token().status == 401
+    assert ways.quick == 3
+
+
+def test_failures_close_the_quick_way_until_a_success_clears_them(
+    server: Server, ways: Ways
+) -> None:
+    create_user("failing", password=PASSWORD, actor=SYSTEM)
+    client = Client(server, "failing", PASSWORD)
+    assert [client.ask_token().status for _ in range(2)] == [200, 200]
+    assert Client(server, "Failing", "Wrong-horse-9").ask_token().status == 401
+    assert ways.quick == 1
+    assert client.ask_token().status == 200
+    assert (ways.quick, LoginFailure.objects.count()) == (1, 0)
+    assert client.ask_token().status == 200
+    assert ways.quick == 2
+
+
+def test_a_name_that_is_shut_out_stays_so_though_its_password_is_remembered(
+    server: Server, ways: Ways
+) -> None:
+    create_user("besieged", password=PASSWORD, actor=SYSTEM)
+    client = Client(server, "besieged", PASSWORD)
+    assert client.ask_token().status == 200
+    for number in range(10):
+        Client(server, "besieged", f"Wrong-horse-{number}").ask_token()
+    assert client.ask_token().status == 429
+    assert ways.quick == 0
+
+
+def test_last_uses_are_written_once_a_minute(server: Server, ways: Ways, place: Place) -> None:
+    new = make_robot(project=place.project)
+    user = create_user("using", password=PASSWORD, actor=SYSTEM)
+    secret = create_personal_token(
+        user, name="ci", scopes=["repository:pull"], actor=actor_of(user)
+    ).secret
+    clients = (Client(server, login_name(new.robot), new.secret), Client(server, "", secret))
+    rows = (Robot.objects.filter(pk=new.robot.pk), PersonalToken.objects.filter(user=user))
+    for client, row in zip(clients, rows, strict=True):
+        ways.quick = ways.careful = 0
+        for expected in (0, 1):
+            assert client.ask_token().status == 200
+            assert ways.quick == expected
+        written = row.get().last_used_at
+        assert written is not None
+        row.update(last_used_at=written - timedelta(minutes=1))
+        assert client.ask_token().status == 200
+        assert (ways.quick, ways.careful) == (1, 2)
+        assert row.get().last_used_at >= written
+
+
+def test_every_token_of_the_quick_way_is_audited(server: Server, ways: Ways, place: Place) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    for _ in range(3):
+        assert client.ask_token().status == 200
+    assert ways.quick == 2
+    BUFFER.flush()
+    entries = AuditEntry.objects.filter(action="user.login", actor_label=login_name(new.robot))
+    assert entries.count() == 3
+    assert set(entries.values_list("outcome", "address")) == {("success", "192.0.2.10")}
+
+
+def test_a_full_buffer_closes_the_quick_way(
+    server: Server, ways: Ways, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    client.ask_token()
+    monkeypatch.setattr("core.audit.buffer.MAXIMUM_WAITING", -1)
+    assert client.ask_token().status == 200
+    assert ways.quick == 0
+
+
+def test_two_look_ups_that_found_different_projects_mean_neither(
+    server: Server, ways: Ways, public_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the project was given away and made anew between two statements."""
+    former = public_place.project
+    scopes = [f"repository:{name}:pull" for name in (public_place.name, public_place.other)]
+    find = endpoint.find_target
+
+    def moving(name: str, subject: str) -> object:
+        lookup = find(name, subject)
+        Project.objects.filter(pk=former.pk).update(generation=name == public_place.name)
+        return lookup
+
+    create_user("early", password=PASSWORD, actor=SYSTEM)
+    ways.is_open = False
+    monkeypatch.setattr(endpoint, "find_target", moving)
+    assert content_of(Client(server, "early", PASSWORD).ask_token(*scopes))["rs_projects"] == {}
