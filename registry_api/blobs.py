@@ -107,6 +107,9 @@ def _answer_content(call: Call, blob: StoredBlob, headers: dict[str, str]) -> Re
         return Response(None, 307, {"Location": address, "Docker-Content-Digest": digest})
     if address := internal_address(call, blob, ranges):
         _ensure_sound(call, blob, is_pusher=False)
+        # nginx would keep it for its own errors as well, when it cannot read the file; its
+        # configuration puts it back on what was sent.
+        del headers["Cache-Control"]
         return Response(None, 200, headers | {"X-Accel-Redirect": address})
     reader = _open(call, blob)
     if ranges is None:

@@ -61,14 +61,16 @@ class Front:
 
 
 @contextmanager
-def nginx(directory: Path, server: RunningServer) -> Iterator[Front]:
-    """Run nginx with the lines marked "yours" filled in."""
+def nginx(
+    directory: Path, server: RunningServer, *, storage: Path | None = None
+) -> Iterator[Front]:
+    """Run nginx with the lines marked "yours" filled in; it finds files in ``storage``."""
     front = Front(f"127.0.0.1:{free_port()}", directory / "access.log")
     text = CONFIGURATION.read_text(encoding="utf-8")
     for given, ours in (
         ("127.0.0.1:5000", server.registry),
         ("listen 80;", f"listen {front.address};"),
-        ("/var/lib/roadstead/storage/", f"{server.data_dir}/storage/"),
+        ("/var/lib/roadstead/storage/", f"{storage or server.data_dir / 'storage'}/"),
     ):
         assert text.count(given) == 1, given
         text = text.replace(given, ours)
@@ -282,6 +284,16 @@ def test_a_damaged_blob_is_not_sent(
     assert not is_from_file
     assert answer.status == 500
     assert answer.json["errors"][0]["code"] == "UNKNOWN"
+
+
+def test_a_file_that_nginx_cannot_read_is_no_fault_of_the_client(
+    behind: RunningServer, path: str, tmp_path: Path
+) -> None:
+    with nginx(tmp_path, behind, storage=tmp_path / "elsewhere") as wrong:
+        answer, is_from_file = wrong.get(path)
+    assert is_from_file
+    assert (answer.status, answer.json["errors"][0]["code"]) == (503, "UNAVAILABLE")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_an_image_through_nginx(front: Front, repository: str, skopeo: Skopeo) -> None:
