@@ -14,6 +14,8 @@ T ?= tests
 JOBS ?= 2
 # Parts and options of the benchmark: make bench B="reads pushes --rounds 5"
 B ?=
+# Options of the soak: make soak S="--minutes 5 --seed 1 --bucket"
+S ?=
 # Extra options of `roadstead serve`: make run ARGS="--port 5001 --data-dir /srv/registry"
 ARGS ?=
 # Checks load the settings; they must not leave a key or a directory behind.
@@ -43,6 +45,10 @@ conformance: $(VENV)/.installed-dev  ## Run the OCI conformance suite, the progr
 .PHONY: bench
 bench: $(VENV)/.installed-dev  ## Measure speed beside the reference registry; B= names parts and options
 	$(BIN)/python -m bench $(B)
+
+.PHONY: soak
+soak: $(VENV)/.installed-dev  ## Break everything at random for half an hour and check; S= holds options
+	@$(BIN)/python -m tests.faults.soak $(S)
 
 .PHONY: check
 check: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations, pure tests

@@ -17,14 +17,22 @@ _BATCH = 1_000
 
 
 def remove_bytes(claim: UploadClaim, driver: StorageDriver) -> None:
-    """Remove what the claimed upload left, unless a blob stands on it."""
+    """Remove what the claimed upload left, unless a blob stands on it or it is condemned.
+
+    A condemned object has a row and a time of its own: it is what a blob stood on.
+    """
     driver.abort(claim.storage_key, claim.checkpoint.storage_state)
-    if not _is_blob(claim.storage_key):
+    if not _is_blob(claim.storage_key) and not _is_condemned(claim.storage_key):
         driver.delete(claim.storage_key)
 
 
 def _is_blob(storage_key: str) -> bool:
     query = "SELECT 1 FROM blobs_blob WHERE storage_key = %s"
+    return raw.fetch_one(query, (storage_key,)) is not None
+
+
+def _is_condemned(storage_key: str) -> bool:
+    query = "SELECT 1 FROM blobs_condemnedobject WHERE storage_key = %s"
     return raw.fetch_one(query, (storage_key,)) is not None
 
 

@@ -146,11 +146,15 @@ class _Connection:
             # What did not fit into the socket's buffer waits to be sent.
             self._go_on()
             await answer
+        except asyncio.CancelledError:
+            # An answer that came at this very moment may have prepared what nobody has noted.
+            self.close()
+            raise
         finally:
             timer.cancel()
             self._answer = None
-            if not answer.done() or answer.cancelled():
-                # Whoever asked has left; the next would be given the answer meant for it.
+            if not answer.done():
+                # The next to ask would be given the answer meant for this one.
                 self.close()
         return cursor.fetchall() if cursor.description else []
 

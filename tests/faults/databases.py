@@ -58,9 +58,13 @@ class Superuser:
 
 
 def kill_database(server: RunningServer) -> None:
-    """SIGKILL for every process of PostgreSQL at once; the supervisor starts it again."""
+    """SIGKILL for every process of PostgreSQL at once; the supervisor starts it again.
+
+    Raises ProcessLookupError when none runs.
+    """
     family = [each for each in server.processes() if "postgres" in each.name()]
-    assert family, "no PostgreSQL runs"
+    if not family:
+        raise ProcessLookupError
     for process in family:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)

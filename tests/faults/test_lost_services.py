@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.sockets import sockets_of
@@ -13,6 +14,8 @@ from tests.clients.images import Image, make_image
 from tests.clients.management import Management
 from tests.clients.protocol import Account, Registry
 from tests.faults.invariants import Store
+from tests.faults.load import Load
+from tests.faults.patience import Patience
 from tests.faults.pulls import check_everything
 from tests.faults.uploads import random_content
 from tests.support.server import RunningServer
@@ -47,6 +50,27 @@ def push_and_pull_without_redis(registry: Registry, repository: str, redis: psut
         push(registry, repository, "after")
         time.sleep(0.2)
     registry.verify(repository, "after")
+
+
+@pytest.mark.parametrize("disturbance", ["flushed", "silent"])
+def test_redis_flushed_or_silent_under_load(
+    server: RunningServer, registry: Registry, account: Account, repository: str, disturbance: str
+) -> None:
+    """Every request succeeds at once: not one is repeated, and none waits for Redis."""
+    (redis,) = [each for each in server.processes() if "redis" in " ".join(each.cmdline()[:1])]
+    client = Redis.from_url(sockets_of(server.data_dir).redis_url)
+    with Load(server.registry, account, repository, patience=Patience(20)) as load:
+        if disturbance == "silent":
+            redis.suspend()
+        try:
+            for _time in range(5):
+                if disturbance == "flushed":
+                    client.flushall()
+                load.wait_for_progress(4)
+        finally:
+            redis.resume()
+            client.close()
+    assert load.patience.retries == 0
 
 
 def test_own_redis_dies_during_push_and_pull(

@@ -147,12 +147,15 @@ class RunningServer:
         assert self._process is not None
         self._process.wait()
 
+    def web_workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests."""
+        parents = psutil.Process(self.pid).children()
+        return [w for parent in parents if "web" in parent.cmdline() for w in parent.children()]
+
     def kill_web_processes(self) -> None:
         """SIGKILL for the processes that answer requests; the server starts new ones."""
-        for parent in psutil.Process(self.pid).children():
-            if "web" in parent.cmdline():
-                for worker in parent.children():
-                    worker.kill()
+        for worker in self.web_workers():
+            worker.kill()
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and all its descendants that run now."""

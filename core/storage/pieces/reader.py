@@ -1,7 +1,6 @@
 """Reading a blob range by range, ahead of a caller that goes from start to end."""
 
 import threading
-from pathlib import Path
 
 from core.storage.errors import BlobMissing, StorageFailed
 from core.storage.pieces.service import PieceService
@@ -34,7 +33,7 @@ class PiecesReader:
         return self._facts.size
 
     @property
-    def path(self) -> Path | None:
+    def file(self) -> None:
         """None: there is no file."""
         return None
 

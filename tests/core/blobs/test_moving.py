@@ -208,6 +208,17 @@ def test_content_that_was_restored_moves_and_loses_its_mark(
     assert AuditEntry.objects.get(action="blob.healed").detail == {"by": "verification"}
 
 
+def test_readers_keep_what_was_uploaded_just_before_it_moved(
+    two_directories: None, settings: Settings, project: Project
+) -> None:
+    blob = make_former_blob(project, b"content", settings)
+    assert move(blob) is Outcome.MOVED
+    assert sweep_uploads(now() + timedelta(minutes=61)) == 1
+    assert read_object(driver_of("main"), blob.storage_key) == b"content"
+    assert remove_condemned() == 1
+    assert objects("main") == 0
+
+
 def test_a_blob_that_changed_meanwhile_is_left_alone(
     two_directories: None, project: Project, settings: Settings
 ) -> None:

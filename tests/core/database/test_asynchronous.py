@@ -267,6 +267,23 @@ def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
     run(leave)
 
 
+def test_who_leaves_just_as_a_statement_is_prepared_spoils_nothing() -> None:
+    async def leave(connections: Connections) -> None:
+        await backend(connections)
+        [kept] = connections._idle
+        asking = asyncio.ensure_future(double(connections))
+        await asyncio.sleep(0)
+        assert kept._answer is not None
+        while not kept._answer.done():
+            kept._go_on()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await double(connections) == [(6,)]
+
+    run(leave)
+
+
 def test_nobody_waits_for_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "HOST", "/nonexistent")
 

@@ -158,9 +158,15 @@ class QuietServer(ThreadingHTTPServer):
 class FaultyProxy(Generic[Server]):
     """Forwards to a server, recording every request and making the faults of a script."""
 
-    def __init__(self, server: Server, handler_class: "type[FaultyHandler] | None" = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        handler_class: "type[FaultyHandler] | None" = None,
+        *,
+        script: Script | None = None,
+    ) -> None:
         self.server = server
-        self.script = Script()
+        self.script = script or Script()
         handler = type(
             "Handler",
             (handler_class or FaultyHandler,),

@@ -7,6 +7,7 @@ from core.storage.pieces.reader import PiecesReader
 from core.storage.pieces.service import BlobFacts
 from core.storage.pieces.state import PiecesState, Run
 from core.storage.pieces.writer import PIECES
+from core.storage.types import BlobReader
 
 pytestmark = pytest.mark.pure
 
@@ -63,6 +64,11 @@ def test_a_blob_stays_below_what_both_services_take() -> None:
 
 
 class TestReading:
+    def test_a_reader_is_what_those_who_send_blobs_expect(self) -> None:
+        opened: BlobReader = reader(Ranges())
+        assert isinstance(opened, BlobReader)
+        assert opened.file is None
+
     def test_a_reader_that_goes_on_is_served_ahead(self) -> None:
         ranges = Ranges()
         opened = reader(ranges)
