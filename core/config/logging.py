@@ -103,6 +103,7 @@ def _standard_library(settings: LoggingSettings, shared: list[Processor]) -> dic
             "django.request": {"level": "ERROR"},
             # A Host that cannot be one is answered 400; a traceback for it says nothing more.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "azure": {"level": "WARNING"},
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
             "asyncio": {"level": "WARNING"},

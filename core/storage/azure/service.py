@@ -114,7 +114,8 @@ class AzureService:
                     .readall()
                 )
             except HttpResponseError as error:
-                if code_of(error) in MISSING:
+                # Keys are never used twice: another version means that this one is gone.
+                if code_of(error) in MISSING | {"ConditionNotMet"}:
                     raise BlobMissing from error
                 raise
 

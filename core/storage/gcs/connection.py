@@ -58,8 +58,8 @@ def _credentials(options: GCSOptions) -> Credentials:
         key: Credentials = read(  # type: ignore[no-untyped-call] # the SDK's
             json.loads(options.credentials), scopes=_SCOPES
         )
-    except (ValueError, GoogleAuthError):
-        # The error may hold a part of the key.
+    except (AttributeError, ValueError, GoogleAuthError):
+        # JSON that is no object has no attributes. The error may hold a part of the key.
         raise StorageMisconfigured(
             "ROADSTEAD_GCS_CREDENTIALS is not the JSON of a service account's key."
         ) from None

@@ -1,6 +1,6 @@
 """One shape for the tests that both clouds must pass."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.storage.azure.service import AzureService
@@ -28,10 +28,17 @@ class Cloud:
     remove: str
     """The request that an abort removes bytes with."""
 
+    drivers: list[PiecesDriver] = field(default_factory=list)
+
     def driver(self, *, schedule: PartSchedule = TINY, **changed: Any) -> PiecesDriver:
         options = replace(self.options, **changed)
         service = AzureService if hasattr(options, "account") else GCSService
-        return PiecesDriver(service(options), schedule=schedule)
+        self.drivers.append(PiecesDriver(service(options), schedule=schedule))
+        return self.drivers[-1]
+
+    def close(self) -> None:
+        for driver in self.drivers:
+            close(driver)
 
     @property
     def operations(self) -> list[str]:
@@ -63,3 +70,12 @@ def gcs(proxy: FaultyProxy[FakeGCS], bucket: str) -> Cloud:
         read="Get Content",
         remove="Delete",
     )
+
+
+def close(driver: Any) -> None:
+    """Close the connections that a driver keeps for as long as its process lives."""
+    connection = driver._service._connections.get()
+    if hasattr(connection, "bucket"):
+        connection.bucket.client.close()
+    else:
+        connection.client.close()

@@ -237,7 +237,9 @@ class GCSHandler(FaultyHandler):
         connection = HTTPConnection(self.target, timeout=60)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status == 200
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status == 200
         finally:
             connection.close()
 

@@ -4,7 +4,7 @@ import logging
 import os
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -27,11 +27,13 @@ OTHER = random.Random(2).randbytes(200)
 
 
 @pytest.fixture(params=["azure", "gcs"])
-def cloud(request: pytest.FixtureRequest) -> Cloud:
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     kind = request.param
     place = "azure_container" if kind == "azure" else "gcs_bucket"
     make: Callable[..., Cloud] = getattr(clouds, kind)
-    return make(request.getfixturevalue(f"{kind}_proxy"), request.getfixturevalue(place))
+    made = make(request.getfixturevalue(f"{kind}_proxy"), request.getfixturevalue(place))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The configured driver."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,3 +63,30 @@ def test_there_need_be_no_former_storage(tmp_path: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(selection, "settings", only)
     assert list(selection.drivers()) == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "fields", "name"),
+    [
+        ("STORAGE_AZURE", {"container": "blobs", "account": "account1"}, "AzureDriver"),
+        ("STORAGE_GCS", {"bucket": "blobs", "credentials": "no JSON"}, None),
+    ],
+)
+def test_clouds(
+    setting: str, fields: dict[str, str], name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "settings", SimpleNamespace(**{setting: fields}))
+    if name is None:
+        with pytest.raises(StorageMisconfigured, match="ROADSTEAD_GCS_CREDENTIALS"):
+            selection.default_driver()
+    else:
+        assert type(selection.default_driver()).__name__ == name
+
+
+def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("core.storage.gcs")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
+    monkeypatch.setattr(selection, "settings", SimpleNamespace(STORAGE_GCS={"bucket": "blobs"}))
+    with pytest.raises(StorageMisconfigured, match=r"pip install 'roadstead\[gcs\]'"):
+        selection.default_driver()
