@@ -1,5 +1,6 @@
 """What both clouds must do beyond the common suite: fencing, faults, processes, secrets."""
 
+import gc
 import logging
 import os
 import pickle
@@ -21,9 +22,20 @@ from tests.core.storage import clouds
 from tests.core.storage.clouds import Cloud
 from tests.core.storage.suite import DriverSuite, append, content, new_key, put, stored
 
+# The SDKs leave the connection of a broken answer to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
 ALWAYS = -1
 WHOLE = random.Random(1).randbytes(200)
 OTHER = random.Random(2).randbytes(200)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_connection_outlives_this_module() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=["azure", "gcs"])
