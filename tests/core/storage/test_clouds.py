@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
+from azure.storage.blob import ExponentialRetry
 
 from core.storage.errors import (
     BlobMissing,
@@ -36,6 +37,12 @@ OTHER = random.Random(2).randbytes(200)
 def no_connection_outlives_this_module() -> Iterator[None]:
     yield
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries follow at once; the jitter of this SDK has seconds."""
+    monkeypatch.setattr(ExponentialRetry, "get_backoff_time", lambda _self, _settings: 0.0)
 
 
 @pytest.fixture(params=["azure", "gcs"])
