@@ -21,7 +21,10 @@ ONLY_COMPLETE = ("answer_after_success", (200, "InternalError"))
 
 @dataclass
 class Storm(Script):
-    """Chooses faults at random, repeatably; `share` of all requests meet one."""
+    """Chooses faults at random, repeatably.
+
+    `share` of all requests meet one, and the first of each operation always does.
+    """
 
     share: float = 0.0
     seed: int = 0
@@ -30,13 +33,16 @@ class Storm(Script):
     def __post_init__(self) -> None:
         """Begin the sequence that belongs to the seed."""
         self._random = random.Random(self.seed)
+        self._seen: set[str] = set()
         self._choosing = threading.Lock()
 
     def next_fault(self, operation: str) -> Fault | None:
         """Return a fault for this request, or none."""
         with self._choosing:
-            if self._random.random() >= self.share:
+            is_first = self.share > 0 and operation not in self._seen
+            if not is_first and self._random.random() >= self.share:
                 return None
+            self._seen.add(operation)
             ways = (*WAYS, ONLY_COMPLETE) if operation == "CompleteMultipartUpload" else WAYS
             action, argument = self._random.choice(ways)
             self.made[f"{operation} {action}"] += 1
