@@ -67,6 +67,17 @@ def end(pid: int) -> None:
     execute("SELECT pg_terminate_backend(%s, 5000)", pid)
 
 
+@pytest.fixture
+def nobody_sleeps_on(transactional_db: None) -> Iterator[None]:
+    """End sessions that sleep on after their asker has left: the database is to be dropped."""
+    yield
+    execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND query LIKE 'EXECUTE sleep%%'"
+    )
+
+
 def test_a_connection_is_kept_and_a_statement_prepared_once() -> None:
     sent: list[str] = []
 
@@ -138,6 +149,7 @@ def test_all_connections_lost_at_once_are_replaced() -> None:
     run(lose, size=3)
 
 
+@pytest.mark.usefixtures("nobody_sleeps_on")
 def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
     async def lose(connections: Connections) -> None:
         former = await backend(connections)
@@ -150,6 +162,7 @@ def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
     run(lose)
 
 
+@pytest.mark.usefixtures("nobody_sleeps_on")
 def test_a_question_is_asked_again_once() -> None:
     async def lose_twice(connections: Connections) -> None:
         asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [20]))
@@ -219,6 +232,7 @@ def test_a_row_that_somebody_holds_is_not_waited_for(monkeypatch: pytest.MonkeyP
         execute("DROP TABLE held")
 
 
+@pytest.mark.usefixtures("nobody_sleeps_on")
 def test_a_statement_that_takes_too_long_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asynchronous, "_SET_UP", "SET statement_timeout = '50ms'")
     sent: list[str] = []
@@ -253,6 +267,7 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     run(ask)
 
 
+@pytest.mark.usefixtures("nobody_sleeps_on")
 def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
     async def leave(connections: Connections) -> None:
         asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [1]))
