@@ -5,18 +5,15 @@ path, handed to one function, and its answer gets the headers that every answer 
 goes wrong becomes the error envelope here and nowhere else.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
 from django.db import DataError, InterfaceError, InternalError, OperationalError
 from psycopg2.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.common.errors import DomainError, ErrorKind
 from registry_api import blobs, catalog, manifests, referrers, tags, token, uploads, version
@@ -71,51 +68,48 @@ HANDLERS: Final[Mapping[Endpoint, Mapping[str, Handler]]] = {
 _VERSION_HEADER: Final = (b"docker-distribution-api-version", b"registry/2.0")
 
 
-class RegistryRoute(BaseRoute):
-    """Everything below ``/v2`` and ``/service/token``."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Take every request: the web process hands over only those of the registry."""
-        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, then take what is left of its body."""
-        path = raw_path(scope["path"], scope.get("raw_path"))
-        location = locate(path) if len(path) <= MAX_PATH_BYTES else Location(Endpoint.UNKNOWN)
-        call = Call(scope, receive, location)
-        answer = _Answer(call, send)
-        try:
-            response = await _respond(call, path)
-            await response(scope, receive, answer.send)
-        except ClientDisconnect:
-            log.info("client_left", request_id=call.request_id)
-        except Exception:
-            log.exception("registry_request_failed", request_id=call.request_id)
-            if not answer.has_started:
-                await error_response("UNKNOWN")(scope, receive, answer.send)
-            else:
-                raise
-        await linger(call)
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one request, or the start and end of the process (ASGI)."""
+    if scope["type"] == "http":
+        await _serve(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _live(receive, send)
 
 
-class _Answer:
-    """Adds the headers of every answer, and keeps bodies out of answers to HEAD."""
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, then take what is left of its body."""
+    path = raw_path(scope["path"], scope.get("raw_path"))
+    location = locate(path) if len(path) <= MAX_PATH_BYTES else Location(Endpoint.UNKNOWN)
+    call = Call(scope, receive, location)
+    has_started = False
+    try:
+        response = _complete(call, await _respond(call, path))
+        has_started = True
+        await response(scope, receive, send)
+    except ClientDisconnect:
+        log.info("client_left", request_id=call.request_id)
+    except Exception:
+        log.exception("registry_request_failed", request_id=call.request_id)
+        if has_started:
+            raise
+        await _complete(call, error_response("UNKNOWN"))(scope, receive, send)
+    await linger(call)
 
-    def __init__(self, call: Call, send: Send) -> None:
-        self.has_started = False
-        self._call = call
-        self._send = send
 
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.has_started = True
-            request_id = (b"x-request-id", self._call.request_id.encode())
-            headers = [*message.get("headers", ()), _VERSION_HEADER, request_id]
-            await self._send({**message, "headers": headers})
-        elif self._call.method == "HEAD" and message["type"] == "http.response.body":
-            await self._send({**message, "body": b""})
-        else:
-            await self._send(message)
+def _complete(call: Call, response: Response) -> Response:
+    """Add the headers of every answer, and keep bodies out of answers to HEAD."""
+    response.raw_headers += (_VERSION_HEADER, (b"x-request-id", call.request_id.encode()))
+    if call.method == "HEAD":
+        response.body = b""
+    return response
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    CONNECTIONS.close()
+    close_threads()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def _respond(call: Call, path: bytes) -> Response:
@@ -172,13 +166,3 @@ def _unauthenticated(call: Call, error: DomainError) -> Response:
 def _allowed_methods(endpoint: Endpoint) -> str:
     methods = set(HANDLERS.get(endpoint, {}))
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-
-
-@asynccontextmanager
-async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
-    yield
-    CONNECTIONS.close()
-    close_threads()
-
-
-application = Starlette(routes=[RegistryRoute()], lifespan=_lifespan)

@@ -1,17 +1,17 @@
 """One request on its way through the registry: what it asks for and how to answer."""
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Final
 from urllib.parse import parse_qs
-from uuid import uuid4
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from core.common.origin import Origin
 from core.oci.reference import RepositoryName, parse_repository_name
 from registry_api.errors import RegistryError
+from registry_api.headers import RequestHeaders
 from registry_api.origins import ExternalAddress, external_address, origin_of
 from registry_api.routing import Endpoint, Location
 
@@ -38,8 +38,8 @@ class Call:
         self.scope = scope
         self.location = location
         self.method: str = scope["method"]
-        self.headers = Headers(scope=scope)
-        self.request_id = uuid4().hex
+        self.headers = RequestHeaders(scope["headers"])
+        self.request_id = token_hex(16)
         self._body_has_ended = not self.announces_body
         self.body_was_asked_for = False
         self._receive = receive

@@ -26,7 +26,7 @@ from registry_api import auth
 from registry_api.auth import Admission, Caller
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL, PUSH
-from registry_api.conditions import header_list, is_not_modified
+from registry_api.conditions import is_not_modified
 from registry_api.errors import RegistryError
 from registry_api.lookups import find_manifest
 from registry_api.threads import Work, in_thread
@@ -128,8 +128,8 @@ def _push(
         content_type=call.headers.get("content-type"),
         reference=reference,
         extra_tags=tags,
-        if_match=header_list(call.headers, "if-match"),
-        if_none_match=header_list(call.headers, "if-none-match"),
+        if_match=call.headers.list("if-match"),
+        if_none_match=call.headers.list("if-none-match"),
         actor=admission.actor,
     )
     headers = {

@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from core.common.origin import Origin
+from registry_api.headers import RequestHeaders
 
 _HOST: Final = re.compile(
     r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
@@ -39,7 +39,7 @@ class ExternalAddress(NamedTuple):
         return self.host
 
 
-def external_address(scope: Scope, headers: Headers) -> ExternalAddress:
+def external_address(scope: Scope, headers: RequestHeaders) -> ExternalAddress:
     """Return the configured external address, or the one this request was sent to."""
     configured: str | None = settings.ROADSTEAD.server.external_url
     if configured:
@@ -52,7 +52,7 @@ def external_address(scope: Scope, headers: Headers) -> ExternalAddress:
     return ExternalAddress(str(scope.get("scheme") or "http"), host)
 
 
-def origin_of(scope: Scope, headers: Headers, request_id: str) -> Origin:
+def origin_of(scope: Scope, headers: RequestHeaders, request_id: str) -> Origin:
     """Return address, user agent and request id for audit records and throttling."""
     client = scope.get("client")
     return Origin(

@@ -6,7 +6,6 @@ encoded slash never becomes a separator, and what does not decode stays encoded,
 grammar of names, tags, digests or upload ids accepts.
 """
 
-import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -38,15 +37,12 @@ class Location(NamedTuple):
 
 MAX_PATH_BYTES: Final = 4_096
 
-_PATTERNS: Final = (
-    (Endpoint.UPLOADS, re.compile(rb"(.+)/blobs/uploads/?")),
-    (Endpoint.UPLOAD, re.compile(rb"(.+)/blobs/uploads/([^/]+)")),
-    (Endpoint.TAGS, re.compile(rb"(.+)/tags/list")),
-    (Endpoint.MANIFEST, re.compile(rb"(.+)/manifests/([^/]+)")),
-    (Endpoint.BLOB, re.compile(rb"(.+)/blobs/([^/]+)")),
-    (Endpoint.REFERRERS, re.compile(rb"(.+)/referrers/([^/]+)")),
-)
-
+# The segment before the last one, where the last one is an item.
+_KINDS: Final = {
+    b"manifests": Endpoint.MANIFEST,
+    b"blobs": Endpoint.BLOB,
+    b"referrers": Endpoint.REFERRERS,
+}
 
 _FIXED: Final = {
     b"/v2": Location(Endpoint.VERSION),
@@ -65,14 +61,21 @@ def locate(path: bytes) -> Location:
         return fixed
     if not path.startswith(b"/v2/"):
         return Location(Endpoint.UNKNOWN)
-    rest = path[len(b"/v2/") :]
-    for endpoint, pattern in _PATTERNS:
-        match = pattern.fullmatch(rest)
-        if match is not None:
-            name = "/".join(_decode(segment) for segment in match[1].split(b"/"))
-            item = _decode(match[2]) if pattern.groups > 1 else ""
-            return Location(endpoint, name, item)
-    return Location(Endpoint.UNKNOWN)
+    parent, _, item = path[len(b"/v2/") :].rpartition(b"/")
+    name, _, kind = parent.rpartition(b"/")
+    endpoint = _KINDS.get(kind, Endpoint.UNKNOWN)
+    if kind == b"tags" and item == b"list":
+        endpoint, item = Endpoint.TAGS, b""
+    elif kind == b"blobs" and item == b"uploads":
+        endpoint, item = Endpoint.UPLOADS, b""
+    elif kind == b"uploads" and name.endswith(b"/blobs"):
+        endpoint = Endpoint.UPLOAD if item else Endpoint.UPLOADS
+        name = name.removesuffix(b"/blobs")
+    elif not item:
+        endpoint = Endpoint.UNKNOWN
+    if endpoint is Endpoint.UNKNOWN or not name:
+        return Location(Endpoint.UNKNOWN)
+    return Location(endpoint, _decode_all(name), _decode(item))
 
 
 def raw_path(scope_path: str, scope_raw_path: bytes | None) -> bytes:
@@ -82,8 +85,14 @@ def raw_path(scope_path: str, scope_raw_path: bytes | None) -> bytes:
     return quote(scope_path).encode()
 
 
+def _decode_all(name: bytes) -> str:
+    if name.isascii() and b"%" not in name:
+        return name.decode("ascii")
+    return "/".join(_decode(segment) for segment in name.split(b"/"))
+
+
 def _decode(segment: bytes) -> str:
-    decoded = unquote_to_bytes(segment)
+    decoded = unquote_to_bytes(segment) if b"%" in segment else segment
     if b"/" in decoded or not decoded.isascii():
         return quote(segment)
     return decoded.decode("ascii")
