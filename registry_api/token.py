@@ -6,6 +6,7 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
@@ -239,18 +240,36 @@ def _issue(
 def _token_response(
     issued: IssuedToken, access: Sequence[Access], refresh_token: str | None
 ) -> Response:
+    body = _members(
+        issued.token,
+        tuple(access),
+        issued.expires_in_seconds,
+        issued.issued_at.replace(microsecond=0),
+        refresh_token,
+    )
+    return Response(body, headers=_NOT_STORED, media_type="application/json")
+
+
+@lru_cache(maxsize=256)
+def _members(
+    token: str,
+    access: Sequence[Access],
+    expires_in_seconds: int,
+    issued_at: datetime,
+    refresh_token: str | None,
+) -> bytes:
+    """Return the body of the answer; a token that many ask for at once is written out once."""
     members: dict[str, object] = {
-        "token": issued.token,
-        "access_token": issued.token,
+        "token": token,
+        "access_token": token,
         "token_type": "Bearer",
         "scope": granted_scope(access),
-        "expires_in": issued.expires_in_seconds,
-        "issued_at": issued.issued_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "expires_in": expires_in_seconds,
+        "issued_at": issued_at.isoformat().replace("+00:00", "Z"),
     }
     if refresh_token is not None:
         members["refresh_token"] = refresh_token
-    body = json.dumps(members, separators=(",", ":"))
-    return Response(body, headers=_NOT_STORED, media_type="application/json")
+    return json.dumps(members, separators=(",", ":")).encode()
 
 
 def _service_for(call: Call, fields: Fields) -> str:

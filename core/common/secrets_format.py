@@ -13,6 +13,7 @@ from typing import Final, Literal
 SecretKind = Literal["pat", "rob", "ref"]
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ENTROPY_CHARACTERS: Final = 30
 _CHECKSUM_CHARACTERS: Final = 6
 
@@ -41,9 +42,6 @@ def secret_hash(secret: str) -> bytes:
 
 
 def _checksum(body: str) -> str:
-    value = zlib.crc32(body.encode())
-    characters = []
-    for _ in range(_CHECKSUM_CHARACTERS):
-        value, index = divmod(value, len(_ALPHABET))
-        characters.append(_ALPHABET[index])
-    return "".join(reversed(characters))
+    rest, low = divmod(zlib.crc32(body.encode()), len(_PAIRS))
+    high, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]

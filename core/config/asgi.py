@@ -46,8 +46,6 @@ class Server:
             await self._live(scope, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make the pool of threads after the fork, then let the registry start and stop."""

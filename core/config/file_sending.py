@@ -8,13 +8,8 @@ no thread.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Executor
-from typing import Any, Final
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-SendFile = Callable[[int, int, int], Awaitable[None]]
+from typing import Final
 
 EXTENSION: Final = "http.response.zerocopysend"
 """The ASGI extension, and the type of its message. Offset and count must be given."""
@@ -102,48 +97,3 @@ class FileSending:
 def _wake(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-class Answer:
-    """One answer on its way, with the bytes of files counted, which gunicorn does not see."""
-
-    def __init__(self, send: Send, send_file: SendFile) -> None:
-        """Give messages to ``send``, and descriptor, offset and length of files to the other."""
-        self._send = send
-        self._send_file = send_file
-        self._headers: Iterable[tuple[bytes, bytes]] = ()
-        self._sent = 0
-        self._has_file = False
-        self._is_over = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether a file was sent and, with it, all that was announced."""
-        return self._has_file and self._is_over and self._sent == self._announced()
-
-    async def send(self, message: Message) -> None:
-        """Send a message of ASGI. Raises what ``FileSending.run`` raises."""
-        kind = message["type"]
-        if kind == EXTENSION:
-            await self._send_from_file(message)
-            if message.get("more_body", False):
-                return
-            message = {"type": "http.response.body"}
-        elif kind == "http.response.start":
-            self._headers = message.get("headers", ())
-        await self._send(message)
-        if message["type"] == "http.response.body":
-            self._sent += len(message.get("body", b""))
-            self._is_over = not message.get("more_body", False)
-
-    async def _send_from_file(self, message: Message) -> None:
-        offset, count = message["offset"], message["count"]
-        if self._sent + count > self._announced():
-            raise RuntimeError("The answer is longer than its Content-Length.")
-        self._has_file = True
-        await self._send_file(message["file"].fileno(), offset, count)
-        self._sent += count
-
-    def _announced(self) -> int:
-        """Return the Content-Length in bytes; without one, no file can be sent."""
-        return next((int(v) for k, v in self._headers if k.lower() == b"content-length"), -1)

@@ -10,15 +10,10 @@ from gunicorn.glogging import Logger
 from core.config.env import Environment
 from core.config.web_worker import Worker
 
-# A client may pause this long within a request body; a stuck event loop is
-# replaced after the same time. There is no limit on how long a request takes.
-IDLE_BODY_SECONDS = 300
-# Longer than the 60 seconds for which common proxies keep an idle connection.
-KEEP_ALIVE_SECONDS = 75
+# A process whose event loop is stuck is replaced after this time. There is no limit on how long
+# a request takes.
+STUCK_SECONDS = 300
 GRACE_SECONDS = 25
-REQUEST_LINE_BYTES = 8190
-# A registry token that names many repositories is larger than the usual 8 KiB.
-HEADER_BYTES = 65_536
 
 
 class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
@@ -56,16 +51,11 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type 
             "preload_app": not self._reload,
             "reload": self._reload,
             "proc_name": "roadstead-web",
-            "timeout": IDLE_BODY_SECONDS,
+            "timeout": STUCK_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
-            "keepalive": KEEP_ALIVE_SECONDS,
-            "limit_request_line": REQUEST_LINE_BYTES,
-            "limit_request_field_size": HEADER_BYTES,
             "backlog": 2048,
             "asgi_lifespan": "on",
             "control_socket_disable": True,
-            # Believing proxies is decided in core.config.forwarding.
-            "forwarded_allow_ips": "",
             "logger_class": PlainLogger,
             "pre_fork": _share_memory,
         }

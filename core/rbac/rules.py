@@ -57,7 +57,20 @@ def allowed_among(
     actor: Actor, permissions: Iterable[str], target: Target, grants: Collection[Grant]
 ) -> frozenset[str]:
     """Return those of the permissions that the actor may use on the target."""
-    return frozenset(name for name in permissions if decide(actor, name, target, grants).allowed)
+    return frozenset(name for name in permissions if _is_allowed(actor, name, target, grants))
+
+
+def _is_allowed(actor: Actor, permission: str, target: Target, grants: Iterable[Grant]) -> bool:
+    """Decide as ``decide`` does, and say no more than yes or no."""
+    return _is_within_scopes(actor, permission, target) and any(
+        _reasons(actor, permission, target, grants)
+    )
+
+
+def _is_within_scopes(actor: Actor, permission: str, target: Target) -> bool:
+    return scope_covers(actor.scopes, permission) and (
+        actor.scope_projects is None or target.project_name in actor.scope_projects
+    )
 
 
 def needs_grants(actor: Actor, permission: str, target: Target) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from core.artifacts.types import ProjectFacts, TargetLookup
@@ -34,6 +35,12 @@ class RobotStanding:
 
 
 def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
+    return _understood(question, row)
+
+
+@lru_cache(maxsize=1024)
+def _understood(question: RobotQuestion, row: Row) -> RobotStanding:
+    """Make sense of a row, once for as long as it stays the same."""
     (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
     target = TargetLookup(project, generation, None)

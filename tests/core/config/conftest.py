@@ -1,18 +1,15 @@
 """A server of one process, made of the worker's own connections."""
 
 import asyncio
-import logging
-import sys
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvloop
-from gunicorn.config import Config
 
-from core.config.web_worker import Connection, Worker
+from core.config.http_connection import Connection
+from core.config.web_worker import Worker
 from tests.core.config.visits import Application, Visit, Visitor
 
 
@@ -22,19 +19,12 @@ def visit(request: pytest.FixtureRequest) -> Visit:
 
     async def serve(application: Application, visitor: Visitor) -> None:
         loop = asyncio.get_running_loop()
-        log = logging.getLogger("gunicorn.error")
         worker: Any = SimpleNamespace(
-            cfg=Config(),
-            log=SimpleNamespace(
-                debug=log.debug, exception=log.exception, error=log.error, access_log_enabled=False
-            ),
             asgi=application,
             loop=loop,
-            connections=weakref.WeakSet(),
+            connections=set(),
             nr_conns=0,
             worker_connections=2,
-            nr=0,
-            max_requests=sys.maxsize,
             alive=True,
             sending_threads=ThreadPoolExecutor(2),
         )

@@ -101,20 +101,3 @@ def test_not_ready_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     status, body = ask(asgi.Server(Recorder(), with_django=False), "/readyz")
     assert status == 503
     assert json.loads(body)["faults"] == ["the database does not answer"]
-
-
-def test_a_websocket_is_refused() -> None:
-    sent: list[Message] = []
-
-    async def run() -> None:
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        async def receive() -> Message:
-            return {"type": "websocket.connect"}
-
-        server = asgi.Server(Recorder(), with_django=False)
-        await server({"type": "websocket", "path": "/"}, receive, send)
-
-    asyncio.run(run())
-    assert sent == [{"type": "websocket.close", "code": 1000}]
