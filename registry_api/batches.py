@@ -7,9 +7,11 @@ it had arrived.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from core.database.prepared import Tell
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -33,9 +35,12 @@ class Batches(Generic[Question, Answer]):
     """
 
     def __init__(
-        self, answer: Callable[[Sequence[Question]], Coroutine[Any, Any, Sequence[Answer]]]
+        self, answer: Callable[[Sequence[Question], Tell[Sequence[Answer]]], None]
     ) -> None:
-        """Take the function that returns an answer for every question, in their order."""
+        """Take the function that has an answer told for every question, in their order.
+
+        It must not raise, and tell exactly once.
+        """
         self._answer = answer
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -43,7 +48,7 @@ class Batches(Generic[Question, Answer]):
         """Begin afresh: a process has one loop, but a test may run one after another."""
         self._loop = loop
         self._waiting: Waiting[Question, Answer] = {}
-        self._under_way: set[asyncio.Task[Sequence[Answer]]] = set()
+        self._under_way = 0
         self._is_scheduled = False
 
     async def ask(self, question: Question) -> Answer:
@@ -53,7 +58,7 @@ class Batches(Generic[Question, Answer]):
             self._belong_to(loop)
         waiter: asyncio.Future[Answer] = loop.create_future()
         self._waiting.setdefault(question, []).append(waiter)
-        if not self._is_scheduled and len(self._under_way) < UNDER_WAY:
+        if not self._is_scheduled and self._under_way < UNDER_WAY:
             # Whatever else becomes ready in this turn of the loop comes along.
             self._is_scheduled = True
             loop.call_soon(self._begin)
@@ -62,11 +67,9 @@ class Batches(Generic[Question, Answer]):
     def _begin(self) -> None:
         self._is_scheduled = False
         taken = self._take()
-        # A task of its own: a request that leaves does not take the others along.
-        answering = self._answer(tuple(taken))
-        task = asyncio.get_running_loop().create_task(answering)
-        self._under_way.add(task)
-        task.add_done_callback(partial(self._end, taken))
+        self._under_way += 1
+        # Nobody's task: a request that leaves does not take the others along.
+        self._answer(tuple(taken), partial(self._end, taken))
 
     def _take(self) -> Waiting[Question, Answer]:
         waiting, self._waiting = self._waiting, {}
@@ -76,16 +79,13 @@ class Batches(Generic[Question, Answer]):
         return waiting
 
     def _end(
-        self,
-        taken: Waiting[Question, Answer],
-        task: "asyncio.Task[Sequence[Answer]]",
+        self, taken: Waiting[Question, Answer], outcome: Sequence[Answer] | BaseException
     ) -> None:
-        self._under_way.discard(task)
-        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if failure is not None:
-            _fail(taken, failure)
+        self._under_way -= 1
+        if isinstance(outcome, BaseException):
+            _fail(taken, outcome)
         else:
-            for waiters, answer in zip(taken.values(), task.result(), strict=True):
+            for waiters, answer in zip(taken.values(), outcome, strict=True):
                 for waiter in waiters:
                     if not waiter.done():
                         waiter.set_result(answer)

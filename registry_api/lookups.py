@@ -40,13 +40,21 @@ from registry_api.batches import Batches
 CONNECTIONS: Final = Connections(4)
 """What all look-ups of this process go through; each kind uses two at a time."""
 
-_TARGETS: Final = Batches(partial(TARGETS.ask, CONNECTIONS))
-_MANIFESTS: Final = Batches(partial(MANIFESTS.ask, CONNECTIONS))
-_BLOBS: Final = Batches(partial(BLOBS.ask, CONNECTIONS))
-_PROJECT_ROBOTS: Final = Batches(partial(PROJECT_ROBOTS.ask, CONNECTIONS))
-_SYSTEM_ROBOTS: Final = Batches(partial(SYSTEM_ROBOTS.ask, CONNECTIONS))
-_PASSWORDS: Final = Batches(partial(PASSWORDS.ask, CONNECTIONS))
-_TOKENS: Final = Batches(partial(TOKENS.ask, CONNECTIONS))
+_TARGETS: Final[Batches[TargetQuestion, TargetLookup]] = Batches(partial(TARGETS.ask, CONNECTIONS))
+_MANIFESTS: Final[Batches[ManifestQuestion, ManifestLookup]] = Batches(
+    partial(MANIFESTS.ask, CONNECTIONS)
+)
+_BLOBS: Final[Batches[BlobQuestion, BlobLookup]] = Batches(partial(BLOBS.ask, CONNECTIONS))
+_PROJECT_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
+    partial(PROJECT_ROBOTS.ask, CONNECTIONS)
+)
+_SYSTEM_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
+    partial(SYSTEM_ROBOTS.ask, CONNECTIONS)
+)
+_PASSWORDS: Final[Batches[PasswordQuestion, PasswordStanding]] = Batches(
+    partial(PASSWORDS.ask, CONNECTIONS)
+)
+_TOKENS: Final[Batches[TokenQuestion, TokenStanding]] = Batches(partial(TOKENS.ask, CONNECTIONS))
 
 
 def project_of(repository_name: str) -> str:
@@ -75,7 +83,10 @@ async def find_manifest(
     lookup = await _MANIFESTS.ask(question)
     manifest = lookup.manifest
     if with_payload and manifest is not None and manifest.payload is None:
-        [payload] = await PAYLOADS.ask(CONNECTIONS, [PayloadQuestion(manifest.id)])
+        # Large ones come one by one, so that no statement holds many of them.
+        wanted = PayloadQuestion(manifest.id)
+        [row] = await CONNECTIONS.fetch_all(PAYLOADS.one, wanted)
+        payload = PAYLOADS.answer(wanted, row)
         # It may have been deleted in between, and is then not there.
         found = None if payload is None else replace(manifest, payload=payload)
         return replace(lookup, manifest=found)

@@ -10,11 +10,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from core.database.raw import Row
 
+Told = TypeVar("Told")
+Tell = Callable[[Told | BaseException], None]
+"""What is called once, with the answer or with what went wrong."""
+
 Question = TypeVar("Question", bound=tuple[Any, ...])
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PreparedStatement:
     """A statement with numbered parameters (``$1``) of the given PostgreSQL types."""
 
@@ -22,13 +26,13 @@ class PreparedStatement:
     types: tuple[str, ...]
     sql: str
 
-    @property
+    @cached_property
     def prepare(self) -> str:
         """The statement that makes it known to a connection."""
         types = f" ({', '.join(self.types)})" if self.types else ""
         return f"PREPARE {self.name}{types} AS {self.sql}"
 
-    @property
+    @cached_property
     def execute(self) -> str:
         """The statement that carries it out, with a place for each parameter.
 
@@ -42,8 +46,10 @@ class PreparedStatement:
 class Connections(Protocol):
     """Whatever carries out prepared statements (``core.database.asynchronous``)."""
 
-    async def fetch_all(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
-        """Return all rows. Raises ``django.db.DatabaseError`` and ``InterfaceError``."""
+    def ask(
+        self, statement: PreparedStatement, parameters: Sequence[Any], tell: Tell[list[Row]]
+    ) -> None:
+        """Have all rows told, or a ``django.db.DatabaseError`` or ``InterfaceError``."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,31 @@ class Lookup(Generic[Question, Answer]):
     joins: str
     answer: Callable[[Question, Row], Answer]
 
-    async def ask(self, connections: Connections, questions: Sequence[Question]) -> list[Answer]:
-        """Return an answer for every question, in their order. Raises what the connections do."""
+    def ask(
+        self,
+        connections: Connections,
+        questions: Sequence[Question],
+        tell: Tell[Sequence[Answer]],
+    ) -> None:
+        """Have an answer told for every question, in their order, or what went wrong."""
+
+        def rows_came(rows: list[Row] | BaseException) -> None:
+            if isinstance(rows, BaseException):
+                tell(rows)
+                return
+            pairs = zip(questions, rows, strict=True)
+            try:
+                answers = [self.answer(question, row) for question, row in pairs]
+            except Exception as error:  # noqa: BLE001  # whoever asked is told
+                tell(error)
+            else:
+                tell(answers)
+
         if len(questions) == 1:
-            rows = await connections.fetch_all(self.one, questions[0])
+            connections.ask(self.one, questions[0], rows_came)
         else:
             columns = [list(values) for values in zip(*questions, strict=True)]
-            rows = await connections.fetch_all(self.many, columns)
-        return [self.answer(question, row) for question, row in zip(questions, rows, strict=True)]
+            connections.ask(self.many, columns, rows_came)
 
     @cached_property
     def one(self) -> PreparedStatement:

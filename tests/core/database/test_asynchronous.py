@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -33,11 +35,48 @@ BACKEND = PreparedStatement("backend", (), "SELECT pg_backend_pid()")
 ECHO = PreparedStatement("echo", ("text",), "SELECT $1")
 
 
-def run(work: Callable[[Connections], Awaitable[Any]], size: int = 1) -> Any:
+class Awaited(Connections):
+    """Connections whose rows are waited for."""
+
+    async def rows(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
+        """Return all rows."""
+        return await self.fetch_all(statement, parameters)
+
+
+class Told(Awaited):
+    """Connections whose rows are told."""
+
+    async def rows(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
+        """Return all rows."""
+        answer: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        self.ask(statement, parameters, partial(settle, answer))
+        return await answer
+
+
+def settle(answer: "asyncio.Future[Any]", outcome: Any) -> None:
+    """Give a future what is told, unless nobody waits any more."""
+    if answer.done():
+        return
+    if isinstance(outcome, BaseException):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
+
+
+@pytest.fixture(autouse=True, params=[Awaited, Told])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in each of the two ways."""
+    monkeypatch.setitem(globals(), "KIND", request.param)
+
+
+KIND = Awaited
+
+
+def run(work: Callable[[Awaited], Awaitable[Any]], size: int = 1) -> Any:
     """Run the work in an event loop with connections of its own."""
 
     async def run_and_close() -> Any:
-        connections = Connections(size)
+        connections = KIND(size)
         try:
             return await asyncio.wait_for(work(connections), 30)
         finally:
@@ -46,12 +85,12 @@ def run(work: Callable[[Connections], Awaitable[Any]], size: int = 1) -> Any:
     return asyncio.run(run_and_close())
 
 
-async def double(connections: Connections) -> list[Row]:
-    return await connections.fetch_all(DOUBLE, [3])
+async def double(connections: Awaited) -> list[Row]:
+    return await connections.rows(DOUBLE, [3])
 
 
-async def backend(connections: Connections) -> int:
-    [(pid,)] = await connections.fetch_all(BACKEND, [])
+async def backend(connections: Awaited) -> int:
+    [(pid,)] = await connections.rows(BACKEND, [])
     return int(pid)
 
 
@@ -82,7 +121,7 @@ def nobody_is_left(django_db_setup: None, django_db_blocker: Any) -> Iterator[No
 def test_a_connection_is_kept_and_a_statement_prepared_once() -> None:
     sent: list[str] = []
 
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         assert await double(connections) == [(6,)]
         first = await backend(connections)
         with recorded(sent):
@@ -96,20 +135,20 @@ def test_a_connection_is_kept_and_a_statement_prepared_once() -> None:
 @contextmanager
 def recorded(sent: list[str]) -> Iterator[None]:
     """Gather what is sent to PostgreSQL."""
-    send = asynchronous._Connection.run
+    send = asynchronous._Connection.start
 
-    async def recording(self: Any, sql: str, parameters: Any = ()) -> list[Row]:
+    def recording(self: Any, sql: str, parameters: Any, tell: Any) -> None:
         sent.append(sql)
-        return await send(self, sql, parameters)
+        send(self, sql, parameters, tell)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asynchronous._Connection, "run", recording)
+        patch.setattr(asynchronous._Connection, "start", recording)
         yield
 
 
 def test_as_many_connections_as_there_may_be_and_no_more() -> None:
-    async def crowd(connections: Connections) -> int:
-        asking = [connections.fetch_all(SLEEP, [0.05]) for _ in range(6)]
+    async def crowd(connections: Awaited) -> int:
+        asking = [connections.rows(SLEEP, [0.05]) for _ in range(6)]
         await asyncio.gather(*asking)
         pids = {await backend(connections) for _ in range(3)}
         # The one used last is used again; the other is idle.
@@ -122,14 +161,14 @@ def test_as_many_connections_as_there_may_be_and_no_more() -> None:
 def test_a_large_question_is_sent_piece_by_piece() -> None:
     text = "é" * (4 << 20)
 
-    async def echo(connections: Connections) -> list[Row]:
-        return await connections.fetch_all(ECHO, [text])
+    async def echo(connections: Awaited) -> list[Row]:
+        return await connections.rows(ECHO, [text])
 
     assert run(echo) == [(text,)]
 
 
 def test_a_connection_lost_while_idle_is_replaced() -> None:
-    async def lose(connections: Connections) -> None:
+    async def lose(connections: Awaited) -> None:
         former = await backend(connections)
         await asyncio.to_thread(end, former)
         assert await double(connections) == [(6,)]
@@ -139,8 +178,8 @@ def test_a_connection_lost_while_idle_is_replaced() -> None:
 
 
 def test_all_connections_lost_at_once_are_replaced() -> None:
-    async def lose(connections: Connections) -> None:
-        await asyncio.gather(*(connections.fetch_all(SLEEP, [0.05]) for _ in range(3)))
+    async def lose(connections: Awaited) -> None:
+        await asyncio.gather(*(connections.rows(SLEEP, [0.05]) for _ in range(3)))
         pids = [kept._connection.info.backend_pid for kept in connections._idle]
         with ThreadPoolExecutor(1) as pool:
             # The loop stands still, so that it notices nothing before it asks.
@@ -151,9 +190,9 @@ def test_all_connections_lost_at_once_are_replaced() -> None:
 
 
 def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
-    async def lose(connections: Connections) -> None:
+    async def lose(connections: Awaited) -> None:
         former = await backend(connections)
-        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [0.3]))
+        asking = asyncio.ensure_future(connections.rows(SLEEP, [0.3]))
         await asyncio.sleep(0.1)
         await asyncio.to_thread(end, former)
         assert await asking == [("",)]
@@ -163,8 +202,8 @@ def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
 
 
 def test_a_question_is_asked_again_once() -> None:
-    async def lose_twice(connections: Connections) -> None:
-        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [20]))
+    async def lose_twice(connections: Awaited) -> None:
+        asking = asyncio.ensure_future(connections.rows(SLEEP, [20]))
         for _ in range(2):
             await asyncio.to_thread(end_sleeper)
         with pytest.raises(OperationalError):
@@ -185,10 +224,10 @@ def end_sleeper() -> None:
 def test_a_migration_of_what_a_plan_returns_is_noticed() -> None:
     read = PreparedStatement("read_changing", (), "SELECT * FROM changing")
 
-    async def migrate(connections: Connections) -> None:
-        assert await connections.fetch_all(read, []) == [(1,)]
+    async def migrate(connections: Awaited) -> None:
+        assert await connections.rows(read, []) == [(1,)]
         await asyncio.to_thread(execute, "ALTER TABLE changing ALTER n TYPE text")
-        assert await connections.fetch_all(read, []) == [("1",)]
+        assert await connections.rows(read, []) == [("1",)]
 
     execute("CREATE TABLE changing AS SELECT 1 AS n")
     try:
@@ -198,14 +237,14 @@ def test_a_migration_of_what_a_plan_returns_is_noticed() -> None:
 
 
 def test_a_bad_value_fails_alone() -> None:
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         former = await backend(connections)
         with pytest.raises(DataError) as raised:
-            await connections.fetch_all(RATIO, [0])
+            await connections.rows(RATIO, [0])
         assert isinstance(raised.value.__cause__, psycopg2.errors.DivisionByZero)
         with pytest.raises(ValueError, match="NUL"):
-            await connections.fetch_all(ECHO, ["\0"])
-        assert await connections.fetch_all(RATIO, [1]) == [(1,)]
+            await connections.rows(ECHO, ["\0"])
+        assert await connections.rows(RATIO, [1]) == [(1,)]
         assert await backend(connections) == former
 
     run(ask)
@@ -215,9 +254,9 @@ def test_a_row_that_somebody_holds_is_not_waited_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(asynchronous, "_SET_UP", "SET lock_timeout = '50ms'")
     read = PreparedStatement("read_held", (), "SELECT * FROM held")
 
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         with pytest.raises(OperationalError) as raised:
-            await connections.fetch_all(read, [])
+            await connections.rows(read, [])
         assert isinstance(raised.value.__cause__, LockNotAvailable)
 
     execute("CREATE TABLE held AS SELECT 1 AS n")
@@ -235,10 +274,10 @@ def test_a_statement_that_takes_too_long_is_not_repeated(monkeypatch: pytest.Mon
     monkeypatch.setattr(asynchronous, "_SET_UP", "SET statement_timeout = '50ms'")
     sent: list[str] = []
 
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         former = await backend(connections)
         with recorded(sent), pytest.raises(OperationalError) as raised:
-            await connections.fetch_all(SLEEP, [10])
+            await connections.rows(SLEEP, [10])
         assert isinstance(raised.value.__cause__, QueryCanceled)
         assert await backend(connections) == former
 
@@ -249,7 +288,7 @@ def test_a_statement_that_takes_too_long_is_not_repeated(monkeypatch: pytest.Mon
 def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asynchronous, "ANSWER_SECONDS", 0.2)
 
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         former = await backend(connections)
         os.kill(former, signal.SIGSTOP)
         try:
@@ -266,8 +305,8 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
 
 
 def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
-    async def leave(connections: Connections) -> None:
-        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [1]))
+    async def leave(connections: Awaited) -> None:
+        asking = asyncio.ensure_future(connections.rows(SLEEP, [1]))
         waiting = asyncio.ensure_future(double(connections))
         await asyncio.sleep(0.1)
         asking.cancel()
@@ -280,23 +319,23 @@ def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
 
 
 def test_who_leaves_just_as_a_statement_is_prepared_spoils_nothing() -> None:
-    async def leave(connections: Connections) -> None:
+    async def leave(connections: Awaited) -> None:
         while True:
             await backend(connections)
             [kept] = connections._idle
-            asking = asyncio.ensure_future(double(connections))
+            asking = asyncio.ensure_future(connections.fetch_all(DOUBLE, [3]))
             await asyncio.sleep(0)
-            if kept._answer is not None:
+            if kept._tell is not None:
                 break
             # The server was so quick that nobody had to wait: once more, from the beginning.
             await asking
             kept.close()
-        while not kept._answer.done():
+        while kept._tell is not None:
             kept._go_on()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        assert await double(connections) == [(6,)]
+        assert await connections.fetch_all(DOUBLE, [3]) == [(6,)]
 
     run(leave)
 
@@ -304,7 +343,7 @@ def test_who_leaves_just_as_a_statement_is_prepared_spoils_nothing() -> None:
 def test_nobody_waits_for_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "HOST", "/nonexistent")
 
-    async def ask(connections: Connections) -> None:
+    async def ask(connections: Awaited) -> None:
         for _ in range(3):
             with pytest.raises(OperationalError):
                 await double(connections)
@@ -324,13 +363,13 @@ def test_a_role_to_assume_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     own = connection.settings_dict["USER"]
     options = {**connection.settings_dict["OPTIONS"], "assume_role": own}
     role = PreparedStatement("role", (), "SELECT current_setting('role')")
-    assert run(lambda connections: connections.fetch_all(role, [])) == [("none",)]
+    assert run(lambda connections: connections.rows(role, [])) == [("none",)]
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
-    assert run(lambda connections: connections.fetch_all(role, [])) == [(own,)]
+    assert run(lambda connections: connections.rows(role, [])) == [(own,)]
 
 
 def test_another_loop_begins_afresh() -> None:
-    connections = Connections(1)
+    connections = KIND(1)
 
     async def ask() -> int:
         try:
@@ -350,7 +389,7 @@ databases.settings["default"]["NAME"] = sys.argv[1]
 from core.database.asynchronous import Connections
 from core.database.prepared import PreparedStatement
 backend = PreparedStatement("backend", (), "SELECT pg_backend_pid()")
-connections = Connections(1)
+connections = KIND(1)
 loop = asyncio.new_event_loop()
 parents = loop.run_until_complete(connections.fetch_all(backend, []))
 child = os.fork()
@@ -396,4 +435,22 @@ ANSWERS = [
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_lookup_answers_one_question_or_many_in_their_order(count: int) -> None:
     asked = QUESTIONS[:count]
-    assert run(lambda connections: LOOKUP.ask(connections, asked)) == ANSWERS[:count]
+
+    async def ask(connections: Connections) -> object:
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        LOOKUP.ask(connections, asked, partial(settle, answer))
+        return await answer
+
+    assert run(ask) == ANSWERS[:count]
+
+
+def test_an_answer_that_cannot_be_understood_is_told() -> None:
+    broken = replace(LOOKUP, answer=lambda _question, row: row[9])
+
+    async def ask(connections: Connections) -> None:
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        broken.ask(connections, QUESTIONS, partial(settle, answer))
+        with pytest.raises(IndexError):
+            await answer
+
+    run(ask)
