@@ -14,9 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from core.config import data_directory
+from core.config.database import django_database
 from core.config.reader import MASK, ConfigurationError, Network, Reader, Setting, stored_secret
 from core.config.sockets import DATABASE_CONNECTIONS, Sockets, sockets_of
 from core.config.storage import StorageSettings, read_storage
+from core.database.addresses import unusable_parameters
 
 __all__ = ["ConfigurationError", "Environment", "child_environment", "current", "load", "override"]
 
@@ -226,6 +228,12 @@ def _database(reader: Reader, sockets: Sockets) -> DatabaseSettings:
         example="postgresql://user:password@host:5432/roadstead",
         meaning="PostgreSQL to use; unset: one is started in the data directory.",
     )
+    refused = unusable_parameters(django_database(url)["OPTIONS"]) if url else []
+    if refused:
+        reader.refuse(
+            f"{PREFIX}DATABASE_URL has {' and '.join(refused)}, which the connections for pulls "
+            "cannot honour: leave it out."
+        )
     return DatabaseSettings(url=url or sockets.database_url, embedded=url is None)
 
 

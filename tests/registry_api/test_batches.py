@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.database.prepared import Tell
 from registry_api.batches import MAXIMUM_BATCH, Batches
 
 pytestmark = pytest.mark.pure
@@ -20,16 +19,7 @@ class Oracle:
         self.may_answer.set()
         self.was_asked = asyncio.Event()
 
-    def answer(self, questions: Sequence[int], tell: Tell[Sequence[int]]) -> None:
-        """Tell the squares."""
-
-        def told(task: "asyncio.Task[Sequence[int]]") -> None:
-            tell(task.exception() or task.result())
-
-        self.answering = asyncio.ensure_future(self.squares(questions))
-        self.answering.add_done_callback(told)
-
-    async def squares(self, questions: Sequence[int]) -> Sequence[int]:
+    async def answer(self, questions: Sequence[int]) -> Sequence[int]:
         """Return the squares."""
         self.asked.append(questions)
         self.was_asked.set()

@@ -126,10 +126,11 @@ def test_no_lookup_makes_a_sequential_scan(crowd: int, lookup: Lookup[Any, Any])
     planning = connection.copy()
     try:
         with planning.cursor() as cursor:
-            cursor.execute(PLAN_BY_KEY)
+            for name, value in PLAN_BY_KEY.items():
+                cursor.execute(f"SET {name} = {value}")
             for statement in (lookup.one, lookup.many):
-                cursor.execute(statement.prepare)
-                nothing = ", ".join(["NULL"] * len(statement.types))
+                cursor.execute(f"PREPARE {statement.name} AS {statement.sql}")
+                nothing = ", ".join(["NULL"] * len(lookup.columns))
                 explained = f"EXECUTE {statement.name} ({nothing})"
                 assert sequential_scans(explained, cursor) == [], statement.name
     finally:

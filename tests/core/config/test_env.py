@@ -70,6 +70,11 @@ def test_defaults_need_no_variable() -> None:
             "write it as https://registry.example.org without a path.",
         ),
         (
+            {"DATABASE_URL": "postgresql://user:hidden@host/name?channel_binding=require"},
+            "ROADSTEAD_DATABASE_URL has channel_binding, which the connections for pulls cannot "
+            "honour: leave it out.",
+        ),
+        (
             {"DATABASE_URL": "mysql://user:hidden@host/name"},
             f"ROADSTEAD_DATABASE_URL cannot be 'mysql://user:{MASK}@host/name': "
             "write it as postgresql://user:password@host:5432/roadstead.",

@@ -5,11 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -28,55 +26,18 @@ from core.database.raw import Row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DOUBLE = PreparedStatement("double", ("int",), "SELECT $1 * 2")
-RATIO = PreparedStatement("ratio", ("int",), "SELECT 1 / $1")
-SLEEP = PreparedStatement("sleep", ("float",), "SELECT pg_sleep($1)")
-BACKEND = PreparedStatement("backend", (), "SELECT pg_backend_pid()")
-ECHO = PreparedStatement("echo", ("text",), "SELECT $1")
+DOUBLE = PreparedStatement("double", "SELECT $1::int * 2")
+RATIO = PreparedStatement("ratio", "SELECT 1 / $1::int")
+SLEEP = PreparedStatement("sleep", "SELECT pg_sleep($1::float)::text")
+BACKEND = PreparedStatement("backend", "SELECT pg_backend_pid()")
+ECHO = PreparedStatement("echo", "SELECT $1::text")
 
 
-class Awaited(Connections):
-    """Connections whose rows are waited for."""
-
-    async def rows(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
-        """Return all rows."""
-        return await self.fetch_all(statement, parameters)
-
-
-class Told(Awaited):
-    """Connections whose rows are told."""
-
-    async def rows(self, statement: PreparedStatement, parameters: Sequence[Any]) -> list[Row]:
-        """Return all rows."""
-        answer: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
-        self.ask(statement, parameters, partial(settle, answer))
-        return await answer
-
-
-def settle(answer: "asyncio.Future[Any]", outcome: Any) -> None:
-    """Give a future what is told, unless nobody waits any more."""
-    if answer.done():
-        return
-    if isinstance(outcome, BaseException):
-        answer.set_exception(outcome)
-    else:
-        answer.set_result(outcome)
-
-
-@pytest.fixture(autouse=True, params=[Awaited, Told])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask in each of the two ways."""
-    monkeypatch.setitem(globals(), "KIND", request.param)
-
-
-KIND = Awaited
-
-
-def run(work: Callable[[Awaited], Awaitable[Any]], size: int = 1) -> Any:
+def run(work: Callable[[Connections], Awaitable[Any]], size: int = 1) -> Any:
     """Run the work in an event loop with connections of its own."""
 
     async def run_and_close() -> Any:
-        connections = KIND(size)
+        connections = Connections(size)
         try:
             return await asyncio.wait_for(work(connections), 30)
         finally:
@@ -85,12 +46,12 @@ def run(work: Callable[[Awaited], Awaitable[Any]], size: int = 1) -> Any:
     return asyncio.run(run_and_close())
 
 
-async def double(connections: Awaited) -> list[Row]:
-    return await connections.rows(DOUBLE, [3])
+async def double(connections: Connections) -> list[Row]:
+    return await connections.fetch_all(DOUBLE, [3])
 
 
-async def backend(connections: Awaited) -> int:
-    [(pid,)] = await connections.rows(BACKEND, [])
+async def backend(connections: Connections) -> int:
+    [(pid,)] = await connections.fetch_all(BACKEND, [])
     return int(pid)
 
 
@@ -119,36 +80,37 @@ def nobody_is_left(django_db_setup: None, django_db_blocker: Any) -> Iterator[No
 
 
 def test_a_connection_is_kept_and_a_statement_prepared_once() -> None:
-    sent: list[str] = []
-
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         assert await double(connections) == [(6,)]
         first = await backend(connections)
-        with recorded(sent):
-            assert await double(connections) == [(6,)]
-            assert await backend(connections) == first
+        [kept] = connections._idle
+        prepared = dict(kept._prepared)
+        assert await double(connections) == [(6,)]
+        assert await backend(connections) == first
+        assert kept._prepared == prepared
+        listed = PreparedStatement("listed", "SELECT name FROM pg_prepared_statements ORDER BY 1")
+        assert await connections.fetch_all(listed, []) == [("backend",), ("double",), ("listed",)]
 
     run(ask, size=2)
-    assert [sql.split()[0] for sql in sent] == ["EXECUTE", "EXECUTE"]
 
 
 @contextmanager
 def recorded(sent: list[str]) -> Iterator[None]:
     """Gather what is sent to PostgreSQL."""
-    send = asynchronous._Connection.start
+    send = asynchronous._Connection.fetch_all
 
-    def recording(self: Any, sql: str, parameters: Any, tell: Any) -> None:
-        sent.append(sql)
-        send(self, sql, parameters, tell)
+    async def recording(self: Any, statement: PreparedStatement, parameters: Any) -> list[Row]:
+        sent.append(statement.name)
+        return await send(self, statement, parameters)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asynchronous._Connection, "start", recording)
+        patch.setattr(asynchronous._Connection, "fetch_all", recording)
         yield
 
 
 def test_as_many_connections_as_there_may_be_and_no_more() -> None:
-    async def crowd(connections: Awaited) -> int:
-        asking = [connections.rows(SLEEP, [0.05]) for _ in range(6)]
+    async def crowd(connections: Connections) -> int:
+        asking = [connections.fetch_all(SLEEP, [0.05]) for _ in range(6)]
         await asyncio.gather(*asking)
         pids = {await backend(connections) for _ in range(3)}
         # The one used last is used again; the other is idle.
@@ -161,14 +123,14 @@ def test_as_many_connections_as_there_may_be_and_no_more() -> None:
 def test_a_large_question_is_sent_piece_by_piece() -> None:
     text = "é" * (4 << 20)
 
-    async def echo(connections: Awaited) -> list[Row]:
-        return await connections.rows(ECHO, [text])
+    async def echo(connections: Connections) -> list[Row]:
+        return await connections.fetch_all(ECHO, [text])
 
     assert run(echo) == [(text,)]
 
 
 def test_a_connection_lost_while_idle_is_replaced() -> None:
-    async def lose(connections: Awaited) -> None:
+    async def lose(connections: Connections) -> None:
         former = await backend(connections)
         await asyncio.to_thread(end, former)
         assert await double(connections) == [(6,)]
@@ -178,9 +140,9 @@ def test_a_connection_lost_while_idle_is_replaced() -> None:
 
 
 def test_all_connections_lost_at_once_are_replaced() -> None:
-    async def lose(connections: Awaited) -> None:
-        await asyncio.gather(*(connections.rows(SLEEP, [0.05]) for _ in range(3)))
-        pids = [kept._connection.info.backend_pid for kept in connections._idle]
+    async def lose(connections: Connections) -> None:
+        await asyncio.gather(*(connections.fetch_all(SLEEP, [0.05]) for _ in range(3)))
+        pids = [kept._connection.get_server_pid() for kept in connections._idle]
         with ThreadPoolExecutor(1) as pool:
             # The loop stands still, so that it notices nothing before it asks.
             pool.submit(lambda: [end(pid) for pid in pids]).result()
@@ -190,9 +152,9 @@ def test_all_connections_lost_at_once_are_replaced() -> None:
 
 
 def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
-    async def lose(connections: Awaited) -> None:
+    async def lose(connections: Connections) -> None:
         former = await backend(connections)
-        asking = asyncio.ensure_future(connections.rows(SLEEP, [0.3]))
+        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [0.3]))
         await asyncio.sleep(0.1)
         await asyncio.to_thread(end, former)
         assert await asking == [("",)]
@@ -202,8 +164,8 @@ def test_a_question_whose_connection_is_lost_is_asked_again() -> None:
 
 
 def test_a_question_is_asked_again_once() -> None:
-    async def lose_twice(connections: Awaited) -> None:
-        asking = asyncio.ensure_future(connections.rows(SLEEP, [20]))
+    async def lose_twice(connections: Connections) -> None:
+        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [20]))
         for _ in range(2):
             await asyncio.to_thread(end_sleeper)
         with pytest.raises(OperationalError):
@@ -222,12 +184,12 @@ def end_sleeper() -> None:
 
 
 def test_a_migration_of_what_a_plan_returns_is_noticed() -> None:
-    read = PreparedStatement("read_changing", (), "SELECT * FROM changing")
+    read = PreparedStatement("read_changing", "SELECT * FROM changing")
 
-    async def migrate(connections: Awaited) -> None:
-        assert await connections.rows(read, []) == [(1,)]
+    async def migrate(connections: Connections) -> None:
+        assert await connections.fetch_all(read, []) == [(1,)]
         await asyncio.to_thread(execute, "ALTER TABLE changing ALTER n TYPE text")
-        assert await connections.rows(read, []) == [("1",)]
+        assert await connections.fetch_all(read, []) == [("1",)]
 
     execute("CREATE TABLE changing AS SELECT 1 AS n")
     try:
@@ -237,26 +199,27 @@ def test_a_migration_of_what_a_plan_returns_is_noticed() -> None:
 
 
 def test_a_bad_value_fails_alone() -> None:
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         former = await backend(connections)
         with pytest.raises(DataError) as raised:
-            await connections.rows(RATIO, [0])
+            await connections.fetch_all(RATIO, [0])
         assert isinstance(raised.value.__cause__, psycopg2.errors.DivisionByZero)
-        with pytest.raises(ValueError, match="NUL"):
-            await connections.rows(ECHO, ["\0"])
-        assert await connections.rows(RATIO, [1]) == [(1,)]
+        for value in ("\0", "\ud800", 7):
+            with pytest.raises(DataError):
+                await connections.fetch_all(ECHO, [value])
+        assert await connections.fetch_all(RATIO, [1]) == [(1,)]
         assert await backend(connections) == former
 
     run(ask)
 
 
 def test_a_row_that_somebody_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asynchronous, "_SET_UP", "SET lock_timeout = '50ms'")
-    read = PreparedStatement("read_held", (), "SELECT * FROM held")
+    monkeypatch.setattr(asynchronous, "_SETTINGS", {"lock_timeout": "50ms"})
+    read = PreparedStatement("read_held", "SELECT * FROM held")
 
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         with pytest.raises(OperationalError) as raised:
-            await connections.rows(read, [])
+            await connections.fetch_all(read, [])
         assert isinstance(raised.value.__cause__, LockNotAvailable)
 
     execute("CREATE TABLE held AS SELECT 1 AS n")
@@ -271,24 +234,24 @@ def test_a_row_that_somebody_holds_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 def test_a_statement_that_takes_too_long_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asynchronous, "_SET_UP", "SET statement_timeout = '50ms'")
+    monkeypatch.setattr(asynchronous, "_SETTINGS", {"statement_timeout": "50ms"})
     sent: list[str] = []
 
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         former = await backend(connections)
         with recorded(sent), pytest.raises(OperationalError) as raised:
-            await connections.rows(SLEEP, [10])
+            await connections.fetch_all(SLEEP, [10])
         assert isinstance(raised.value.__cause__, QueryCanceled)
         assert await backend(connections) == former
 
     run(ask)
-    assert len(sent) == 2, sent
+    assert sent == ["sleep"]
 
 
 def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asynchronous, "ANSWER_SECONDS", 0.2)
 
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         former = await backend(connections)
         os.kill(former, signal.SIGSTOP)
         try:
@@ -305,8 +268,8 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
 
 
 def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
-    async def leave(connections: Awaited) -> None:
-        asking = asyncio.ensure_future(connections.rows(SLEEP, [1]))
+    async def leave(connections: Connections) -> None:
+        asking = asyncio.ensure_future(connections.fetch_all(SLEEP, [1]))
         waiting = asyncio.ensure_future(double(connections))
         await asyncio.sleep(0.1)
         asking.cancel()
@@ -318,24 +281,16 @@ def test_who_leaves_takes_the_answer_to_the_question_along() -> None:
     run(leave)
 
 
-def test_who_leaves_just_as_a_statement_is_prepared_spoils_nothing() -> None:
-    async def leave(connections: Awaited) -> None:
-        while True:
-            await backend(connections)
-            [kept] = connections._idle
-            asking = asyncio.ensure_future(connections.fetch_all(DOUBLE, [3]))
-            await asyncio.sleep(0)
-            if kept._tell is not None:
-                break
-            # The server was so quick that nobody had to wait: once more, from the beginning.
-            await asking
-            kept.close()
-        while kept._tell is not None:
-            kept._go_on()
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        assert await connections.fetch_all(DOUBLE, [3]) == [(6,)]
+def test_who_leaves_at_any_moment_spoils_nothing() -> None:
+    async def leave(connections: Connections) -> None:
+        for turns in range(12):
+            asking = asyncio.ensure_future(double(connections))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            assert await connections.fetch_all(ECHO, ["next"]) == [("next",)]
+            assert await double(connections) == [(6,)]
 
     run(leave)
 
@@ -343,7 +298,7 @@ def test_who_leaves_just_as_a_statement_is_prepared_spoils_nothing() -> None:
 def test_nobody_waits_for_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "HOST", "/nonexistent")
 
-    async def ask(connections: Awaited) -> None:
+    async def ask(connections: Connections) -> None:
         for _ in range(3):
             with pytest.raises(OperationalError):
                 await double(connections)
@@ -362,14 +317,14 @@ def test_the_first_of_several_hosts_that_answers_is_asked(monkeypatch: pytest.Mo
 def test_a_role_to_assume_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     own = connection.settings_dict["USER"]
     options = {**connection.settings_dict["OPTIONS"], "assume_role": own}
-    role = PreparedStatement("role", (), "SELECT current_setting('role')")
-    assert run(lambda connections: connections.rows(role, [])) == [("none",)]
+    role = PreparedStatement("role", "SELECT current_setting('role')")
+    assert run(lambda connections: connections.fetch_all(role, [])) == [("none",)]
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
-    assert run(lambda connections: connections.rows(role, [])) == [(own,)]
+    assert run(lambda connections: connections.fetch_all(role, [])) == [(own,)]
 
 
 def test_another_loop_begins_afresh() -> None:
-    connections = KIND(1)
+    connections = Connections(1)
 
     async def ask() -> int:
         try:
@@ -388,8 +343,8 @@ from django.db import connections as databases
 databases.settings["default"]["NAME"] = sys.argv[1]
 from core.database.asynchronous import Connections
 from core.database.prepared import PreparedStatement
-backend = PreparedStatement("backend", (), "SELECT pg_backend_pid()")
-connections = KIND(1)
+backend = PreparedStatement("backend", "SELECT pg_backend_pid()")
+connections = Connections(1)
 loop = asyncio.new_event_loop()
 parents = loop.run_until_complete(connections.fetch_all(backend, []))
 child = os.fork()
@@ -435,22 +390,4 @@ ANSWERS = [
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_lookup_answers_one_question_or_many_in_their_order(count: int) -> None:
     asked = QUESTIONS[:count]
-
-    async def ask(connections: Connections) -> object:
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        LOOKUP.ask(connections, asked, partial(settle, answer))
-        return await answer
-
-    assert run(ask) == ANSWERS[:count]
-
-
-def test_an_answer_that_cannot_be_understood_is_told() -> None:
-    broken = replace(LOOKUP, answer=lambda _question, row: row[9])
-
-    async def ask(connections: Connections) -> None:
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        broken.ask(connections, QUESTIONS, partial(settle, answer))
-        with pytest.raises(IndexError):
-            await answer
-
-    run(ask)
+    assert run(lambda connections: LOOKUP.ask(connections, asked)) == ANSWERS[:count]
