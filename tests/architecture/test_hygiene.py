@@ -18,6 +18,7 @@ BROAD_HANDLERS: dict[str, tuple[int, str]] = {
     "core/audit/buffer.py": (3, "records wait or are named in the log, and the thread goes on"),
     "core/blobs/moving.py": (1, "copies under way are told to stop, then raised on"),
     "core/config/http_connection.py": (1, "the edge of the process: a failed request ends alone"),
+    "core/database/asynchronous.py": (1, "a connection is closed, then raised on"),
     "core/events/services.py": (1, "one subscriber must not stop the others"),
     "jobservice/runs/tasks.py": (1, "the task base records how any run failed"),
     "registry_api/app.py": (1, "the edge of the protocol: what nobody anticipated becomes 500"),
