@@ -68,23 +68,20 @@ def examine_blob(digest: Digest) -> ExaminedBlob | None:
     if row is None:
         return None
     store, storage_key, size_bytes, is_marked = row
-    copy = judge_copy(
-        recorded_bytes=size_bytes,
-        stored_bytes=_stored_bytes(store, storage_key),
-        is_marked=is_marked,
-    )
-    return ExaminedBlob(StoredAt(store, storage_key), copy)
+    stored = StoredAt(store, storage_key)
+    return ExaminedBlob(stored, examine_copy(stored, size_bytes, is_marked=is_marked))
 
 
-def _stored_bytes(store: str, storage_key: str) -> int | None:
-    """Return the object's size; None without one, or where its storage is not configured.
+def examine_copy(stored: StoredAt, size_bytes: int, *, is_marked: bool) -> StoredCopy:
+    """Look at the object that a row names. Touches storage: not in a transaction.
 
     What is lost with a whole storage is healed by pushes like any other loss.
     """
     try:
-        return driver_of(store).stat(storage_key)
+        stored_bytes = driver_of(stored.store).stat(stored.storage_key)
     except StorageMisconfigured:
-        return None
+        stored_bytes = None
+    return judge_copy(recorded_bytes=size_bytes, stored_bytes=stored_bytes, is_marked=is_marked)
 
 
 def store_blob_locked(

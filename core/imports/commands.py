@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from core.common.errors import DomainError
 from core.common.terminal import make_console
+from core.common.text import counted
 from core.imports.services import ImportPlan, Watcher, import_registry
 from core.imports.types import BlobRoute, Tally
 from core.rbac.types import Actor
@@ -93,16 +94,22 @@ def _print(tally: Tally, *, dry_run: bool) -> None:
     for finding in tally.findings:
         console.print(f"{finding.where}: {finding.reason}", markup=False, soft_wrap=True)
     would = "Would take over" if dry_run else "Took over"
+    manifests, tags = counted(tally.manifests, "manifest"), counted(tally.tags, "tag")
+    repositories = counted(tally.repositories, "repository", "repositories")
+    present = counted(tally.manifests_present, "manifest")
+    tags_present = counted(tally.tags_present, "tag")
     console.print(
-        f"{would} {tally.manifests} manifests and {tally.tags} tags of {tally.repositories}"
-        f" repositories; {tally.manifests_present} manifests and {tally.tags_present} tags were"
+        f"{would} {manifests} and {tags} of {repositories}; {present} and {tags_present} were"
         " here already."
     )
+    if tally.healed:
+        healed = counted(tally.healed, "damaged blob")
+        console.print(f"{'Would heal' if dry_run else 'Healed'} {healed}.")
     if not dry_run:
         blobs = tally.blobs
         console.print(
-            f"Blobs: {blobs[BlobRoute.LINKED]} linked, {blobs[BlobRoute.COPIED]} copied,"
-            f" {blobs[BlobRoute.SHARED]} here already; {decimal(tally.verified_bytes)} verified."
+            f"Blobs: {blobs[BlobRoute.LINKED]:,} linked, {blobs[BlobRoute.COPIED]:,} copied,"
+            f" {blobs[BlobRoute.SHARED]:,} here already; {decimal(tally.verified_bytes)} verified."
         )
     if tally.findings:
-        console.print(f"Left out, for the reasons above: {len(tally.findings)}.")
+        console.print(f"Left out, for the reasons above: {len(tally.findings):,}.")

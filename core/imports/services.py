@@ -21,7 +21,7 @@ from core.blobs.errors import DigestMismatch, UploadUnknown
 from core.blobs.rules import StoredCopy
 from core.blobs.services import cancel_upload, open_session, start_upload
 from core.blobs.sessions import UploadSession
-from core.blobs.storing import examine_blob
+from core.blobs.storing import examine_blob, examine_copy
 from core.common.errors import DomainError, ErrorKind
 from core.database import raw
 from core.database.transactions import durable_write
@@ -85,6 +85,7 @@ def import_registry(plan: ImportPlan, *, watcher: Watcher, actor: Actor) -> Tall
         if not plan.is_dry_run:
             _forget_uploads()
         names = tree.repository_names(tally.findings.append)
+        damaged: set[Digest] = set()
         watcher.found(len(names))
         projects = queries.project_ids()
         for name in names:
@@ -95,7 +96,9 @@ def import_registry(plan: ImportPlan, *, watcher: Watcher, actor: Actor) -> Tall
             except SourceFault as fault:
                 tally.findings.append(Finding(name, str(fault)))
                 continue
-            work = _Work(tree, target, project_id, tally, watcher, importer, plan.is_dry_run)
+            work = _Work(
+                tree, target, project_id, tally, watcher, importer, plan.is_dry_run, damaged
+            )
             work.take_over(name)
         if not plan.is_dry_run:
             _record_import(plan, tally, actor=importer)
@@ -166,6 +169,8 @@ class _Work:
     watcher: Watcher
     actor: Actor
     is_dry_run: bool
+    damaged: set[Digest]
+    """Blobs of all repositories that this import has met damaged and dealt with."""
 
     @property
     def name(self) -> str:
@@ -177,6 +182,7 @@ class _Work:
         present = queries.manifests_of(self.name)
         source = self.tree.repository(name, present, self.tally.findings.append)
         self.tally.manifests_present += len(source.known)
+        self._heal(name, source.known)
         taken = set(source.known)
         for manifest in source.manifests:
             if self._does(partial(self._manifest, manifest), f"{name}@{manifest.digest}"):
@@ -196,7 +202,25 @@ class _Work:
             elif self._does(partial(self._tag, tag, digest, live.get(tag)), where):
                 self.tally.tags += 1
 
-    def _does(self, step: Callable[[], None], where: str) -> bool:
+    def _heal(self, name: str, known: frozenset[Digest]) -> None:
+        """Bring again what manifests that are here already have lost."""
+        for blob in queries.blobs_of(self.name, known):
+            if blob.digest in self.damaged:
+                continue
+            copy = examine_copy(blob.stored, blob.size_bytes, is_marked=blob.is_marked)
+            if copy is StoredCopy.SOUND:
+                continue
+            self.damaged.add(blob.digest)
+            where = f"{name}@{blob.digest}"
+            try:
+                self.tree.blob_bytes(blob.digest)
+            except SourceFault as fault:
+                self._report(where, f"The blob is damaged here, and not in the source. {fault}")
+                continue
+            if self._does(partial(self._from_source, blob.digest), where):
+                self.tally.healed += 1
+
+    def _does(self, step: Callable[[], object], where: str) -> bool:
         """Carry out a step unless nothing is to change; report what refuses it."""
         try:
             if not self.is_dry_run:
@@ -246,6 +270,9 @@ class _Work:
             )
             if mounted is not None:
                 return BlobRoute.SHARED
+        return self._from_source(digest)
+
+    def _from_source(self, digest: Digest) -> BlobRoute:
         with self.tree.open_blob(digest) as descriptor:
             return self._upload(digest, descriptor)
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
+from core.blobs.storing import StoredAt
 from core.oci.digest import Digest
 from core.oci.manifest import ParsedManifest
 
@@ -47,6 +49,15 @@ class LiveTag:
     set_by: str
 
 
+class PresentBlob(NamedTuple):
+    """A blob of the target as its row is; ``is_marked``: as damaged."""
+
+    digest: Digest
+    size_bytes: int
+    stored: StoredAt
+    is_marked: bool
+
+
 class TagStep(StrEnum):
     """What is to be done with a tag."""
 
@@ -66,7 +77,10 @@ class BlobRoute(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of an import, or of what one would do. Sizes in bytes of the source's blobs."""
+    """Counts of an import, or of what one would do. Sizes in bytes of the source's blobs.
+
+    ``healed`` counts blobs of manifests that are here already.
+    """
 
     repositories: int = 0
     manifests: int = 0
@@ -74,6 +88,7 @@ class Tally:
     tags: int = 0
     tags_present: int = 0
     blobs: dict[BlobRoute, int] = field(default_factory=lambda: dict.fromkeys(BlobRoute, 0))
+    healed: int = 0
     verified_bytes: int = 0
     findings: list[Finding] = field(default_factory=list)
 

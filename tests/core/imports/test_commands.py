@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from core.blobs.models import Blob
+from core.common.clock import now
 from core.imports.commands import app
 from core.oci.digest import Digest
 from tests.core.imports.sources import LAYER, Source
@@ -32,7 +34,7 @@ def test_it_says_what_was_done(source: Source) -> None:
     done = run(source.path, "--create-projects")
     assert done.exit_code == 0
     assert done.output.splitlines() == [
-        "Took over 1 manifests and 2 tags of 1 repositories; 0 manifests and 0 tags were here"
+        "Took over 1 manifest and 2 tags of 1 repository; 0 manifests and 0 tags were here"
         " already.",
         "Blobs: 2 linked, 0 copied, 0 here already; 7 bytes verified.",
     ]
@@ -42,7 +44,21 @@ def test_a_dry_run_says_what_would_be_done(source: Source) -> None:
     make_project("team")
     would = run(source.path, "--dry-run")
     assert would.exit_code == 0
-    assert would.output.startswith("Would take over 1 manifests and 2 tags of 1 repositories;")
+    assert would.output.startswith("Would take over 1 manifest and 2 tags of 1 repository;")
+
+
+def test_it_says_what_was_healed(source: Source) -> None:
+    run(source.path, "--create-projects")
+    Blob.objects.filter(digest=Digest.of(LAYER).to_bytes()).update(damaged_at=now())
+    assert "Would heal 1 damaged blob." in run(source.path, "--dry-run").output.splitlines()
+    healed = run(source.path)
+    assert healed.exit_code == 0
+    assert healed.output.splitlines() == [
+        "Took over 0 manifests and 0 tags of 1 repository; 1 manifest and 2 tags were here"
+        " already.",
+        "Healed 1 damaged blob.",
+        "Blobs: 0 linked, 0 copied, 0 here already; 5 bytes verified.",
+    ]
 
 
 def test_what_is_left_out_is_listed_and_changes_the_status(source: Source) -> None:

@@ -17,6 +17,7 @@ from core.artifacts.types import PendingWrite
 from core.audit.models import AuditEntry
 from core.blobs.models import Blob, Upload
 from core.common import failpoints
+from core.common.clock import now
 from core.common.errors import DomainError, ErrorKind
 from core.imports.errors import ImportRunning, SourceInvalid
 from core.imports.services import IMPORTER, ImportPlan, import_registry
@@ -39,6 +40,7 @@ from tests.factories.artifacts import (
     write_chunk,
 )
 from tests.factories.projects import make_project
+from tests.factories.storages import DAMAGES
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -242,6 +244,51 @@ def test_a_damaged_blob_heals_from_the_source(source: Source, storage_root: Path
     source.image("team/third", "v1")
     take_over(source)
     assert object_file(storage_root, Digest.of(LAYER)).read_bytes() == LAYER
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("how", ["marked", *DAMAGES, "in a storage that is gone"])
+def test_what_manifests_have_lost_heals_from_the_source(
+    source: Source, storage_root: Path, how: str
+) -> None:
+    digest = Digest.of(LAYER)
+    take_over(source)
+    row = Blob.objects.filter(digest=digest.to_bytes())
+    file = object_file(storage_root, digest)
+    if how in DAMAGES:
+        # Not through the name that it has here: the source's file is the same one.
+        file.unlink()
+        if how != "missing":
+            file.write_bytes(LAYER[:-1] if how == "short" else b"lager")
+    if how in ("marked", "flipped"):
+        row.update(damaged_at=now())
+    elif how not in DAMAGES:
+        row.update(store="gone")
+    would = take_over(source, dry_run=True)
+    assert (would.healed, would.changes, would.findings) == (1, 0, [])
+    tally = take_over(source)
+    assert (tally.healed, tally.changes, tally.findings) == (1, 0, [])
+    assert object_file(storage_root, digest).read_bytes() == LAYER
+    assert row.get().damaged_at is None
+    healed = AuditEntry.objects.get(action="blob.healed")
+    assert (healed.actor_label, healed.target_label) == (IMPORTER, str(digest))
+    assert take_over(source).healed == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_what_the_source_has_lost_too_is_told_once(source: Source, storage_root: Path) -> None:
+    take_over(source)
+    object_file(storage_root, Digest.of(LAYER)).unlink()
+    source.blob_file(Digest.of(LAYER)).unlink()
+    for dry_run in (True, False):
+        tally = take_over(source, dry_run=dry_run)
+        assert (tally.healed, tally.manifests_present) == (0, 3)
+        assert reasons(tally) == (
+            f"{APP}@{Digest.of(LAYER)}: The blob is damaged here, and not in the source. "
+            "It is missing."
+        )
+    source.blob_file(Digest.of(LAYER)).write_bytes(b"lager")
+    assert "other bytes than its digest" in reasons(take_over(source))
 
 
 def test_tags_follow_the_source_until_somebody_else_sets_them(
