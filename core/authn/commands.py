@@ -9,6 +9,7 @@ from core.authn import queries, services
 from core.authn.models import SigningKey
 from core.common.clock import now as current_time
 from core.common.terminal import make_console
+from core.common.text import counted
 from core.rbac.types import Actor
 from core.users.commands import app as user_app
 
@@ -49,7 +50,7 @@ def unlock(
 ) -> None:
     """Forget the failed logins of a name, so that it may try again at once."""
     forgotten = services.unlock_logins(username, actor=Actor.system())
-    console.print(f"Forgot {forgotten} failed logins of {username}.", markup=False)
+    console.print(f"Forgot {counted(forgotten, 'failed login')} of {username}.", markup=False)
 
 
 def _state(key: SigningKey) -> str:

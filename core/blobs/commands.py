@@ -13,6 +13,7 @@ from core.blobs.moving import Migration, Outcome
 from core.blobs.pace import Pace
 from core.blobs.queries import StoreUsage, list_usage, usage_of
 from core.common.terminal import StageBars, make_console
+from core.common.text import counted
 from core.database import raw
 from core.rbac.types import Actor
 from core.storage.selection import current_store, drivers, former_store
@@ -65,7 +66,8 @@ def migrate(
         raise NoFormerStorage
     before = usage_of(source)
     console.print(
-        f"In {source}: {before.blobs:,} blobs of {decimal(before.bytes)} to move to {target}.",
+        f"In {source}: {counted(before.blobs, 'blob')} of {decimal(before.bytes)} to move to "
+        f"{target}.",
         markup=False,
     )
     if dry_run:
@@ -108,25 +110,27 @@ def _role(store: str) -> str:
 
 def _outcome(counts: dict[Outcome, int], left: StoreUsage) -> Iterator[str]:
     """Say what was done, and what is to be done next."""
-    yield f"{counts[Outcome.MOVED]:,} blobs moved."
-    if counts[Outcome.DAMAGED]:
+    yield f"{counted(counts[Outcome.MOVED], 'blob')} moved."
+    if damaged := counts[Outcome.DAMAGED]:
         yield (
-            f"{counts[Outcome.DAMAGED]:,} are damaged and stay: push them again, which stores "
-            "them in the current storage, or restore them. `roadstead fsck` names them."
+            f"{counted(damaged, 'is damaged and stays', 'are damaged and stay')}: push what has "
+            "them again, which stores them in the current storage, or restore them from a backup "
+            "and run `roadstead fsck`, which names them; then run this again."
         )
-    if counts[Outcome.FAILED]:
-        yield f"{counts[Outcome.FAILED]:,} could not be moved: the log says why. Run this again."
+    if failed := counts[Outcome.FAILED]:
+        yield f"{failed:,} could not be moved: the log says why. Run this again."
     if left.uploads:
         yield (
-            f"{left.uploads:,} uploads that began in {left.store} are still in progress there: "
-            "run this again when they are done."
+            f"{counted(left.uploads, 'upload is', 'uploads are')} still in progress in "
+            f"{left.store}: run this again after that."
         )
     if left.blobs or left.uploads:
-        yield f"{left.blobs:,} blobs are left in {left.store}."
+        yield f"{counted(left.blobs, 'blob is', 'blobs are')} left in {left.store}."
     elif left.condemned:
+        waiting = counted(left.condemned, "object there waits", "objects there wait")
         yield (
-            f"No blob is left in {left.store}. {left.condemned:,} objects there wait a day for "
-            "those who still read them, and are then removed: unset ROADSTEAD_FORMER_* after that."
+            f"No blob is left in {left.store}. {waiting} a day for readers under way before being "
+            "removed: unset ROADSTEAD_FORMER_* after that."
         )
     else:
         yield f"Nothing is left in {left.store}: unset ROADSTEAD_FORMER_*."

@@ -19,6 +19,7 @@ from core.blobs.services import STRAY_AGE
 from core.blobs.sweeping import batches, without_row
 from core.blobs.verification import KnownBlob, Verdict, Verifier
 from core.common.clock import now
+from core.common.text import counted
 from core.integrity.types import Problem, ProblemKind, Report, Watcher
 from core.storage.errors import StorageFailed, StorageMisconfigured
 from core.storage.selection import driver_of, drivers
@@ -128,7 +129,7 @@ def _report_strays(
 ) -> None:
     strays = without_row(strays)
     if is_suspicious(unmatched=len(strays), objects=objects):
-        detail = f"{len(strays)} of {objects} objects"
+        detail = f"{len(strays):,} of {counted(objects, 'object')}"
         report.add(ProblemKind.SUSPICIOUS_STRAYS, store, detail)
         return
     for key in strays:
@@ -159,7 +160,7 @@ def _problem_of(blob: KnownBlob) -> Problem | None:
     if found is None:
         return Problem(ProblemKind.BLOB_MISSING, where, _place(blob))
     if found != blob.size_bytes:
-        detail = f"{_place(blob)}: {found} bytes, not {blob.size_bytes}"
+        detail = f"{_place(blob)}: {counted(found, 'byte')}, not {blob.size_bytes:,}"
         return Problem(ProblemKind.BLOB_SIZE, where, detail)
     if blob.is_marked:
         return Problem(ProblemKind.BLOB_CONTENT, where, _place(blob))

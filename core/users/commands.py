@@ -13,6 +13,7 @@ from rich.table import Table
 
 from core.common.errors import DomainError
 from core.common.terminal import make_console
+from core.common.text import counted
 from core.rbac.types import Actor
 from core.users import passwords, queries, services
 from core.users.errors import PasswordInvalid, UserUnknown
@@ -129,7 +130,7 @@ def import_htpasswd(
     """Create the users of an htpasswd file; they keep their passwords."""
     with file.open(encoding="utf-8", errors="replace") as lines:
         result = services.import_htpasswd(lines, actor=Actor.system())
-    console.print(f"Created {len(result.created)} users.")
+    console.print(f"Created {counted(len(result.created), 'user')}.")
     for username in result.existing:
         console.print(f"{username} exists already and was left as it is.", markup=False)
     for number, reason in result.refused:

@@ -16,6 +16,7 @@ from core.blobs.pace import Pace
 from core.blobs.queries import total_bytes
 from core.blobs.verification import Verdict, Verifier
 from core.common.clock import now as clock_now
+from core.common.text import counted
 from core.integrity.queries import find_damaged_manifests, last_manifest_of_batch
 from core.rbac.types import Actor
 from jobservice.scrub import rules
@@ -42,7 +43,7 @@ class _Reading:
         """Count a piece. Raises ``RunStopped`` or ``RunLost``."""
         self.bytes += read_bytes
         if time.monotonic() - self._reported_at >= REPORT_SECONDS:
-            self._context.report(self.bytes, self._share, f"{self.bytes} bytes compared")
+            self._context.report(self.bytes, self._share, f"{counted(self.bytes, 'byte')} compared")
             self._reported_at = time.monotonic()
 
 
@@ -115,5 +116,5 @@ def scrub_manifests(context: RunContext) -> dict[str, Any]:
             )
             damaged += 1
         after_id, compared = last_id, compared + size
-        context.report(compared, message=f"{compared} manifests compared")
+        context.report(compared, message=f"{counted(compared, 'manifest')} compared")
     return {"manifests": compared, "damaged": damaged}

@@ -85,9 +85,10 @@ def test_what_cannot_be_moved_is_told(project: Project) -> None:
     code, output = run("migrate")
     assert code == 1
     assert "2 blobs moved." in output
-    assert "1 are damaged and stay" in output
-    assert "1 uploads that began in main are still in progress" in output
-    assert "1 blobs are left in main." in output
+    assert "1 is damaged and stays: " in output
+    assert "run `roadstead fsck`" in output
+    assert "1 upload is still in progress in main: " in output
+    assert "1 blob is left in main." in output
 
 
 @pytest.mark.usefixtures("moved_in")

@@ -88,7 +88,7 @@ def test_promote_disable_and_list() -> None:
 def test_import_htpasswd_reports_what_it_could_not_use(tmp_path: Path) -> None:
     file = tmp_path / "htpasswd"
     file.write_text(f"alice:{bcrypt_line('old secret')}\n")
-    assert "Created 1 users" in run("import-htpasswd", str(file))
+    assert "Created 1 user." in run("import-htpasswd", str(file))
     file.write_text("berta:plain\n")
     output = run("import-htpasswd", str(file), exit_code=1)
     assert "Line 1" in output
