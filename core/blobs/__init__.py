@@ -12,5 +12,6 @@ fence off all others), ``keeping`` (renewing a claim while its writer waits for 
 ``sessions`` (the object a request writes through), ``storing`` (how an object becomes, joins or
 heals a blob inside the caller's transaction), ``sweeping`` (what removes bytes that nothing refers
 to), ``verification`` (comparing blobs with their digests), ``moving`` (from the former storage to
-the current one) and ``pace`` (how fast work in the background may read).
+the current one), ``unconfigured`` (storages that rows name and the configuration lacks) and
+``pace`` (how fast work in the background may read).
 """

@@ -12,6 +12,7 @@ from core.blobs.errors import MigrationUnderWay, NoFormerStorage
 from core.blobs.moving import Migration, Outcome
 from core.blobs.pace import Pace
 from core.blobs.queries import StoreUsage, list_usage, usage_of
+from core.blobs.unconfigured import rename_store
 from core.common.terminal import StageBars, make_console
 from core.common.text import counted
 from core.database import raw
@@ -88,6 +89,16 @@ def migrate(
     for sentence in _outcome(migration.counts, after):
         console.print(sentence, markup=False)
     raise typer.Exit(LEFT_BEHIND if after.blobs or after.uploads else 0)
+
+
+@app.command("rename")
+def rename(
+    store: Annotated[str, typer.Argument(help="What rows call the storage.")],
+    name: Annotated[str, typer.Argument(help="What the configuration calls it.")],
+) -> None:
+    """Let rows call a storage as the configuration does, after its name was changed."""
+    blobs = rename_store(store, name, actor=Actor.system())
+    console.print(f"{store} is called {name} now: {counted(blobs, 'blob')}.", markup=False)
 
 
 @contextmanager

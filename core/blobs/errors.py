@@ -113,6 +113,17 @@ class NoFormerStorage(DomainError):
     )
 
 
+class StoreNotRenamed(DomainError):
+    """Rows cannot call a storage by a name under which its objects are not found."""
+
+    code: ClassVar[str] = "STORE_NOT_RENAMED"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = (
+        "Only a storage that is not configured is renamed, and only to the configured one that "
+        "holds its objects: `roadstead storage status` shows the names."
+    )
+
+
 class ProjectUnknown(DomainError):
     """The project that the upload is for does not exist, or no longer."""
 

@@ -31,6 +31,7 @@ ENSURE_ADMINISTRATOR = "core.users.services.ensure_administrator"
 ENSURE_LIBRARY_PROJECT = "core.projects.services.ensure_library_project"
 STORAGE_DRIVER = "core.storage.selection.default_driver"
 FORGET_WRITERS = "core.blobs.services.forget_writers"
+WARN_OF_UNCONFIGURED = "core.blobs.unconfigured.warn_of_unconfigured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ def main() -> int:
     if embedded:
         # The server is alone with its database: who held an upload ended with the last one.
         import_string(FORGET_WRITERS)()
+    import_string(WARN_OF_UNCONFIGURED)()
     return 0
 
 

@@ -40,6 +40,11 @@ def run_web(
     from core.config.web_server import WebServer
 
     load_django(environment)
+    if listen_on is None:
+        # `roadstead serve`, which opened the other sockets, has said it already.
+        from core.blobs.unconfigured import warn_of_unconfigured
+
+        warn_of_unconfigured()
     _allow_open_files()
     server = environment.server
     host = f"[{server.host}]" if ":" in server.host else server.host

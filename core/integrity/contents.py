@@ -17,6 +17,7 @@ from core.blobs.queries import find_places, total_bytes
 from core.blobs.rules import is_suspicious
 from core.blobs.services import STRAY_AGE
 from core.blobs.sweeping import batches, without_row
+from core.blobs.unconfigured import list_unconfigured
 from core.blobs.verification import KnownBlob, Verdict, Verifier
 from core.common.clock import now
 from core.common.text import counted
@@ -39,7 +40,10 @@ def check_digests(report: Report, watcher: Watcher, verifier: Verifier) -> None:
     ``verifier`` advances the watcher by bytes. Raises TooManyLosses.
     """
     watcher.begin("Content", total_bytes(), is_bytes=True)
+    configured = drivers()
     for batch in _blobs():
+        # What nobody can look for is reported by ``check_contents`` as well.
+        batch = [blob for blob in batch if blob.store in configured]
         try:
             verdicts = _side_by_side(verifier.verify, batch)
         finally:
@@ -61,14 +65,30 @@ def check_contents(report: Report, watcher: Watcher) -> None:
         _compare_objects(store, driver, matching, report, watcher)
         watcher.begin(f"Uploads in {store}", None)
         _compare_uploads(store, driver, report, watcher)
+    renamed = _report_names(report)
     watcher.begin("Blobs", Blob.objects.count())
     for batch in _blobs():
         report.counts["blobs"] += len(batch)
         report.counts["bytes"] += sum(blob.size_bytes for blob in batch)
-        doubtful = [blob.id for blob in batch if blob.id not in matching or blob.is_marked]
+        doubtful = [
+            blob.id
+            for blob in batch
+            if (blob.id not in matching or blob.is_marked) and blob.store not in renamed
+        ]
         for problem in filter(None, _side_by_side(_look_again, doubtful)):
             report.add(problem.kind, problem.where, problem.detail)
         watcher.advance(len(batch))
+
+
+def _report_names(report: Report) -> set[str]:
+    """Report the storages that are there under another name, and return what rows call them."""
+    renamed = set()
+    for found in list_unconfigured():
+        if found.holder is not None:
+            renamed.add(found.store)
+            detail = f"{counted(found.blobs, 'blob')}: {found.remedy}"
+            report.add(ProblemKind.STORE_NAME, found.store, detail)
+    return renamed
 
 
 class _Ids:

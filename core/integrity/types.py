@@ -36,8 +36,15 @@ class ProblemKind(Enum):
     BLOB_STORE = (
         "blob-store",
         "A blob is in a storage that is not configured",
-        "Set ROADSTEAD_FORMER_STORAGE_NAME and what belongs to it, and run "
-        "`roadstead storage migrate`.",
+        "Set ROADSTEAD_FORMER_STORAGE_NAME to the name of that storage, "
+        "ROADSTEAD_FORMER_STORAGE_DIR or ROADSTEAD_FORMER_STORAGE_URL to where it is, restart, and "
+        "run `roadstead storage migrate`. If it is lost, push the images again.",
+    )
+    STORE_NAME = (
+        "store-name",
+        "A storage is configured under another name than rows have for it",
+        "Do what is in brackets: set the variable for all processes and restart them, or run the "
+        "command. Then check again.",
     )
     STRAY_OBJECT = (
         "stray-object",

@@ -41,6 +41,12 @@ def former_driver() -> StorageDriver:
     return _build("FORMER_STORAGE")
 
 
+def forget_drivers() -> None:
+    """Let the drivers be built anew: connections to a bucket do not survive a fork."""
+    default_driver.cache_clear()
+    former_driver.cache_clear()
+
+
 def current_store() -> str:
     """Return the name of the storage that new content goes to."""
     name: str = settings.STORAGE_NAME

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from core.storage.filesystem import FilesystemDriver
 from core.storage.s3.driver import S3Driver
-from core.storage.selection import default_driver, former_driver
+from core.storage.selection import forget_drivers
 from core.storage.types import StorageDriver
 from tests.core.storage.s3_server import S3Server, options_for
 
@@ -39,12 +39,6 @@ def bucket_of(server: S3Server) -> dict[str, object]:
     """Return the settings of a new bucket."""
     options = options_for(server.url, server.new_bucket())
     return {name: getattr(options, name) for name in asdict(options)}
-
-
-def forget_drivers() -> None:
-    """Let the drivers be made anew, from the settings as they are now."""
-    default_driver.cache_clear()
-    former_driver.cache_clear()
 
 
 def read_object(driver: StorageDriver, key: str) -> bytes:

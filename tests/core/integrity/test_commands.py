@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 from core.artifacts.models import Manifest, ManifestReference, RepositoryBlob, Tag
 from core.blobs.models import Blob, CondemnedObject, Upload
 from core.blobs.services import STRAY_AGE, sweep_condemned
+from core.blobs.unconfigured import rename_store
 from core.common import clock
 from core.integrity import contents
 from core.integrity.commands import app
 from core.projects.models import Project
+from core.rbac.types import Actor
 from core.storage.errors import StorageFailed
 from core.storage.filesystem import FilesystemDriver
 from core.storage.selection import default_driver
@@ -203,8 +205,8 @@ def condemn_blob() -> None:
     )
 
 
-def rename_store() -> None:
-    Blob.objects.filter(size_bytes=2).update(store="gone")
+def lose_store() -> None:
+    Blob.objects.filter(size_bytes=2).update(store="gone", storage_key="blobs/00/" + 32 * "0")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def rename_store() -> None:
         (confuse_blobs, ["manifest-reference"]),
         (move_tag, ["tag"]),
         (condemn_blob, ["condemned-blob"]),
-        (rename_store, ["blob-store"]),
+        (lose_store, ["blob-store", "stray-object"]),
     ],
 )
 @pytest.mark.usefixtures("two_days_later")
@@ -229,6 +231,8 @@ def test_rows_that_contradict_each_other(
     with foreign_keys_gone("blobs_blob"):
         spoil()
         found = kinds()
+        # Reading what there is finds nothing else.
+        assert kinds("--read-content") == found
     assert sorted(found) == sorted(expected)
 
 
@@ -249,6 +253,28 @@ def foreign_keys_gone(table: str) -> Iterator[None]:
         finally:
             for owner, name, definition in constraints:
                 cursor.execute(f"ALTER TABLE {owner} ADD CONSTRAINT {name} {definition} NOT VALID")
+
+
+def test_a_name_that_was_lost_is_one_problem(
+    storage: None, project: Project, settings: Settings
+) -> None:
+    for content in (b"one", b"two"):
+        make_blob(project, content)
+    settings.STORAGE_NAME = "bucket"
+    for arguments in ((), ("--read-content",)):
+        _, document = fsck(*arguments)
+        (problem,) = document["problems"]
+        assert (problem["kind"], problem["where"]) == ("store-name", "main")
+        assert problem["detail"] == "2 blobs: set ROADSTEAD_STORAGE_NAME=main"
+    assert "main  (2 blobs: set ROADSTEAD_STORAGE_NAME=main)" in CliRunner().invoke(app).stdout
+    make_blob(project, b"three")
+    (problem,) = fsck()[1]["problems"]
+    assert problem["detail"] == "2 blobs: run `roadstead storage rename main bucket`"
+    assert rename_store("main", "bucket", actor=Actor.system()) == 2
+    assert kinds() == []
+    Blob.objects.update(store="main")
+    settings.STORAGE_NAME = "main"
+    assert kinds() == []
 
 
 def test_a_storage_that_cannot_be_read(
