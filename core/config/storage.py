@@ -107,6 +107,13 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
             f"{reader.full_name('STORAGE_ACCEL_PREFIX')} has no effect on a bucket: unset it, or "
             f"unset {reader.full_name(_URL)}."
         )
+    former = _former(reader.below("FORMER_"), name)
+    if former is not None and _is_same_place(former, directory, bucket):
+        variable = _URL if former.bucket else _DIRECTORY
+        reader.refuse(
+            f"{reader.full_name(f'FORMER_{variable}')} leads to the current storage: name another "
+            "one, or unset it. If only the name is another one now, see `roadstead storage rename`."
+        )
     return StorageSettings(
         name=name,
         directory=directory,
@@ -114,7 +121,7 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
         redirects=redirects,
         accel_prefix=accel_prefix,
         minimum_free_bytes=minimum_free_bytes,
-        former=_former(reader.below("FORMER_"), name),
+        former=former,
         scrub_days=reader.integer(
             "SCRUB_DAYS",
             default=30,
@@ -157,6 +164,33 @@ def _former(reader: Reader, current_name: str) -> FormerStorage | None:
             "of its own, by which rows can tell them apart."
         )
     return FormerStorage(name, Path(directory).expanduser().absolute(), bucket)
+
+
+def _is_same_place(former: FormerStorage, directory: Path, bucket: BucketSettings | None) -> bool:
+    """Tell whether the former storage is the current one, by whatever way it is reached."""
+    if former.bucket is not None and bucket is not None:
+        return _place(former.bucket) == _place(bucket)
+    if former.bucket is not None or bucket is not None:
+        return False
+    try:
+        # Knows links, and directories that are mounted twice.
+        return former.directory.samefile(directory)
+    except OSError:
+        return former.directory.resolve() == directory.resolve()
+
+
+def _place(bucket: BucketSettings) -> tuple[str | None, ...]:
+    """Return what sets a bucket and its prefix apart from all others."""
+    if isinstance(bucket, GCSSettings):
+        # Names of buckets are taken once in the world.
+        return ("gs", bucket.bucket, bucket.prefix)
+    if isinstance(bucket, AzureSettings):
+        public = f"https://{bucket.account}.blob.core.windows.net"
+        address = bucket.endpoint_url or public
+        return ("azure", address.lower(), bucket.account, bucket.container, bucket.prefix)
+    address = (bucket.endpoint_url or "").lower()
+    is_aws = not address or address.partition(":443")[0].endswith(".amazonaws.com")
+    return ("s3", None if is_aws else address, bucket.bucket, bucket.prefix)
 
 
 def _name(reader: Reader, meaning: str) -> str:

@@ -193,6 +193,103 @@ def test_the_former_storage_can_be_a_directory(tmp_path: Path) -> None:
     assert (former.name, former.directory, former.bucket) == ("main", tmp_path, None)
 
 
+SAME = (
+    "ROADSTEAD_FORMER_STORAGE_{} leads to the current storage: name another one, or unset it. "
+    "If only the name is another one now, see `roadstead storage rename`."
+)
+
+
+def test_the_former_directory_is_another_one(tmp_path: Path) -> None:
+    real, link, missing = tmp_path / "real", tmp_path / "link", tmp_path / "missing"
+    real.mkdir()
+    link.symlink_to(real)
+    data = str(real / "storage")
+    for current, former in (
+        (real, real),
+        (real, link),
+        (link, real / ".." / "real"),
+        (missing, missing),
+        (link / "later", real / "later"),
+    ):
+        assert faults(
+            STORAGE_NAME="new", STORAGE_DIR=str(current), FORMER_STORAGE_DIR=str(former)
+        ) == (SAME.format("DIR"),)
+    # The directory that is meant when none is named.
+    assert faults(STORAGE_NAME="new", DATA_DIR=str(link), FORMER_STORAGE_DIR=data) == (
+        SAME.format("DIR"),
+    )
+    assert storage(STORAGE_NAME="new", STORAGE_DIR=str(real), FORMER_STORAGE_DIR=data).former
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_same"),
+    [
+        ({"STORAGE_URL": "s3://one/x", "FORMER_STORAGE_URL": "s3://one/x/"}, True),
+        ({"STORAGE_URL": "s3://one/x", "FORMER_STORAGE_URL": "s3://one"}, False),
+        ({"STORAGE_URL": "s3://one", "FORMER_STORAGE_URL": "s3://two"}, False),
+        ({"STORAGE_URL": "s3://one", "FORMER_STORAGE_URL": "gs://one"}, False),
+        ({"STORAGE_DIR": "/srv/one", "FORMER_STORAGE_URL": "s3://one"}, False),
+        (
+            {
+                "STORAGE_URL": "s3://one",
+                "FORMER_STORAGE_URL": "s3://one",
+                "FORMER_S3_ENDPOINT": "https://s3.eu-central-1.amazonaws.com",
+            },
+            True,
+        ),
+        (
+            {
+                "STORAGE_URL": "s3://one",
+                "S3_ENDPOINT": "https://S3.example.org",
+                "FORMER_STORAGE_URL": "s3://one",
+                "FORMER_S3_ENDPOINT": "https://s3.example.org",
+            },
+            True,
+        ),
+        (
+            {
+                "STORAGE_URL": "s3://one",
+                "FORMER_STORAGE_URL": "s3://one",
+                "FORMER_S3_ENDPOINT": "https://s3.example.org",
+            },
+            False,
+        ),
+        (
+            {
+                "STORAGE_URL": "gs://one",
+                "FORMER_STORAGE_URL": "gs://one",
+                "FORMER_GCS_ENDPOINT": "https://storage.example.org",
+            },
+            True,
+        ),
+        (
+            {
+                "STORAGE_URL": "azure://one",
+                "AZURE_ACCOUNT": "account1",
+                "FORMER_STORAGE_URL": "azure://one",
+                "FORMER_AZURE_ACCOUNT": "account1",
+                "FORMER_AZURE_ENDPOINT": "https://account1.blob.core.windows.net",
+            },
+            True,
+        ),
+        (
+            {
+                "STORAGE_URL": "azure://one",
+                "AZURE_ACCOUNT": "account1",
+                "FORMER_STORAGE_URL": "azure://one",
+                "FORMER_AZURE_ACCOUNT": "account2",
+            },
+            False,
+        ),
+    ],
+)
+def test_the_former_bucket_is_another_one(variables: dict[str, str], is_same: bool) -> None:
+    if is_same:
+        assert faults(STORAGE_NAME="new", **variables) == (SAME.format("URL"),)
+    else:
+        assert storage(STORAGE_NAME="new", **variables).former is not None
+
+
 def test_the_secret_is_masked() -> None:
     environment = load(
         {
