@@ -1,9 +1,11 @@
 """The command `roadstead`. Commands of features are loaded only when they are called."""
 
 import sys
+from collections import deque
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -15,8 +17,9 @@ from core.config.embedded_postgresql import PostgreSQLFailed
 from core.config.embedded_redis import RedisFailed
 from core.config.serve import ServeRefused, serve
 
-CONFIGURATION_FAULT = 2
+CONFIGURATION_FAULT = WRONG_USE = 2
 FAILED = 1
+DATA_DIR = "--data-dir"
 
 app = typer.Typer(
     name="roadstead",
@@ -31,7 +34,10 @@ app.add_typer(config_app, name="config")
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 # Checked with the settings, so that a wrong one gets the sentence of ROADSTEAD_PORT.
 Port = Annotated[str | None, typer.Option(metavar="NUMBER", help="Port to listen on.")]
-DataDir = Annotated[Path | None, typer.Option(help="Directory that everything is kept in.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory that everything is kept in. May also stand after the command."),
+]
 Reload = Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")]
 ListenOn = Annotated[int | None, typer.Option("--listen-on", hidden=True)]
 
@@ -45,19 +51,20 @@ FEATURE_COMMANDS = {
     "fsck": ("core.integrity.commands:app", "Check that storage and database agree."),
 }
 
+# What it ends with when the database cannot be reached, where 1 says something else.
+FAILURE_CODES = {"fsck": 3}
+
 
 @app.callback()
 def common(data_dir: DataDir = None) -> None:
-    """Take the options that stand before the name of a command."""
-    env.override(data_dir=_text(data_dir))
+    """Take the option that all commands have."""
+    env.override(data_dir=None if data_dir is None else str(data_dir))
 
 
 @app.command("serve")
-def serve_command(
-    host: Host = None, port: Port = None, data_dir: DataDir = None, reload: Reload = False
-) -> None:
+def serve_command(host: Host = None, port: Port = None, reload: Reload = False) -> None:
     """Run everything on this machine: database, Redis, web, worker and scheduler."""
-    env.override(host=host, port=port, data_dir=_text(data_dir))
+    env.override(host=host, port=port)
     raise typer.Exit(serve(env.current(), reload=reload))
 
 
@@ -125,31 +132,46 @@ def _add_feature_command(name: str, path: str, help_text: str) -> None:
         module, _, attribute = path.partition(":")
         command = get_command(getattr(import_module(module), attribute))
         nothing = ["--help"] if isinstance(command, TyperGroup) else []
-        command(args=context.args or nothing, prog_name=f"roadstead {name}")
+        try:
+            command(args=context.args or nothing, prog_name=f"roadstead {name}")
+        except parts.database_errors() as error:
+            code = FAILURE_CODES.get(name, FAILED)
+            _refuse(parts.database_fault(error, env.current()), code)
 
 
 for _name, (_path, _help) in FEATURE_COMMANDS.items():
     _add_feature_command(_name, _path, _help)
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _data_dir_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``--data-dir`` and its value before the name of the command."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = deque(arguments)
+    while waiting and waiting[0] != "--":
+        word = waiting.popleft()
+        if word == DATA_DIR:
+            if not waiting or waiting[0].startswith("-"):
+                _refuse(f"{DATA_DIR} needs a directory: {DATA_DIR} /srv/registry", WRONG_USE)
+            first += [word, waiting.popleft()]
+        else:
+            (first if word.startswith(f"{DATA_DIR}=") else rest).append(word)
+    return [*first, *rest, *waiting]
 
 
 def main() -> None:
     """Run the command; known failures become one sentence on standard error."""
     try:
-        app()
+        app(args=_data_dir_first(sys.argv[1:]))
     except env.ConfigurationError as error:
         _refuse(str(error), CONFIGURATION_FAULT)
     except (ServeRefused, PostgreSQLFailed, RedisFailed, DomainError) as error:
         _refuse(str(error), FAILED)
     except parts.database_errors() as error:
-        embedded = env.current().database.embedded
-        _refuse(parts.database_fault(error, embedded=embedded), FAILED)
+        _refuse(parts.database_fault(error, env.current()), FAILED)
 
 
-def _refuse(sentence: str, code: int) -> None:
+def _refuse(sentence: str, code: int) -> NoReturn:
     sys.stderr.write(f"{sentence}\n")
     sys.exit(code)
 

@@ -121,11 +121,11 @@ def _storage_fault() -> str | None:
     return None
 
 
-def _database_fault(*, embedded: bool) -> str | None:
+def _database_fault(environment: Environment) -> str | None:
     try:
         connection.ensure_connection()
     except OperationalError as error:
-        return database_fault(error, embedded=embedded)
+        return database_fault(error, environment)
     return None
 
 
@@ -137,15 +137,12 @@ def main() -> int:
     use_django_settings()
     django.setup()
     environment: Environment = settings.ROADSTEAD
-    embedded = environment.database.embedded
-    fault = (
-        _redis_fault(environment.broker) or _database_fault(embedded=embedded) or _storage_fault()
-    )
+    fault = _redis_fault(environment.broker) or _database_fault(environment) or _storage_fault()
     if fault is not None:
         sys.stdout.write(fault)
         return UNREACHABLE
     sys.stdout.write(prepare().new_password or "")
-    if embedded:
+    if environment.database.embedded:
         # The server is alone with its database: who held an upload ended with the last one.
         import_string(FORGET_WRITERS)()
     import_string(WARN_OF_UNCONFIGURED)()

@@ -101,11 +101,14 @@ def run_scheduler(environment: Environment) -> None:
     run_until(stop)
 
 
-def database_fault(error: Exception, *, embedded: bool) -> str:
+def database_fault(error: Exception, environment: Environment) -> str:
     """Return the sentence for a database that cannot be reached, and what to do about it."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if embedded:
-        advice = "start `roadstead serve` on the same data directory, or set ROADSTEAD_DATABASE_URL"
+    if environment.database.embedded:
+        advice = (
+            f"start `roadstead serve --data-dir {environment.server.data_dir}`, name the directory "
+            "of a server that runs with --data-dir, or set ROADSTEAD_DATABASE_URL"
+        )
     else:
         advice = "start its server, or correct ROADSTEAD_DATABASE_URL"
     return f"The database cannot be reached ({reason}): {advice}."

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
 from core.blobs.pace import Pace
 from core.blobs.services import sweep_strays
@@ -65,6 +65,9 @@ def fsck(
                 verifier = Verifier(actor=Actor.system(), pace=Pace(rate), on_read=watcher.advance)
                 check_digests(report, watcher, verifier)
             check_contents(report, watcher)
+    except OperationalError:
+        # The command that all others belong to says what can be done about the database.
+        raise
     except (DomainError, DatabaseError) as error:
         typer.echo(f"The check could not be carried out: {str(error).strip()}", err=True)
         raise typer.Exit(NOT_FINISHED) from None

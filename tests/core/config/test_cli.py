@@ -62,12 +62,43 @@ def test_config_show_prints_values_and_origins() -> None:
     assert "hidden-one" not in result.stdout
 
 
-def test_a_command_without_a_database_says_what_to_do(tmp_path: object) -> None:
-    result = roadstead("user", "list", data_dir=f"{tmp_path}/data")
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("user list", 1), ("storage status", 1), ("fsck", 3), ("fsck --json", 3), ("migrate", 1)],
+)
+def test_a_command_without_a_database_says_what_to_do(
+    command: str, code: int, tmp_path: Path
+) -> None:
+    result = roadstead(*command.split(), "--data-dir", str(tmp_path / "data"))
+    assert (result.returncode, result.stdout) == (code, "")
     assert result.stderr.startswith("The database cannot be reached (")
-    assert "start `roadstead serve` on the same data directory" in result.stderr
+    assert result.stderr.endswith(
+        f"): start `roadstead serve --data-dir {tmp_path}/data`, name the directory of a server "
+        "that runs with --data-dir, or set ROADSTEAD_DATABASE_URL.\n"
+    )
+
+
+def test_a_database_of_ones_own_that_cannot_be_reached(tmp_path: Path) -> None:
+    url = "postgresql://app:hidden@127.0.0.1:1/app"
+    result = roadstead("fsck", data_dir=f"{tmp_path}/data", database_url=url)
+    assert result.returncode == 3
+    assert result.stderr.endswith(": start its server, or correct ROADSTEAD_DATABASE_URL.\n")
+
+
+def test_the_data_directory_is_named_before_or_after_the_command(tmp_path: Path) -> None:
+    for arguments in (
+        ("--data-dir", str(tmp_path), "config", "show"),
+        ("config", "show", "--data-dir", str(tmp_path)),
+        ("config", f"--data-dir={tmp_path}", "show"),
+    ):
+        shown = roadstead(*arguments)
+        assert shown.returncode == 0, shown.stderr
+        lines = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines())
+        assert lines["ROADSTEAD_DATA_DIR"].split() == [str(tmp_path), "environment"]
+    for arguments in (("fsck", "--data-dir"), ("--data-dir", "--json", "fsck")):
+        refused = roadstead(*arguments)
+        assert refused.returncode == 2
+        assert refused.stderr == "--data-dir needs a directory: --data-dir /srv/registry\n"
 
 
 @pytest.mark.parametrize("name", sorted(FEATURE_COMMANDS))
