@@ -11,6 +11,7 @@ from starlette.responses import Response
 from core.artifacts.rules import needs_renewal
 from core.artifacts.services import blobs as services
 from core.artifacts.types import BlobLookup, StoredBlob
+from core.blobs.verification import HEALING
 from core.common.clock import now
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
@@ -200,6 +201,7 @@ def _report_damage(call: Call, blob: StoredBlob, stored_bytes: int | None) -> No
         storage_key=blob.storage_key,
         recorded_bytes=blob.size_bytes,
         stored_bytes=stored_bytes,
+        advice=HEALING,
         request_id=call.request_id,
     )
 

@@ -29,6 +29,13 @@ from core.storage.selection import driver_of
 log = structlog.get_logger(__name__)
 
 READ_BYTES = 1 << 20
+DAMAGED_BATCH = 100
+
+HEALING = (
+    "push an image that has the blob again, or restore the object from a backup and run "
+    "`roadstead fsck`"
+)
+"""What the log says about every damaged blob."""
 
 _COLUMNS = "b.id, b.digest, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL"
 
@@ -190,12 +197,23 @@ class Verifier:
         self._on_read = on_read
         self._lock = threading.Lock()
         self._sound: list[KnownBlob] = []
+        self._lost = 0
         self.counts = dict.fromkeys(Verdict, 0)
+        self.cleared = 0
+        """How many blobs have lost the mark of damage."""
+
+    def verify_marked(self) -> None:
+        """Verify what is marked as damaged, and let be served what somebody has restored."""
+        after_id = 0
+        while batch := list_damaged(after_id, DAMAGED_BATCH):
+            for blob in batch:
+                self.verify(blob)
+            after_id = batch[-1].id
 
     def verify(self, blob: KnownBlob) -> Verdict:
         """Compare a blob with its digest; a sound one is recorded with the next ``flush``."""
         verdict = examine(blob, pace=self._pace, on_read=self._on_read)
-        self._count(verdict)
+        self._count(blob, verdict)
         if verdict.is_damage:
             if mark(blob, verdict, actor=self._actor):
                 log.error(
@@ -204,9 +222,12 @@ class Verifier:
                     store=blob.store,
                     storage_key=blob.storage_key,
                     reason=str(verdict),
+                    advice=HEALING,
                 )
         elif verdict is Verdict.SOUND and blob.is_marked:
-            clear(blob, actor=self._actor)
+            is_cleared = clear(blob, actor=self._actor)
+            with self._lock:
+                self.cleared += is_cleared
         elif verdict is Verdict.SOUND:
             with self._lock:
                 self._sound.append(blob)
@@ -219,10 +240,12 @@ class Verifier:
         if sound:
             confirm(sound)
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, blob: KnownBlob, verdict: Verdict) -> None:
         with self._lock:
             self.counts[verdict] += 1
-            lost = self.counts[Verdict.MISSING] + self.counts[Verdict.UNREADABLE]
+            # What is known to be damaged says nothing new about the storage as a whole.
+            self._lost += verdict in (Verdict.MISSING, Verdict.UNREADABLE) and not blob.is_marked
+            lost = self._lost
             examined = sum(self.counts.values())
         if is_suspicious(unmatched=lost, objects=examined):
             raise TooManyLosses(detail={"lost": lost, "examined": examined})

@@ -11,7 +11,7 @@ from core.blobs.verification import Verifier
 from core.common.clock import now
 from core.common.errors import DomainError
 from core.common.terminal import StageBars, make_console
-from core.integrity.contents import check_contents, check_digests
+from core.integrity.contents import check_contents, check_digests, check_marked
 from core.integrity.reporting import as_json, print_report
 from core.integrity.rows import check_rows
 from core.integrity.types import Report
@@ -36,7 +36,7 @@ def fsck(
     ] = False,
     megabytes_per_second: Annotated[
         int | None,
-        typer.Option(min=1, help="How fast --read-content reads at most; as a rule, all it can."),
+        typer.Option(min=1, help="How fast to read content at most; as a rule, all it can."),
     ] = None,
     remove_strays: Annotated[
         bool,
@@ -51,6 +51,8 @@ def fsck(
 ) -> None:
     """Check that storage and database agree. Safe beside a registry at work.
 
+    Blobs that are marked as damaged are read, and served again where somebody restored them.
+
     Exit codes: 0 sound, 1 problems found, 2 the configuration cannot be used, 3 the check could
     not be carried out to its end.
     """
@@ -60,10 +62,12 @@ def fsck(
             typer.echo(f"Strays removed: {sweep_strays(now())}.", err=True)
         with StageBars() as watcher:
             check_rows(report, watcher)
+            rate = None if megabytes_per_second is None else megabytes_per_second * _MEGABYTE
+            verifier = Verifier(actor=Actor.system(), pace=Pace(rate), on_read=watcher.advance)
             if read_content:
-                rate = None if megabytes_per_second is None else megabytes_per_second * _MEGABYTE
-                verifier = Verifier(actor=Actor.system(), pace=Pace(rate), on_read=watcher.advance)
                 check_digests(report, watcher, verifier)
+            else:
+                check_marked(report, watcher, verifier)
             check_contents(report, watcher)
     except OperationalError:
         # The command that all others belong to says what can be done about the database.

@@ -52,6 +52,22 @@ def check_digests(report: Report, watcher: Watcher, verifier: Verifier) -> None:
             report.counts["blobs_read"] += 1
             if verdict is Verdict.UNREADABLE:
                 report.add(ProblemKind.BLOB_UNREADABLE, str(blob.digest), _place(blob))
+    _count_healed(report, verifier)
+
+
+def check_marked(report: Report, watcher: Watcher, verifier: Verifier) -> None:
+    """Read the blobs that are marked as damaged, and record which are right again.
+
+    The others are reported by ``check_contents``. ``verifier`` advances the watcher by bytes.
+    """
+    watcher.begin("Damaged blobs", None, is_bytes=True)
+    verifier.verify_marked()
+    _count_healed(report, verifier)
+
+
+def _count_healed(report: Report, verifier: Verifier) -> None:
+    if verifier.cleared:
+        report.counts["blobs_healed"] = verifier.cleared
 
 
 def check_contents(report: Report, watcher: Watcher) -> None:

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+_HEALING = (
+    "Push an image that has it again; or restore the object from a backup and run `roadstead fsck` "
+    "again, which reads it and lets it be served."
+)
+
 
 class ProblemKind(Enum):
     """A sort of problem, what it means, and what to do about it."""
@@ -13,20 +18,17 @@ class ProblemKind(Enum):
     BLOB_MISSING = (
         "blob-missing",
         "A blob has no object",
-        "Push an image that has it again, or restore the object from a backup. It cannot be "
-        "pulled meanwhile.",
+        f"It cannot be pulled. {_HEALING}",
     )
     BLOB_SIZE = (
         "blob-size",
         "A blob's object has another size",
-        "Push an image that has it again, or restore the object from a backup. It cannot be "
-        "pulled meanwhile.",
+        f"It cannot be pulled. {_HEALING}",
     )
     BLOB_CONTENT = (
         "blob-content",
         "A blob's object has other bytes than its digest says",
-        "It is marked as damaged and not served. Push an image that has it again, or restore "
-        "the object from a backup, and look for the fault in the disk.",
+        f"It is marked as damaged and not served. {_HEALING} Look for the fault in the disk.",
     )
     BLOB_UNREADABLE = (
         "blob-unreadable",

@@ -61,22 +61,13 @@ def scrub_content(context: RunContext) -> dict[str, Any]:
         pace=Pace(storage.scrub_megabytes_per_second * _MEGABYTE),
         on_read=reading.add,
     )
-    _look_at_damaged(verifier)
+    verifier.verify_marked()
     is_behind = _read_share(verifier, reading, share, period)
     return {
         "bytes": reading.bytes,
         "is_behind": is_behind,
         **{verdict.name.lower(): verifier.counts[verdict] for verdict in Verdict},
     }
-
-
-def _look_at_damaged(verifier: Verifier) -> None:
-    """See whether somebody has restored objects of blobs that are marked."""
-    after_id = 0
-    while batch := verification.list_damaged(after_id, BATCH):
-        for blob in batch:
-            verifier.verify(blob)
-        after_id = batch[-1].id
 
 
 def _read_share(verifier: Verifier, reading: _Reading, share: int, period: timedelta) -> bool:

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 from typer.testing import CliRunner
 
 from core.artifacts.models import Manifest, ManifestReference, RepositoryBlob, Tag
+from core.audit.models import AuditEntry
 from core.blobs.models import Blob, CondemnedObject, Upload
 from core.blobs.services import STRAY_AGE, sweep_condemned
 from core.blobs.unconfigured import rename_store
@@ -127,13 +128,32 @@ def test_damaged_content(any_storage: None, project: Project, how: str) -> None:
     assert original == CONTENT
 
 
-def test_content_that_is_restored_loses_its_mark(storage: None, project: Project) -> None:
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("arguments", [(), ("--read-content", "--megabytes-per-second", "100")])
+def test_content_that_is_restored_loses_its_mark(
+    storage: None, project: Project, how: str, arguments: tuple[str, ...]
+) -> None:
     made = make_blob(project, CONTENT)
-    damage(default_driver(), made.storage_key, "flipped")
-    assert kinds("--read-content") == ["blob-content"]
+    damage(default_driver(), made.storage_key, how)
+    assert len(kinds("--read-content")) == 1
     write_object(default_driver(), made.storage_key, CONTENT)
-    assert kinds("--read-content", "--megabytes-per-second", "100") == []
+    code, document = fsck(*arguments)
+    assert (code, document["checked"]["blobs_healed"]) == (0, 1)
     assert Blob.objects.get().damaged_at is None
+    assert AuditEntry.objects.filter(action="blob.healed").count() == 1
+    assert "blobs_healed" not in fsck(*arguments)[1]["checked"]
+
+
+def test_more_damage_than_would_be_suspected_is_reported_once_it_is_known(
+    storage: None, project: Project
+) -> None:
+    for number in range(101):
+        made = make_blob(project, f"{number:05}".encode())
+        default_driver().delete(made.storage_key)
+    assert CliRunner().invoke(app, ["--read-content"]).exit_code == 3
+    Blob.objects.update(damaged_at=clock.now())
+    for arguments in ((), ("--read-content",)):
+        assert kinds(*arguments) == ["blob-missing"] * 101
 
 
 @pytest.mark.usefixtures("two_days_later")
@@ -305,7 +325,7 @@ def test_people_get_numbers_and_advice(storage: None, project: Project) -> None:
     assert result.exit_code == 1
     assert "A blob has no object (25):" in result.stdout
     assert "and 5 more" in result.stdout
-    assert "restore the object from a backup" in result.stdout
+    assert "restore the object from a backup and run `roadstead fsck` again" in result.stdout
     assert result.stdout.rstrip().endswith("Problems: 25.")
 
 
