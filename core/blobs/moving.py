@@ -32,6 +32,7 @@ from core.database.transactions import durable_write
 from core.rbac.types import Actor
 from core.storage.errors import BlobMissing
 from core.storage.keys import key_for_upload
+from core.storage.page_cache import PassingRead
 from core.storage.selection import driver_of
 from core.storage.types import StorageDriver, UploadWriter
 
@@ -188,7 +189,8 @@ def _copy(blob: KnownBlob, copy: StoredAt, pace: Pace, on_read: Callable[[int], 
     writer = _Copy(driver, copy.storage_key)
     try:
         running = hashlib.new(blob.digest.hasher)
-        while piece := reader.read(writer.size, READ_BYTES):
+        passing = PassingRead(reader)
+        while piece := passing.read(READ_BYTES):
             running.update(piece)
             writer.write(piece)
             pace.keep(len(piece))

@@ -24,6 +24,7 @@ from core.database.transactions import durable_write
 from core.oci.digest import Digest
 from core.rbac.types import Actor
 from core.storage.errors import BlobMissing, StorageFailed, StorageMisconfigured
+from core.storage.page_cache import PassingRead
 from core.storage.selection import driver_of
 
 log = structlog.get_logger(__name__)
@@ -141,7 +142,8 @@ def examine(blob: KnownBlob, *, pace: Pace, on_read: Callable[[int], None]) -> V
         try:
             if reader.size != blob.size_bytes:
                 return Verdict.WRONG
-            while piece := reader.read(length, READ_BYTES):
+            passing = PassingRead(reader)
+            while piece := passing.read(READ_BYTES):
                 running.update(piece)
                 length += len(piece)
                 pace.keep(len(piece))
