@@ -84,20 +84,26 @@ async def deliver(delivery: Delivery, end: End[Result], *, keeps_part: bool) -> 
     """
     call = delivery.call
     if not delivery.has_body:
-        beginning = Beginning(is_whole=True)
-    elif call.waits_for_permission:
-        # The client would rather not send what is refused.
-        beginning = Beginning()
-    else:
-        beginning = await receive_beginning(call)
-    if beginning.has_broken_off:
-        if keeps_part and beginning.received:
-            kept = _patiently(_write_at_once, delivery, beginning, UploadSession.suspend)
-            await finish_regardless(kept)
-        raise ClientDisconnect
-    if beginning.is_whole:
-        return await _patiently(_write_at_once, delivery, beginning, end)
-    return await finish_regardless(_write_as_it_comes(delivery, beginning, end, keeps_part))
+        return await _patiently(_write_at_once, delivery, Beginning(is_whole=True), end)
+    # A client that waits for permission would rather not send what is refused.
+    beginning = Beginning() if call.waits_for_permission else await receive_beginning(call)
+    return await finish_regardless(_bring(delivery, beginning, end, keeps_part))
+
+
+async def _bring(
+    delivery: Delivery, beginning: Beginning, end: End[Result], keeps_part: bool
+) -> Result:
+    """Write what has come and what is still to come; nothing of it is held afterwards."""
+    try:
+        if beginning.has_broken_off:
+            if keeps_part and beginning.received:
+                await _patiently(_write_at_once, delivery, beginning, UploadSession.suspend)
+            raise ClientDisconnect
+        if beginning.is_whole:
+            return await _patiently(_write_at_once, delivery, beginning, end)
+        return await _write_as_it_comes(delivery, beginning, end, keeps_part)
+    finally:
+        beginning.held.release()
 
 
 def _write_at_once(delivery: Delivery, beginning: Beginning, end: End[Result]) -> Result:

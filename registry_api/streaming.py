@@ -8,6 +8,7 @@ many of them cost little.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from core.blobs.sessions import UploadSession
 from core.oci.http_range import ByteRange
 from core.storage.types import BlobReader, HasFileno
+from registry_api.body_memory import BODIES, Holding
 from registry_api.calls import Call
 from registry_api.errors import RegistryError
 from registry_api.space import LOOK_AGAIN_BYTES, ensure_space
@@ -64,8 +66,12 @@ def _forget(task: "asyncio.Task[Any]") -> None:
 
 @dataclass(slots=True)
 class Beginning:
-    """What has come of a body: all of it, or enough for a first piece of work."""
+    """What has come of a body: all of it, or enough for a first piece of work.
 
+    ``held`` counts its bytes in the memory of all bodies, and is for the receiver to release.
+    """
+
+    held: Holding = field(default_factory=lambda: Holding(BODIES))
     pieces: list[bytes] = field(default_factory=list)
     received: int = 0
     is_whole: bool = False
@@ -82,21 +88,50 @@ async def receive_beginning(call: Call) -> Beginning:
 
     So most requests need a thread only once, and nobody holds a claim while such a body comes.
     """
-    loop = asyncio.get_running_loop()
     beginning = Beginning()
-    began_at = loop.time()
-    try:
-        while not call.body_has_ended():
-            if beginning.received >= BUFFER_BYTES or loop.time() - began_at > SLOW_SECONDS:
-                return beginning
-            piece = await call.receive()
-            if piece:
-                beginning.pieces.append(piece)
-                beginning.received += len(piece)
-        beginning.is_whole = True
-    except ClientDisconnect:
-        beginning.has_broken_off = True
+    with ExitStack() as on_failure:
+        on_failure.callback(beginning.held.release)
+        try:
+            beginning.is_whole = await _fill(call, beginning)
+        except ClientDisconnect:
+            beginning.has_broken_off = True
+        on_failure.pop_all()
     return beginning
+
+
+async def _fill(call: Call, beginning: Beginning) -> bool:
+    """Return True when the body has ended. Raises ClientDisconnect."""
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    while not call.body_has_ended():
+        is_enough = beginning.received >= BUFFER_BYTES or beginning.held.must_write
+        if is_enough or loop.time() - began_at > SLOW_SECONDS:
+            return False
+        piece = await _next_piece(call, beginning.held, keeps_none=not beginning.received)
+        if piece is None:
+            return False
+        if piece:
+            beginning.pieces.append(piece)
+            beginning.received += len(piece)
+    return True
+
+
+async def _next_piece(call: Call, held: Holding, *, keeps_none: bool) -> bytes | None:
+    """Return the next piece, counted; None when it does not come at once and others wait.
+
+    Whoever keeps bytes that are not being written (not ``keeps_none``) must see to these then.
+    """
+    if keeps_none:
+        await held.wait_for_room()
+        piece = await call.receive()
+    else:
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                piece = await call.receive()
+        except TimeoutError:
+            return None
+    held.take(len(piece))
+    return piece
 
 
 async def store_body(
@@ -109,50 +144,67 @@ async def store_body(
     whatever the session raises. No thread uses the session any more when this returns or raises.
     """
     loop = asyncio.get_running_loop()
-    pieces = beginning.pieces
+    held = beginning.held
+    pieces, beginning.pieces = beginning.pieces, []
     received = waiting = beginning.received
     unchecked = 0
     writing: asyncio.Future[None] | None = None
     filling_since = loop.time()
+    is_stalled = False
     try:
         while True:
             if limit is not None and received > limit:
                 raise RegistryError("SIZE_INVALID", "The body is longer than announced.")
-            if waiting >= BUFFER_BYTES or loop.time() - filling_since > SLOW_SECONDS:
+            is_slow = is_stalled or loop.time() - filling_since > SLOW_SECONDS
+            if waiting >= BUFFER_BYTES or (waiting and (is_slow or held.must_write)):
                 if writing is not None:
                     await writing
                 unchecked += waiting
                 if unchecked >= LOOK_AGAIN_BYTES:
                     await start(Work.TRANSFER, ensure_space)
                     unchecked = 0
-                writing = start(Work.TRANSFER, _write, session, pieces)
+                writing = _start_writing(session, pieces, held)
                 pieces, waiting, filling_since = [], 0, loop.time()
             if call.body_has_ended():
                 break
-            piece = await call.receive()
+            piece = await _next_piece(call, held, keeps_none=not waiting)
+            is_stalled = piece is None
             if piece:
                 pieces.append(piece)
                 received += len(piece)
                 waiting += len(piece)
     except ClientDisconnect:
         # What did arrive may be worth keeping.
-        await _flush(session, pieces, writing)
+        await _flush(session, pieces, writing, held)
         raise
     except BaseException:
         if writing is not None:
             await asyncio.wait([writing])
         raise
-    await _flush(session, pieces, writing)
+    await _flush(session, pieces, writing, held)
     return received
 
 
+def _start_writing(
+    session: UploadSession, pieces: list[bytes], held: Holding
+) -> "asyncio.Future[None]":
+    """Write the pieces in a thread; they count until that has ended."""
+    size = sum(map(len, pieces))
+    writing = start(Work.TRANSFER, _write, session, pieces)
+    writing.add_done_callback(lambda _writing: held.give_back(size))
+    return writing
+
+
 async def _flush(
-    session: UploadSession, pieces: list[bytes], writing: "asyncio.Future[None] | None"
+    session: UploadSession,
+    pieces: list[bytes],
+    writing: "asyncio.Future[None] | None",
+    held: Holding,
 ) -> None:
     if writing is not None:
         await writing
     if pieces:
-        await start(Work.TRANSFER, _write, session, pieces)
+        await _start_writing(session, pieces, held)
 
 
 def _write(session: UploadSession, pieces: Sequence[bytes]) -> None:
