@@ -36,6 +36,9 @@ class Connection:
             _http=session,
             client_options={"api_endpoint": options.address},
         )
+        # The SDK would ask for facts of the bucket, which only its traces need, in threads of its
+        # own: a right that we do without, and minutes of trying while the service is away.
+        client._bucket_metadata_cache = None
         self.bucket: Bucket = client.bucket(options.bucket)
         self.timeout = (options.connect_timeout_seconds, options.read_timeout_seconds)
         self.retry = DEFAULT_RETRY.with_timeout(options.retry_seconds).with_delay(

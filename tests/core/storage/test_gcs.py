@@ -1,5 +1,6 @@
 """The driver for Google Cloud Storage against an emulator."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from core.storage.gcs.signing import LinkSigner
 from tests.core.storage.clouds import close
 from tests.core.storage.emulators import FakeGCS, gcs_options
 from tests.core.storage.s3_server import FaultyProxy
-from tests.core.storage.suite import DriverSuite, new_key
+from tests.core.storage.suite import DriverSuite, content, new_key, put
 
 
 class TestGCSDriver(DriverSuite):
@@ -34,6 +35,32 @@ class TestGCSDriver(DriverSuite):
 @pytest.fixture
 def options(gcs_proxy: FaultyProxy[FakeGCS], gcs_bucket: str) -> GCSOptions:
     return gcs_options(gcs_proxy.url, gcs_bucket)
+
+
+def test_sends_its_own_requests_only(
+    options: GCSOptions, gcs_proxy: FaultyProxy[FakeGCS], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK asks for nothing beside them in threads that nobody waits for."""
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def record(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", record)
+    driver = GCSDriver(options)
+    key = put(driver, b"bytes")
+    assert content(driver, key) == b"bytes"
+    driver.delete(key)
+    assert driver.stat(key) is None
+    close(driver)
+    assert "piece_0" in started
+    assert [name for name in started if "background" in name] == []
+    about_the_bucket = f"/storage/v1/b/{options.bucket}"
+    paths = [request.target.partition("?")[0] for request in gcs_proxy.script.requests]
+    assert f"{about_the_bucket}/o" in paths
+    assert about_the_bucket not in paths
 
 
 class TestLinks:
