@@ -20,7 +20,13 @@ import psycopg2.extensions
 
 from core.config.privileges import RunAs, choose, preparation
 from core.config.reader import ConfigurationError
-from core.config.sockets import DATABASE, DATABASE_CONNECTIONS, DATABASE_ROLE, Sockets
+from core.config.sockets import (
+    DATABASE,
+    DATABASE_CONNECTIONS,
+    DATABASE_ROLE,
+    POSTGRESQL_SOCKET,
+    Sockets,
+)
 
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
@@ -68,6 +74,10 @@ class EmbeddedPostgreSQL:
         self._run_as = choose(self._cluster, self._programs)
         self._open_the_way()
         end_orphan(self._cluster)
+        # It names a server that has ended, but the number stays taken until somebody has waited
+        # for that process, and PostgreSQL takes it for one that runs.
+        socket = self._sockets.postgresql_directory / POSTGRESQL_SOCKET
+        socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
         if not self._cluster.exists():
             self._initialise()
         options = dict(SERVER_OPTIONS)

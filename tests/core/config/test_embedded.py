@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psutil
 import psycopg2
 import pytest
 from redis import Redis
@@ -18,6 +19,7 @@ from core.config.embedded_postgresql import EmbeddedPostgreSQL, end_orphan, priv
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.reader import ConfigurationError
 from core.config.sockets import sockets_of
+from tests.support.server import wait_until_ended
 
 
 @pytest.fixture
@@ -54,6 +56,27 @@ def test_what_was_written_is_there_after_a_crash(tmp_path: Path) -> None:
         assert rows(tmp_path, "SELECT word FROM kept") == [("here",)]
     finally:
         postgresql.stop()
+
+
+def test_a_killed_server_nobody_has_waited_for_is_replaced(
+    postgresql: EmbeddedPostgreSQL, tmp_path: Path
+) -> None:
+    """Its number is still taken, as it is under a first process that is slow to take notice."""
+    postgresql.start()
+    postgresql.wait_ready()
+    assert postgresql.process is not None
+    family = psutil.Process(postgresql.process.pid)
+    for process in (family, *family.children()):
+        process.kill()
+    wait_until_ended([family])
+    second = EmbeddedPostgreSQL(tmp_path, sockets_of(tmp_path), durable=False)
+    second.start()
+    try:
+        second.wait_ready()
+        assert family.status() == psutil.STATUS_ZOMBIE
+        assert rows(tmp_path, "SELECT 1") == [(1,)]
+    finally:
+        second.stop()
 
 
 def test_the_product_is_not_the_superuser(postgresql: EmbeddedPostgreSQL, tmp_path: Path) -> None:
