@@ -10,7 +10,7 @@ from typing import Self
 import psutil
 
 from tests.clients.protocol import Account, ConnectionLost, Registry
-from tests.support.server import RunningServer, free_port
+from tests.support.server import RunningServer, free_port, wait_until_ended
 
 START_TIMEOUT_SECONDS = 60.0
 REACH_TIMEOUT_SECONDS = 20.0
@@ -82,7 +82,7 @@ class ArmedWeb:
             process.kill()
         if self._process is not None:
             self._process.wait()
-        psutil.wait_procs(family, timeout=10)
+        wait_until_ended(family)
 
     def wait_until_asleep(self) -> None:
         """Wait until a thread sleeps at its failpoint; AssertionError if none ever does."""

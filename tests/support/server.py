@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,26 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_until_ended(processes: Iterable[psutil.Process], timeout: float = 10.0) -> None:
+    """Wait until the processes hold nothing any more. TimeoutError when one goes on.
+
+    One that has ended may stay in the table until the first process of the machine takes notice.
+    """
+    deadline = time.monotonic() + timeout
+    for process in processes:
+        while _is_at_work(process):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {process.pid} goes on")
+            time.sleep(0.01)
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class RunningServer:
@@ -143,9 +164,9 @@ class RunningServer:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(family, timeout=10)
         assert self._process is not None
         self._process.wait()
+        wait_until_ended(family)
 
     def web_workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests."""
