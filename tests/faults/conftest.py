@@ -8,7 +8,7 @@ from tests.clients.management import Management
 from tests.clients.protocol import Account, ConnectionLost, Registry
 from tests.faults.invariants import Store
 from tests.faults.pulls import check_everything
-from tests.faults.sweeper import sweep_everything
+from tests.faults.sweeper import Sweeper
 from tests.support.server import ADMINISTRATOR, PASSWORD, RunningServer
 
 
@@ -39,9 +39,20 @@ def memory(killable: RunningServer) -> Store:
     return Store(killable.data_dir)
 
 
+@pytest.fixture(scope="session")
+def sweeper(killable: RunningServer) -> Iterator[Sweeper]:
+    """Return the housekeeping of the server."""
+    with Sweeper(killable) as running:
+        yield running
+
+
 @pytest.fixture
 def server(
-    killable: RunningServer, memory: Store, account: Account, request: pytest.FixtureRequest
+    killable: RunningServer,
+    memory: Store,
+    sweeper: Sweeper,
+    account: Account,
+    request: pytest.FixtureRequest,
 ) -> Iterator[RunningServer]:
     """Return the server; afterwards nothing may be broken, and the sweeper leaves nothing."""
     yield killable
@@ -49,7 +60,7 @@ def server(
         killable.stop()
         killable.start()
     check_everything(killable, memory, account)
-    removed = sweep_everything(killable)
+    removed = sweeper.sweep_everything()
     memory.assert_sound()
     memory.assert_nothing_leaked()
     # A crash leaves a row that names what to remove: no search through the storage.

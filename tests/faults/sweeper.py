@@ -1,18 +1,23 @@
 """The housekeeping of uploads, at once: `python -m tests.faults.sweeper` beside a server.
 
-Prints how many uploads and how many files without a row were removed, as JSON.
+For each line of its input it sweeps, and prints how many uploads and how many files without a row
+were removed, as JSON. It ends with its input.
 """
 
 import json
 import subprocess
 import sys
 from datetime import timedelta
+from types import TracebackType
+from typing import Self
 
 import django
 import psycopg2
 
 from tests.clients.records import Records
 from tests.support.server import REPOSITORY_ROOT, RunningServer
+
+_ANSWER = "removed: "
 
 _EXPIRE = """
 UPDATE blobs_upload
@@ -27,13 +32,62 @@ UPDATE blobs_upload SET expires_at = clock_timestamp()
 """
 
 
+class Sweeper:
+    """A process that sweeps beside one server whenever it is asked to.
+
+    It holds no connection between two sweeps: the server may die and come back meanwhile.
+    """
+
+    def __init__(self, server: RunningServer) -> None:
+        """Take the server, which must run when it is swept beside."""
+        self._server = server
+        self._process: subprocess.Popen[str] | None = None
+
+    def sweep_everything(self) -> dict[str, int]:
+        """Let a week pass for every upload, then sweep; return what was removed."""
+        Records(self._server.data_dir).change(_EXPIRE)
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("sweep\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            # Beside the answer there may be lines of the log.
+            if line.startswith(_ANSWER):
+                removed: dict[str, int] = json.loads(line.removeprefix(_ANSWER))
+                return removed
+        raise AssertionError(f"the sweep failed, exit code {process.wait(60)}; see above for why")
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.sweeper"],
+                env=self._server.environment(),
+                cwd=REPOSITORY_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return self._process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.communicate(timeout=60)
+
+
 def sweep_everything(server: RunningServer) -> dict[str, int]:
     """Let a week pass for every upload, then sweep; return what was removed."""
-    Records(server.data_dir).change(_EXPIRE)
-    done = _sweep(server)
-    assert done.returncode == 0, done.stderr
-    removed: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    return removed
+    with Sweeper(server) as sweeper:
+        return sweeper.sweep_everything()
 
 
 def sweep_beside_pushes(server: RunningServer) -> bool:
@@ -45,35 +99,39 @@ def sweep_beside_pushes(server: RunningServer) -> bool:
         Records(server.data_dir).change(_EXPIRE_ABANDONED)
     except psycopg2.Error:
         return False
-    return _sweep(server).returncode == 0
-
-
-def _sweep(server: RunningServer) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "tests.faults.sweeper"],
         env=server.environment(),
         cwd=REPOSITORY_ROOT,
+        input="sweep\n",
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+    return done.returncode == 0
 
 
 def main() -> None:
-    """Sweep with the settings of the environment."""
+    """Sweep with the settings of the environment, as often as a line comes."""
     # The order is that of every process of the product: settings first, then the features.
     from core.config.env import use_django_settings
 
     use_django_settings()
     django.setup()
+    from django.db import connection
+
     from core.blobs.services import sweep_condemned, sweep_strays, sweep_uploads
     from core.common.clock import now
 
-    uploads = sweep_uploads(now())
-    sweep_condemned()
-    strays = sweep_strays(now(), older_than=timedelta(0))
-    sys.stdout.write(json.dumps({"uploads": uploads, "strays": strays}) + "\n")
+    for _line in sys.stdin:
+        uploads = sweep_uploads(now())
+        sweep_condemned()
+        strays = sweep_strays(now(), older_than=timedelta(0))
+        connection.close()
+        removed = json.dumps({"uploads": uploads, "strays": strays})
+        sys.stdout.write(f"{_ANSWER}{removed}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
