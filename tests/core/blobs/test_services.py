@@ -1,5 +1,6 @@
 """Starting and finding uploads; sweeping what is left of them."""
 
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -40,6 +41,7 @@ from core.storage.keys import key_for_upload
 from core.storage.selection import default_driver
 from tests.factories.artifacts import at_once, finish, make_upload, stored_files, write_chunk
 from tests.factories.projects import make_project
+from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,13 +83,16 @@ def test_an_upload_needs_its_project(project: Project) -> None:
 
 
 def test_an_upload_waits_for_the_deletion_of_its_project(project: Project) -> None:
+    is_deleted = threading.Event()
+
     def work(number: int) -> object:
         if number == 0:
             with transaction.atomic():
                 Project.objects.select_for_update().get(pk=project.pk).delete()
-                time.sleep(0.3)
+                is_deleted.set()
+                wait_for_lock()
             return None
-        time.sleep(0.1)
+        assert is_deleted.wait(30)
         return make_upload(project)
 
     _, started = at_once(2, work)
@@ -177,8 +182,10 @@ def test_a_sweep_racing_a_late_chunk_leaves_one_clean_winner(
     def work(number: int) -> object:
         if number == 0:
             deadline = time.monotonic() + 0.05
-            swept = 0
-            while time.monotonic() < deadline:
+            swept, is_over = 0, False
+            while not is_over:
+                # The last sweep comes when the upload has expired, however long others take.
+                is_over = time.monotonic() > deadline
                 swept += sweep_uploads(now())
             return swept
         time.sleep(delay_milliseconds / 1000)

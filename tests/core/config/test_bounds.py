@@ -51,4 +51,5 @@ def test_a_redis_that_hangs_does_not_hold_a_thread(tmp_path: Path, kind: str) ->
         with pytest.raises(RedisTimeout):
             cache.get("anything")
         cache._cache.get_client().connection_pool.disconnect()
-    assert time.monotonic() - began < 5
+    # Two attempts of two seconds; the rest is for a machine that has other things to do.
+    assert time.monotonic() - began < 20

@@ -34,9 +34,9 @@ def test_what_a_header_names(header: str, meant: bool) -> None:
 @pytest.mark.parametrize("filler", [" ", '"', ",", "W/", '" '])
 def test_hostile_headers_cost_little(filler: str) -> None:
     header = ("x" + filler * MAX_HEADER_CHARACTERS)[: MAX_HEADER_CHARACTERS - 1] + "x"
-    began = time.perf_counter()
+    began = time.thread_time()
     assert not parse_entity_tags(header).names(ONE)
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 def test_a_header_has_an_end() -> None:
