@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 CODE := core registry_api jobservice webui bench tests manage.py
 # Which tests, as pytest takes them: make test T="tests/core/oci -x"
 T ?= tests
-# How many at once. Tests of one file stay together and share its server and clients.
+# How many at once. Tests of one file stay together and share its server and clients; the slow files
+# come first (tests/conftest.py), in the order in which they were collected.
 JOBS ?= 2
 # Parts and options of the benchmark: make bench B="reads pushes --rounds 5"
 B ?=
@@ -36,7 +37,7 @@ dev: $(VENV)/.installed-dev  ## The same, restarting when the code changes
 
 .PHONY: test
 test: $(VENV)/.installed-dev  ## Run the tests; T= names which
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
 
 .PHONY: conformance
 conformance: $(VENV)/.installed-dev  ## Run the OCI conformance suite, the program that OCI_CONFORMANCE names
@@ -50,8 +51,8 @@ bench: $(VENV)/.installed-dev  ## Measure speed beside the reference registry; B
 soak: $(VENV)/.installed-dev  ## Break everything at random for half an hour and check; S= holds options
 	@$(BIN)/python -m tests.faults.soak $(S)
 
-.PHONY: check
-check: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations, pure tests
+.PHONY: lint
+lint: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations: all that runs no test
 	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(CHECK_ENVIRONMENT) $(BIN)/mypy --no-error-summary
@@ -59,6 +60,9 @@ check: $(VENV)/.installed-dev  ## Format, lint, types, imports, migrations, pure
 	@$(CHECK_ENVIRONMENT) $(BIN)/python manage.py check > /dev/null
 	@$(CHECK_ENVIRONMENT) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
 		| sed '/^No changes detected$$/d'
+
+.PHONY: check
+check: lint  ## The same, and the tests without services
 	@$(BIN)/pytest -q --no-header -m "pure or architecture"
 
 .PHONY: format

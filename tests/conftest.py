@@ -1,6 +1,6 @@
 """Fixtures for every test; the services themselves start in tests/support/services.py."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -14,6 +14,17 @@ hypothesis.settings.register_profile(
     "roadstead", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("roadstead")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Put files with slow tests first, after pytest-randomly has chosen the order of all.
+
+    Many quick files at the end keep every process busy until the last moment.
+    """
+    yield
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(tryfirst=True)
