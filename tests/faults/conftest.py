@@ -7,7 +7,7 @@ import pytest
 from tests.clients.management import Management
 from tests.clients.protocol import Account, ConnectionLost, Registry
 from tests.faults.invariants import Store
-from tests.faults.pulls import check_everything
+from tests.faults.pulls import check_everything, forget_what_is_old
 from tests.faults.sweeper import Sweeper
 from tests.support.server import ADMINISTRATOR, PASSWORD, RunningServer
 
@@ -60,6 +60,7 @@ def server(
         killable.stop()
         killable.start()
     check_everything(killable, memory, account)
+    forget_what_is_old(killable, memory, account)
     removed = sweeper.sweep_everything()
     memory.assert_sound()
     memory.assert_nothing_leaked()

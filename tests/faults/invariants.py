@@ -63,6 +63,8 @@ class Store:
         self.directory = Directory(data_dir / "storage")
         self._contents = contents or self.directory
         self._owners: dict[str, bytes] = {}
+        self.old_repositories: set[str] = set()
+        """The repositories that some later check may find deleted."""
 
     def assert_sound(self) -> None:
         """Expect every invariant; AssertionError lists all that are broken."""

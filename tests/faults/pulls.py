@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from tests.clients.management import Management
 from tests.clients.protocol import MANIFEST_TYPES, TIMEOUT_SECONDS, Account
 from tests.faults.contents import PIECE_BYTES
 from tests.faults.invariants import Store
@@ -91,6 +92,20 @@ def check_everything(server: RunningServer, store: Store, account: Account) -> i
     """Expect every invariant, then pull everything; return how many answers were compared."""
     store.assert_sound()
     return pull_everything(store, server.registry, account)
+
+
+def forget_what_is_old(server: RunningServer, store: Store, account: Account) -> None:
+    """Delete the repositories that were there at the last call; what came since then stays.
+
+    So each fault meets what was there before it, and the checks do not grow with every test.
+    """
+    management = Management(server.registry, account)
+    found = {name for (name,) in store.records.rows("SELECT name FROM artifacts_repository")}
+    for name in sorted(found & store.old_repositories):
+        project, _, rest = name.partition("/")
+        escaped = quote(quote(rest, safe=""), safe="")
+        management.call("DELETE", f"projects/{project}/repositories/{escaped}", expect=200)
+    store.old_repositories = found
 
 
 def _wrong_tags(store: Store, puller: Puller) -> Iterator[str]:

@@ -12,8 +12,8 @@ import psutil
 from tests.clients.protocol import Account, ConnectionLost, Registry
 from tests.support.server import RunningServer, free_port, wait_until_ended
 
-START_TIMEOUT_SECONDS = 60.0
-REACH_TIMEOUT_SECONDS = 20.0
+START_TIMEOUT_SECONDS = 120.0
+REACH_TIMEOUT_SECONDS = 60.0
 SETTLE_SECONDS = 2.0
 
 
