@@ -1,5 +1,6 @@
 """Fixtures for every test; the services themselves start in tests/support/services.py."""
 
+import threading
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -8,6 +9,7 @@ import pytest
 from core.audit import buffer
 from tests.support import buffering
 from tests.support.server import RunningServer
+from tests.support.threads import assert_none_goes_on
 
 # A busy machine is no fault of the code: nothing in these tests depends on time.
 hypothesis.settings.register_profile(
@@ -38,6 +40,14 @@ def pytest_runtest_teardown() -> None:
     """Let no buffered record, and no connection of its thread, outlive the test's database."""
     buffer.BUFFER.forget()
     buffer.BUFFER.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_goes_on() -> Iterator[None]:
+    """Let no thread that a test has started work beside the tests of the next file."""
+    before = frozenset(threading.enumerate())
+    yield
+    assert_none_goes_on(before)
 
 
 @pytest.fixture(scope="session")

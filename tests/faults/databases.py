@@ -100,6 +100,8 @@ class CommitCutter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Without this the thread would go on waiting for a connection.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         Path(self._directory, ".s.PGSQL.5432").unlink()
         os.rmdir(self._directory)
