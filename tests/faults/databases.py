@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import psutil
 import psycopg2
+import psycopg2.extensions
 
 from core.config.sockets import DATABASE, DATABASE_ROLE, sockets_of
 from tests.support.server import RunningServer
@@ -31,11 +32,13 @@ class Superuser:
         """Use the server's socket."""
         self._socket = sockets_of(server.data_dir).postgresql_directory
 
+    def connect(self) -> psycopg2.extensions.connection:
+        """Return a new session."""
+        return psycopg2.connect(host=str(self._socket), user="postgres", dbname=DATABASE)
+
     def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows, if it has any."""
-        with closing(
-            psycopg2.connect(host=str(self._socket), user="postgres", dbname=DATABASE)
-        ) as connection:
+        with closing(self.connect()) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)

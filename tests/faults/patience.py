@@ -155,7 +155,7 @@ def at_once(count: int, act: Callable[[int], Result]) -> list[Result]:
     ready = threading.Barrier(count)
 
     def begin(number: int) -> Result:
-        ready.wait(30)
+        ready.wait(60)
         return act(number)
 
     with ThreadPoolExecutor(count) as crowd:

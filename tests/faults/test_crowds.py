@@ -48,7 +48,7 @@ class TestOneUpload:
         """Their bytes do not mix: whole pieces follow each other."""
         pieces = [b"a" * 700_000, b"b" * 700_000]
         location = registry.start_upload(repository)
-        patience = Patience(20)
+        patience = Patience(60)
 
         at_once(2, lambda n: patience.until(lambda: registry.append(location, pieces[n]), 202))
 

@@ -62,11 +62,11 @@ class TestStopping:
         try:
             readers.read_slowly(seconds=0.5, bytes_per_second=50_000)
             push.start()
-            assert has_begun.wait(20)
+            assert has_begun.wait(60)
 
             os.kill(server.pid, signal.SIGTERM)
             assert set(readers.read_to_the_end(ALL)) == {pulled_digest}
-            push.join(30)
+            push.join(60)
         finally:
             readers.close()
         assert [answer.status for answer in answers] == [202]
