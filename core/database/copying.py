@@ -32,6 +32,9 @@ def _text(value: Value) -> str:
     if value is None:
         return r"\N"
     if isinstance(value, str):
+        # Most texts hold nothing to escape, which is quicker to see than to do.
+        if value.isprintable() and "\\" not in value:
+            return value
         return value.translate(_ESCAPES)
     if isinstance(value, datetime):
         return value.isoformat()
