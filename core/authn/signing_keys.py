@@ -217,8 +217,13 @@ def _load_keys() -> dict[str, LoadedKey]:
 
 
 def _signing_among(keys: Mapping[str, LoadedKey], now: datetime) -> LoadedKey | None:
-    usable = [key for key in keys.values() if not _is_retired(key, now)]
-    return next((key for key in usable if key.activates_at <= now), usable[-1] if usable else None)
+    oldest = None
+    for key in keys.values():
+        if not _is_retired(key, now):
+            if key.activates_at <= now:
+                return key
+            oldest = key
+    return oldest
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

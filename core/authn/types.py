@@ -1,7 +1,7 @@
 """Plain values of the feature and the shape of an authenticator."""
 
-from base64 import b64decode
 from binascii import Error as Base64Error
+from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ class Credentials:
     def from_basic(cls, value: str) -> "Credentials | None":
         """Return what the value of a Basic header holds (RFC 7617, UTF-8), None if malformed."""
         try:
-            text = b64decode(value.strip(), validate=True).decode()
+            text = a2b_base64(value.strip(), strict_mode=True).decode()
         except (Base64Error, ValueError):
             return None
         username, colon, secret = text.partition(":")

@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from core.authn.errors import InvalidCredentials
 from core.authn.rules import earlier
@@ -44,6 +45,7 @@ def full_name(name: str, project_name: str | None, *, prefix: str) -> str:
     return f"{prefix}{project_name}{_SEPARATOR}{name}"
 
 
+@lru_cache(maxsize=1024)
 def parse_full_name(text: str, *, prefix: str) -> RobotName | None:
     """Take a login name apart; None when it is not a robot's.
 
