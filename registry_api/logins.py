@@ -8,8 +8,9 @@ settings would choose, and the same rules decide.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from core.artifacts.types import TargetLookup
 from core.authn.errors import InvalidCredentials
@@ -45,11 +46,25 @@ from registry_api.scopes import Standing
 Answer = TypeVar("Answer")
 Rights = Sequence[tuple[TargetLookup, Sequence[Grant]]]
 """Where each name leads, and what was granted there."""
+Evidence = tuple[Hashable, ...]
+"""The answers of look-ups and whatever else rights follow from."""
+
+
+class Recognised(NamedTuple):
+    """Who makes a request, and what it may do, worked out when asked for.
+
+    All of it but the origin follows from the ``evidence``: for the same names, equal evidence
+    gives the same standing.
+    """
+
+    actor: Actor
+    evidence: Evidence
+    standing: Callable[[], Standing]
 
 
 async def recognise(
     credentials: Credentials, names: Sequence[str], origin: Origin
-) -> Standing | None:
+) -> Recognised | None:
     """Return who the credentials prove, and what it may do with the repositories of the names.
 
     None says nothing about the credentials: ask ``core.authn.services``.
@@ -58,8 +73,9 @@ async def recognise(
     if not is_presentable(username, secret):
         return None
     try:
-        if username.startswith(robot_name_prefix()):
-            return await _robot(credentials, names, origin)
+        prefix = robot_name_prefix()
+        if username.startswith(prefix):
+            return await _robot(credentials, prefix, names, origin)
         if secret.startswith(PREFIX):
             return await _personal_token(secret, names, origin)
     except InvalidCredentials:
@@ -67,83 +83,97 @@ async def recognise(
     return None if is_unguessable(secret) else await _password(credentials, names, origin)
 
 
-async def anybody(names: Sequence[str], origin: Origin) -> Standing:
-    """Return what everybody may do with the repositories of the names."""
+async def anybody(names: Sequence[str], origin: Origin) -> Recognised:
+    """Return the same for everybody, with what is public."""
     actor = Actor.anonymous(origin)
-    targets = await _all(find_target(name, actor.subject) for name in names)
+    targets = await _all([find_target(name, actor.subject) for name in names])
     rights = [(target, ()) for target in targets]
-    return _decided(Session(actor, generation=0), names, rights)
+    return Recognised(actor, tuple(targets), partial(_standing, actor, 0, names, rights))
 
 
-async def _robot(credentials: Credentials, names: Sequence[str], origin: Origin) -> Standing | None:
-    name = parse_full_name(credentials.username, prefix=robot_name_prefix())
+async def _robot(
+    credentials: Credentials, prefix: str, names: Sequence[str], origin: Origin
+) -> Recognised | None:
+    name = parse_full_name(credentials.username, prefix=prefix)
     if name is None or not is_well_formed(credentials.secret, "rob"):
         return None
     found = await _all(
-        find_robot(RobotQuestion(name.project_name, name.name, project_of(repository)))
-        for repository in names or ("",)
+        [
+            find_robot(RobotQuestion(name.project_name, name.name, project_of(repository)))
+            for repository in names or ("",)
+        ]
     )
     robot, at = found[0].robot, now()
     if robot is None or use_is_due(robot.last_used_at, at):
         return None
     ends_at = proven_until(robot, secret_hash(credentials.secret), at)
-    permissions = {
-        project: held for answer in found for project, held in answer.permissions.items()
-    }
+    permissions = found[0].permissions
+    for answer in found[1:]:
+        permissions = {**permissions, **answer.permissions}
     actor = actor_of(robot, permissions, origin, ends_at=ends_at)
-    return _standing(actor, names, [(answer.target, ()) for answer in found])
+    # Which of its two secrets was presented shows in the end of what is issued, if anywhere.
+    evidence = (*found, ends_at)
+    return _recognised(actor, names, [(answer.target, ()) for answer in found], evidence)
 
 
-async def _personal_token(secret: str, names: Sequence[str], origin: Origin) -> Standing | None:
+async def _personal_token(secret: str, names: Sequence[str], origin: Origin) -> Recognised | None:
     if not is_well_formed(secret, "pat"):
         return None
     hashed = secret_hash(secret)
     found = await _all(
-        find_personal_token(TokenQuestion(hashed, project_of(repository), repository))
-        for repository in names or ("",)
+        [
+            find_personal_token(TokenQuestion(hashed, project_of(repository), repository))
+            for repository in names or ("",)
+        ]
     )
     token, at = found[0].token, now()
     if token is None or use_is_due(token.last_used_at, at):
         return None
     actor = token_actor(token, origin, at)
-    return _standing(actor, names, [(answer.target, answer.grants) for answer in found])
+    rights = [(answer.target, answer.grants) for answer in found]
+    return _recognised(actor, names, rights, tuple(found))
 
 
 async def _password(
     credentials: Credentials, names: Sequence[str], origin: Origin
-) -> Standing | None:
+) -> Recognised | None:
     username, address = credentials.username, throttle_address(origin.address)
     found = await _all(
-        find_password(PasswordQuestion(username, address, project_of(repository), repository))
-        for repository in names or ("",)
+        [
+            find_password(PasswordQuestion(username, address, project_of(repository), repository))
+            for repository in names or ("",)
+        ]
     )
     user = found[0].user
     # While failures are stored, the limits have to be looked at, and a success clears them.
     if user is None or found[0].has_failures or not is_remembered(user, credentials):
         return None
     actor = user_actor(user, origin)
-    return _standing(actor, names, [(answer.target, answer.grants) for answer in found])
+    rights = [(answer.target, answer.grants) for answer in found]
+    return _recognised(actor, names, rights, tuple(found))
 
 
-def _standing(actor: Actor, names: Sequence[str], rights: Rights) -> Standing | None:
+def _recognised(
+    actor: Actor, names: Sequence[str], rights: Rights, evidence: Evidence
+) -> Recognised | None:
     """Put answers together; None when the subject was revoked between two of them."""
-    generations = {target.generation for target, _ in rights}
-    if len(generations) > 1:
+    generation = rights[0][0].generation
+    if len(rights) > 1 and any(target.generation != generation for target, _ in rights):
         return None
-    return _decided(Session(actor, generations.pop()), names, rights)
+    return Recognised(actor, evidence, partial(_standing, actor, generation, names, rights))
 
 
-def _decided(session: Session, names: Sequence[str], rights: Rights) -> Standing:
+def _standing(actor: Actor, generation: int, names: Sequence[str], rights: Rights) -> Standing:
     # Without names one question was asked, about none.
     by_name = dict(zip(names, rights, strict=False))
 
     def held(name: str, permissions: Iterable[str]) -> frozenset[str]:
         target, grants = by_name[name]
-        return allowed_among(session.actor, permissions, target.target(name), grants)
+        return allowed_among(actor, permissions, target.target(name), grants)
 
-    return Standing(session, {name: target for name, (target, _) in by_name.items()}, held)
+    targets = {name: target for name, (target, _) in by_name.items()}
+    return Standing(Session(actor, generation), targets, held)
 
 
-async def _all(answers: Iterable[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:
-    asked = list(answers)
-    return [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+async def _all(answers: Sequence[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:
+    return [await answers[0]] if len(answers) == 1 else await asyncio.gather(*answers)

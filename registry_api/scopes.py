@@ -17,8 +17,8 @@ _CATALOG: Final = "catalog"
 _EVERYTHING: Final = "*"
 _MAX_REPOSITORIES: Final = 100
 
-RequestedScopes = Mapping[tuple[str, str], frozenset[str]]
-"""Type and name of each resource asked for, with the actions."""
+RequestedScopes = tuple[tuple[str, str, frozenset[str]], ...]
+"""Type, name and actions of each resource asked for."""
 
 Held = Callable[[str, Iterable[str]], frozenset[str]]
 """Returns those of some permissions that are held on the repository of a name."""
@@ -48,12 +48,12 @@ def parse_scopes(texts: Iterable[str]) -> RequestedScopes:
     if len(requested) > _MAX_REPOSITORIES:
         message = f"A token names at most {_MAX_REPOSITORIES} repositories."
         raise RegistryError("UNSUPPORTED", message, status=400)
-    return requested
+    return tuple((kind, name, actions) for (kind, name), actions in requested.items())
 
 
 def repositories_of(requested: RequestedScopes) -> list[str]:
     """Return the names of the repositories that are asked for."""
-    return [name for kind, name in requested if kind == "repository"]
+    return [name for kind, name, _actions in requested if kind == "repository"]
 
 
 def grant_access(standing: Standing, requested: RequestedScopes) -> list[Access]:
@@ -63,7 +63,7 @@ def grant_access(standing: Standing, requested: RequestedScopes) -> list[Access]
     challenge that would lead to the same token again.
     """
     access: list[Access] = []
-    for (kind, name), actions in requested.items():
+    for kind, name, actions in requested:
         if kind == "registry":
             is_administrator = standing.session.actor.is_system_admin
             granted = actions if is_administrator else frozenset[str]()

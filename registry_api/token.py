@@ -5,8 +5,7 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
@@ -20,12 +19,13 @@ from core.audit.buffer import BUFFER
 from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
 from core.authn.signing_keys import KEY_RING, Signer
-from core.authn.types import Access, Credentials, IssuedToken
+from core.authn.types import Credentials
+from core.common.clock import now
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
-from registry_api.logins import anybody, recognise
+from registry_api.logins import Recognised, anybody, recognise
 from registry_api.scopes import (
     RequestedScopes,
     Standing,
@@ -44,29 +44,39 @@ _NOT_STORED: Final = {"Cache-Control": "no-store"}
 _YES: Final = frozenset({"true", "1", "yes"})
 
 _MAX_REMEMBERED_QUERY_BYTES: Final = 1_024
+_MAX_REMEMBERED_BODIES: Final = 1_024
+_TOKEN_HEADERS: Final = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+)
 
 Fields = Mapping[str, list[str]]
 
 
 class Asked(NamedTuple):
-    """The fields of a request, and what of them is asked for."""
+    """The fields of a request, and what of them is asked for.
+
+    ``wants_refresh_token`` says that the client means to keep one instead of a password.
+    """
 
     fields: Fields
+    service: str
     requested: RequestedScopes
     names: Sequence[str]
+    wants_refresh_token: bool
 
     @classmethod
     def of(cls, fields: Fields) -> "Asked":
         """Take the fields apart. Raises RegistryError when too much is asked for."""
         requested = parse_scopes(fields.get("scope", ()))
-        return cls(fields, requested, repositories_of(requested))
-
-    @property
-    def wants_refresh_token(self) -> bool:
-        """Whether the client means to keep a refresh token instead of a password."""
-        fields = self.fields
         is_offline = _first(fields, "access_type") == "offline"
-        return is_offline or _first(fields, "offline_token").lower() in _YES
+        return cls(
+            fields,
+            _first(fields, "service"),
+            requested,
+            repositories_of(requested),
+            is_offline or _first(fields, "offline_token").lower() in _YES,
+        )
 
 
 async def get_token(call: Call) -> Response:
@@ -176,22 +186,22 @@ def _asked_in_short_query(text: bytes) -> Asked:
 
 async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
     """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
-    service = _service_for(call, asked.fields)
+    service = _service_for(call, asked)
     signer = KEY_RING.recent_signer()
     if signer is None or BUFFER.is_full or asked.wants_refresh_token:
         return None
-    standing = await recognise(credentials, asked.names, call.origin)
-    if standing is None:
+    recognised = await recognise(credentials, asked.names, call.origin)
+    if recognised is None:
         return None
-    services.note_login(standing.session.actor)
-    return _issue(service, asked, standing, signer=signer)
+    services.note_login(recognised.actor)
+    return _issue_once_a_second(service, asked, recognised, signer)
 
 
 def _answer(
     call: Call, asked: Asked, verify: Callable[[], Actor], *, refresh_token: str | None = None
 ) -> Response:
     """Issue a token for as much of what is asked for as the proven actor may do."""
-    service = _service_for(call, asked.fields)
+    service = _service_for(call, asked)
 
     def read(subject: str) -> Mapping[str, TargetLookup]:
         return {name: find_target(name, subject) for name in asked.names}
@@ -205,17 +215,36 @@ def _answer(
         return allowed_among(session.actor, permissions, targets[name].target(name))
 
     standing = Standing(session, targets, held)
-    return _issue(service, asked, standing, refresh_token=refresh_token)
+    return TokenResponse(_issue(service, asked, standing, refresh_token=refresh_token))
 
 
 async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
-    service = _service_for(call, asked.fields)
-    standing = await anybody(asked.names, call.origin)
+    service = _service_for(call, asked)
+    recognised = await anybody(asked.names, call.origin)
     signer = KEY_RING.recent_signer()
     if signer is None:
-        return await in_thread(Work.LOOKUP, _issue, service, asked, standing)
-    return _issue(service, asked, standing, signer=signer)
+        standing = recognised.standing()
+        return TokenResponse(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
+    return _issue_once_a_second(service, asked, recognised, signer)
+
+
+def _issue_once_a_second(
+    service: str, asked: Asked, recognised: Recognised, signer: Signer
+) -> Response:
+    """Issue a token, or the one that the same was answered with in the present second.
+
+    A hundred nodes that pull one image ask for the same token at once. Each of them was looked
+    up, proven and recorded by itself before it comes here; only what follows from the same
+    evidence is not worked out again.
+    """
+    question = (service, signer.key_id, asked.requested, recognised.evidence)
+    second = int(now().timestamp())
+    body = _BODIES.get(second, question)
+    if body is None:
+        body = _issue(service, asked, recognised.standing(), signer=signer)
+        _BODIES.put(second, question, body)
+    return TokenResponse(body)
 
 
 def _issue(
@@ -225,7 +254,8 @@ def _issue(
     *,
     refresh_token: str | None = None,
     signer: Signer | None = None,
-) -> Response:
+) -> bytes:
+    """Return the body of the answer."""
     access = grant_access(standing, asked.requested)
     issued = registry_tokens.issue(
         standing.session,
@@ -234,37 +264,13 @@ def _issue(
         service=service,
         signer=signer,
     )
-    return _token_response(issued, access, refresh_token)
-
-
-def _token_response(
-    issued: IssuedToken, access: Sequence[Access], refresh_token: str | None
-) -> Response:
-    body = _members(
-        issued.token,
-        tuple(access),
-        issued.expires_in_seconds,
-        issued.issued_at.replace(microsecond=0),
-        refresh_token,
-    )
-    return Response(body, headers=_NOT_STORED, media_type="application/json")
-
-
-@lru_cache(maxsize=256)
-def _members(
-    token: str,
-    access: Sequence[Access],
-    expires_in_seconds: int,
-    issued_at: datetime,
-    refresh_token: str | None,
-) -> bytes:
-    """Return the body of the answer; a token that many ask for at once is written out once."""
+    issued_at = issued.issued_at.replace(microsecond=0)
     members: dict[str, object] = {
-        "token": token,
-        "access_token": token,
+        "token": issued.token,
+        "access_token": issued.token,
         "token_type": "Bearer",
         "scope": granted_scope(access),
-        "expires_in": expires_in_seconds,
+        "expires_in": issued.expires_in_seconds,
         "issued_at": issued_at.isoformat().replace("+00:00", "Z"),
     }
     if refresh_token is not None:
@@ -272,16 +278,51 @@ def _members(
     return json.dumps(members, separators=(",", ":")).encode()
 
 
-def _service_for(call: Call, fields: Fields) -> str:
+class _Bodies:
+    """The answers of the present second, by all that they follow from but the time.
+
+    That is the service, the signing key, what was asked for, and the rows that the look-up of
+    this very request has found (``Recognised.evidence``). A row that has changed is other
+    evidence, so nothing is answered from the past; and a token signed earlier in the same
+    second does not end later.
+    """
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._bodies: dict[Hashable, bytes] = {}
+
+    def get(self, second: int, question: Hashable) -> bytes | None:
+        return self._bodies.get(question) if second == self._second else None
+
+    def put(self, second: int, question: Hashable, body: bytes) -> None:
+        if second != self._second:
+            self._second, self._bodies = second, {}
+        if len(self._bodies) < _MAX_REMEMBERED_BODIES:
+            self._bodies[question] = body
+
+
+_BODIES: Final = _Bodies()
+
+
+class TokenResponse(Response):
+    """A token, with the same headers every time."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Add the length to what is known."""
+        length = str(len(self.body)).encode()
+        self.raw_headers = [*_TOKEN_HEADERS, (b"content-length", length)]
+
+
+def _service_for(call: Call, asked: Asked) -> str:
     """Return the service that tokens are for.
 
     Raises RegistryError when the client asks for another, where it is configured which one
     this is.
     """
-    asked, service = _first(fields, "service"), call.external.service
-    if not asked or asked == service or not settings.ROADSTEAD.server.external_url:
+    wanted, service = asked.service, call.external.service
+    if not wanted or wanted == service or not settings.ROADSTEAD.server.external_url:
         return service
-    if asked != call.headers.get("host", ""):
+    if wanted != call.headers.get("host", ""):
         raise RegistryError("UNSUPPORTED", "The service is not this registry.", status=400)
     return service
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from core.artifacts.types import ProjectFacts, TargetLookup
@@ -34,11 +35,12 @@ class TokenQuestion(NamedTuple):
     repository: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PasswordStanding:
     """The user, if there is one, with what it was granted where the question leads.
 
-    ``has_failures`` says that wrong passwords for the name or from the address are stored.
+    ``has_failures`` says that wrong passwords for the name or from the address are stored. One
+    and the same object answers a question for as long as the row stays the same.
     """
 
     user: LoginFacts | None
@@ -47,20 +49,25 @@ class PasswordStanding:
     has_failures: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TokenStanding:
-    """The token, if there is one, with what its user was granted where the question leads."""
+    """The token, if there is one, with what its user was granted where the question leads.
+
+    One and the same object answers a question for as long as the row stays the same.
+    """
 
     token: TokenFacts | None
     target: TargetLookup
     grants: tuple[Grant, ...]
 
 
+@lru_cache(maxsize=1024)
 def _by_password(_question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
     return PasswordStanding(user, target, grants, row[11])
 
 
+@lru_cache(maxsize=1024)
 def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
     user, target, grants = _user(row)
     token_id, scopes, project_names, *times = row[11:]
@@ -96,7 +103,7 @@ _REPOSITORY: Final = """
   LEFT JOIN projects_project p ON p.name = asked.project
   LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""
 
-PASSWORDS: Final = Lookup(
+PASSWORDS: Final[Lookup[PasswordQuestion, PasswordStanding]] = Lookup(
     "find_password",
     {"username": "text", "address": "text", "project": "text", "repository": "text"},
     select=f"""{_USER_AND_GRANTS},
@@ -109,7 +116,7 @@ PASSWORDS: Final = Lookup(
     answer=_by_password,
 )
 
-TOKENS: Final = Lookup(
+TOKENS: Final[Lookup[TokenQuestion, TokenStanding]] = Lookup(
     "find_personal_token",
     {"secret_hash": "bytea", "project": "text", "repository": "text"},
     select=f"""{_USER_AND_GRANTS},

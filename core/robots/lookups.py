@@ -25,22 +25,20 @@ class RobotQuestion(NamedTuple):
     project: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RobotStanding:
-    """The robot, if there is one, and what it holds in the project that was asked about."""
+    """The robot, if there is one, and what it holds in the project that was asked about.
+
+    One and the same object answers a question for as long as the row stays the same.
+    """
 
     robot: RobotFacts | None
     permissions: Permissions
     target: TargetLookup
 
 
-def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
-    return _understood(question, row)
-
-
 @lru_cache(maxsize=1024)
-def _understood(question: RobotQuestion, row: Row) -> RobotStanding:
-    """Make sense of a row, once for as long as it stays the same."""
+def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
     (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
     target = TargetLookup(project, generation, None)
@@ -74,7 +72,7 @@ _SELECT: Final = """r.id, r.secret_hash, r.previous_secret_hash, r.previous_vali
        p.id, p.is_public, p.generation"""
 _PROJECT: Final = "LEFT JOIN projects_project p ON p.name = asked.project"
 
-PROJECT_ROBOTS: Final = Lookup(
+PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_project_robot",
     _COLUMNS,
     select=_SELECT,
@@ -85,7 +83,7 @@ PROJECT_ROBOTS: Final = Lookup(
     answer=_standing,
 )
 
-SYSTEM_ROBOTS: Final = Lookup(
+SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_system_robot",
     _COLUMNS,
     select=_SELECT,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.conf import settings
 
 from core.artifacts.models import Repository
@@ -14,6 +15,7 @@ from core.audit.models import AuditEntry
 from core.authn.models import LoginFailure, PersonalToken
 from core.authn.password_memory import MEMORY
 from core.authn.services import create_personal_token, revoke_personal_token
+from core.authn.signing_keys import KEY_RING
 from core.common.clock import now
 from core.common.secrets_format import new_secret
 from core.grants.services import grant_repository
@@ -27,8 +29,7 @@ from core.robots.services import NewRobot, rotate_secret, set_disabled
 from core.users.models import Group, User
 from core.users.services import create_user, set_active, set_password
 from registry_api import token as endpoint
-from registry_api.logins import recognise
-from registry_api.scopes import Standing
+from registry_api.logins import Recognised, recognise
 from tests.factories.members import make_group, make_member, make_role
 from tests.factories.projects import make_project, make_repository
 from tests.factories.robots import make_robot
@@ -57,14 +58,17 @@ class Ways:
 
 
 @pytest.fixture
-def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
+def ways(server: Server, monkeypatch: pytest.MonkeyPatch) -> Ways:
     counted = Ways()
+    # When the keys are due to be read again, a request does not even try the quick way.
+    KEY_RING.forget()
+    KEY_RING.signer()
 
-    async def counting(*arguments: object) -> Standing | None:
-        standing = await recognise(*arguments) if counted.is_open else None  # type: ignore[arg-type]
-        counted.quick += standing is not None
-        counted.careful += standing is None
-        return standing
+    async def counting(*arguments: object) -> Recognised | None:
+        found = await recognise(*arguments) if counted.is_open else None  # type: ignore[arg-type]
+        counted.quick += found is not None
+        counted.careful += found is None
+        return found
 
     monkeypatch.setattr(endpoint, "recognise", counting)
     return counted
@@ -370,6 +374,39 @@ def test_every_token_of_the_quick_way_is_audited(server: Server, ways: Ways, pla
     entries = AuditEntry.objects.filter(action="user.login", actor_label=login_name(new.robot))
     assert entries.count() == 3
     assert set(entries.values_list("outcome", "address")) == {("success", "192.0.2.10")}
+
+
+def test_what_is_answered_again_within_a_second_follows_from_the_present(
+    server: Server, ways: Ways, place: Place
+) -> None:
+    new = make_robot(project=place.project)
+    row = Robot.objects.filter(pk=new.robot.pk)
+    client = Client(server, login_name(new.robot), new.secret)
+    scope = f"repository:{place.name}:pull"
+    with time_machine.travel(now().replace(microsecond=0), tick=False) as clock:
+        client.ask_token()
+        first = client.ask_token(scope)
+        assert (content_of(first)["scope"], first.headers["cache-control"]) == (scope, "no-store")
+        assert client.ask_token(scope).body == first.body
+        assert client.ask_token(scope, f"repository:{place.other}:pull").body != first.body
+        clock.shift(1)
+        later = client.ask_token(scope)
+        assert later.body != first.body
+        assert content_of(later) == content_of(first)
+        successor = rotate_secret(new.robot, overlap=timedelta(minutes=5), actor=SYSTEM).secret
+        ends = [
+            Client(server, login_name(new.robot), secret).ask_token(scope).json()["expires_in"]
+            for secret in (new.secret, successor)
+        ]
+        assert ends == [300, 900]
+        row.update(permissions={})
+        assert content_of(client.ask_token(scope))["scope"] == ""
+        Project.objects.filter(pk=place.project.pk).update(generation=41)
+        claims = claims_of(client.ask_token(scope).json()["token"])
+        assert claims["rs_projects"] == {place.project.name: [place.project.pk, 41]}
+        row.update(is_disabled=True)
+        assert client.ask_token(scope).status == 401
+    assert (ways.quick, ways.careful) == (8, 2)
 
 
 def test_a_full_buffer_closes_the_quick_way(
