@@ -53,7 +53,8 @@ class Batches(Generic[Question, Answer]):
         """Begin afresh: a process has one loop, but a test may run one after another."""
         self._loop = loop
         self._waiting: Waiting[Question, Answer] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
         self._awake_until = 0.0
         self._is_answered_soon = True
@@ -65,18 +66,26 @@ class Batches(Generic[Question, Answer]):
             self._belong_to(loop)
         waiter: asyncio.Future[Answer] = loop.create_future()
         self._waiting.setdefault(question, []).append(waiter)
-        if not self._is_scheduled and len(self._under_way) < UNDER_WAY:
+        if not self._is_scheduled and self._under_way < UNDER_WAY:
             # Whatever else becomes ready in this turn of the loop comes along. A task of its own:
             # a request that leaves does not take the others along.
             self._is_scheduled = True
+            self._under_way += 1
             task = loop.create_task(self._answer_waiting())
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await waiter
 
     async def _answer_waiting(self) -> None:
         """Answer what waits, and what comes to wait meanwhile."""
         self._is_scheduled = False
+        try:
+            await self._answer_all()
+        finally:
+            # In the very moment in which nothing waits: whoever asks next begins anew.
+            self._under_way -= 1
+
+    async def _answer_all(self) -> None:
         while self._waiting:
             taken = self._take()
             try:

@@ -96,6 +96,28 @@ def test_who_comes_while_all_are_under_way_waits_for_one_statement() -> None:
     assert oracle.asked == [(0,), (1,), (2, 3, 4, 5)]
 
 
+def test_who_asks_as_the_last_answers_are_given_is_answered() -> None:
+    oracle = Oracle()
+    oracle.may_answer.clear()
+
+    async def ask_again() -> None:
+        batches = Batches(oracle.answer)
+
+        async def ask_twice() -> int:
+            assert await batches.ask(1) == 1
+            return await batches.ask(3)
+
+        asking = [asyncio.ensure_future(ask_twice())]
+        await oracle.was_asked.wait()
+        asking.append(asyncio.ensure_future(batches.ask(2)))
+        await asyncio.sleep(0.01)
+        assert oracle.asked == [(1,), (2,)]
+        oracle.may_answer.set()
+        assert await asyncio.wait_for(asyncio.gather(*asking), 5) == [9, 4]
+
+    asyncio.run(ask_again())
+
+
 def test_who_leaves_does_not_take_the_others_along() -> None:
     oracle = Oracle()
     oracle.may_answer.clear()
