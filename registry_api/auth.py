@@ -20,7 +20,8 @@ from core.audit.buffer import record_buffered
 from core.audit.types import AuditRecord, Outcome
 from core.authn import registry_tokens
 from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
-from core.authn.services import authenticate, load_actor, record_login, verify_credentials
+from core.authn.login_records import record_login
+from core.authn.services import authenticate, load_actor, verify_credentials
 from core.authn.types import Credentials, RegistryToken
 from core.common.clock import now
 from core.oci.reference import RepositoryName

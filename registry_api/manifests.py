@@ -4,7 +4,7 @@ The stored type is answered whatever Accept says: a client that cannot use it sa
 than a registry that pretends there is nothing.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ from core.oci.errors import ManifestTooLarge
 from core.oci.manifest import MAX_MANIFEST_BYTES
 from core.oci.reference import RepositoryName, parse_reference, parse_tag
 from registry_api import auth
+from registry_api.answers import Answer
 from registry_api.auth import Admission, Caller
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, PULL, PUSH
@@ -48,14 +49,13 @@ async def get_manifest(call: Call) -> Response:
     manifest = lookup.manifest
     if manifest is None:
         raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
-    headers = _headers(manifest)
     if is_not_modified(call.headers, manifest.digest):
-        return Response(None, 304, headers)
-    headers["Content-Length"] = str(manifest.size_bytes)
+        return Answer(b"", 304, _headers(manifest.digest, manifest.media_type, None))
+    headers = _headers(manifest.digest, manifest.media_type, manifest.size_bytes)
     if is_head:
         if isinstance(reference, Digest) and needs_touch(manifest.touched_at, now()):
             await _touch(call, caller, name, lookup, manifest)
-        return Response(None, 200, headers)
+        return Answer(b"", 200, headers)
     pulls.record_pull(
         repository_id=lookup.repository_id,
         repository_name=str(name),
@@ -67,7 +67,7 @@ async def get_manifest(call: Call) -> Response:
     if BUFFER.is_full:
         # Rather no answer than a pull that nobody will know of.
         await in_thread(Work.COMMIT, BUFFER.flush)
-    return Response(manifest.payload, 200, headers)
+    return Answer(manifest.payload or b"", 200, headers)
 
 
 async def _touch(
@@ -106,12 +106,18 @@ async def delete_manifest(call: Call) -> Response:
     return Response(None, 202, {"Content-Length": "0"})
 
 
-def _headers(manifest: StoredManifest) -> dict[str, str]:
-    return {
-        "Content-Type": manifest.media_type,
-        "Docker-Content-Digest": str(manifest.digest),
-        "ETag": entity_tag(manifest.digest),
+@lru_cache(maxsize=1_024)
+def _headers(
+    digest: Digest, media_type: str, size_bytes: int | None
+) -> tuple[tuple[bytes, bytes], ...]:
+    headers = {
+        "content-type": media_type,
+        "docker-content-digest": str(digest),
+        "etag": entity_tag(digest),
     }
+    if size_bytes is not None:
+        headers["content-length"] = str(size_bytes)
+    return tuple((name.encode(), value.encode("latin-1")) for name, value in headers.items())
 
 
 def _push(

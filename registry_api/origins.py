@@ -19,6 +19,7 @@ from registry_api.headers import RequestHeaders
 _HOST: Final = re.compile(
     r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
 )
+_MAX_HOST_CHARACTERS: Final = 260
 _MAX_USER_AGENT_CHARACTERS: Final = 512
 
 
@@ -46,10 +47,19 @@ def external_address(scope: Scope, headers: RequestHeaders) -> ExternalAddress:
         parts = urlsplit(configured)
         return ExternalAddress(parts.scheme, parts.netloc)
     host = headers.get("host", "")
-    if not _HOST.fullmatch(host):
+    if not _is_host(host):
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else "localhost"
-    return ExternalAddress(str(scope.get("scheme") or "http"), host)
+    return ExternalAddress(scope.get("scheme") or "http", host)
+
+
+def _is_host(text: str) -> bool:
+    return len(text) <= _MAX_HOST_CHARACTERS and _has_form_of_host(text)
+
+
+@lru_cache(maxsize=256)
+def _has_form_of_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 def origin_of(scope: Scope, headers: RequestHeaders, request_id: str) -> Origin:

@@ -7,6 +7,7 @@ grammar of names, tags, digests or upload ids accepts.
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -36,6 +37,7 @@ class Location(NamedTuple):
 
 
 MAX_PATH_BYTES: Final = 4_096
+_MAX_REMEMBERED_PATH_BYTES: Final = 512
 
 # The segment before the last one, where the last one is an item.
 _KINDS: Final = {
@@ -56,6 +58,12 @@ _FIXED: Final = {
 
 def locate(path: bytes) -> Location:
     """Return what the raw path below the host means."""
+    return _located(path) if len(path) <= _MAX_REMEMBERED_PATH_BYTES else _located.__wrapped__(path)
+
+
+@lru_cache(maxsize=4_096)
+def _located(path: bytes) -> Location:
+    """Clients ask for the same all day, most of it three times in a row."""
     fixed = _FIXED.get(path)
     if fixed is not None:
         return fixed

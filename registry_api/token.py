@@ -18,11 +18,13 @@ from core.artifacts.types import TargetLookup
 from core.audit.buffer import BUFFER
 from core.authn import registry_tokens, services
 from core.authn.errors import InvalidCredentials
+from core.authn.login_records import note_login
 from core.authn.signing_keys import KEY_RING, Signer
 from core.authn.types import Credentials
 from core.common.clock import now
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
+from registry_api.answers import Answer
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
 from registry_api.logins import Recognised, anybody, recognise
@@ -193,7 +195,7 @@ async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) ->
     recognised = await recognise(credentials, asked.names, call.origin)
     if recognised is None:
         return None
-    services.note_login(recognised.actor)
+    note_login(recognised.actor)
     return _issue_once_a_second(service, asked, recognised, signer)
 
 
@@ -215,7 +217,7 @@ def _answer(
         return allowed_among(session.actor, permissions, targets[name].target(name))
 
     standing = Standing(session, targets, held)
-    return TokenResponse(_issue(service, asked, standing, refresh_token=refresh_token))
+    return _token_answer(_issue(service, asked, standing, refresh_token=refresh_token))
 
 
 async def _answer_anonymous(call: Call, asked: Asked) -> Response:
@@ -225,7 +227,7 @@ async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     signer = KEY_RING.recent_signer()
     if signer is None:
         standing = recognised.standing()
-        return TokenResponse(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
+        return _token_answer(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
     return _issue_once_a_second(service, asked, recognised, signer)
 
 
@@ -244,7 +246,7 @@ def _issue_once_a_second(
     if body is None:
         body = _issue(service, asked, recognised.standing(), signer=signer)
         _BODIES.put(second, question, body)
-    return TokenResponse(body)
+    return _token_answer(body)
 
 
 def _issue(
@@ -304,13 +306,9 @@ class _Bodies:
 _BODIES: Final = _Bodies()
 
 
-class TokenResponse(Response):
-    """A token, with the same headers every time."""
-
-    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Add the length to what is known."""
-        length = str(len(self.body)).encode()
-        self.raw_headers = [*_TOKEN_HEADERS, (b"content-length", length)]
+def _token_answer(body: bytes) -> Answer:
+    length = str(len(body)).encode()
+    return Answer(body, 200, (*_TOKEN_HEADERS, (b"content-length", length)))
 
 
 def _service_for(call: Call, asked: Asked) -> str:

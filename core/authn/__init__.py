@@ -11,6 +11,6 @@ Slots of its own, each one mechanism that several of the ordinary slots use:
 ``authenticators.py`` says what such a module offers; ``recent_keys.py`` remembers a bounded
 number of keys for a time; ``password_memory.py`` spares repeated slow hashes; ``throttle.py``
 counts failed logins; ``derived_keys.py`` turns the installation's secret key into keys for one
-purpose each;
+purpose each; ``login_records.py`` audits the logins that succeed;
 ``signing_keys.py`` and ``registry_tokens.py`` issue and verify registry tokens.
 """

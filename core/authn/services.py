@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core.audit import services as audit
-from core.audit.buffer import keep_buffered, record_buffered
+from core.audit.buffer import record_buffered
 from core.audit.types import AuditRecord, Outcome
 from core.authn import queries, rules, throttle
 from core.authn.authenticators import ask_authenticators, load_subject
@@ -19,6 +19,7 @@ from core.authn.errors import (
     PersonalTokenNameTaken,
     PersonalTokenUnknown,
 )
+from core.authn.login_records import record_login
 from core.authn.models import PersonalToken, RefreshToken, SigningKey
 from core.authn.recent_keys import RecentKeys
 from core.authn.signing_keys import KEY_RING, decrypt_private_key, new_signing_key
@@ -41,8 +42,6 @@ from core.users.types import subject_of
 
 Read = TypeVar("Read")
 
-LOGIN: Final = "user.login"
-"""Audit action of every login; its outcome says how it ended."""
 KEEP_ENDED_TOKENS: Final = timedelta(days=90)
 """How long a personal token stays listed for audit after its end."""
 _FIRST_KEY_LOCK: Final = 0x72736B31
@@ -107,16 +106,6 @@ def verify_credentials(credentials: Credentials, *, origin: Origin) -> Actor:
     if has_failures:
         throttle.clear(attempt)
     return actor
-
-
-def record_login(actor: Actor) -> None:
-    """Audit that the actor has just proved who it is."""
-    record_buffered(_success_record(actor))
-
-
-def note_login(actor: Actor) -> None:
-    """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
-    keep_buffered(_success_record(actor))
 
 
 def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
@@ -435,19 +424,9 @@ def _client_key(actor: Actor) -> bytes:
     return key.encode(errors="replace")
 
 
-def _success_record(actor: Actor) -> AuditRecord:
-    return AuditRecord(
-        action=LOGIN,
-        actor=actor,
-        target_kind=str(actor.kind),
-        target_id=str(actor.id),
-        target_label=actor.label,
-    )
-
-
 def _login_record(actor: Actor, username: str, reason: str) -> AuditRecord:
     return AuditRecord(
-        action=LOGIN,
+        action="user.login",
         actor=actor,
         target_kind="user",
         target_label=username,

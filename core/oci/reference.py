@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from core.oci.digest import Digest
@@ -29,6 +30,7 @@ class RepositoryName:
         return f"{self.project}/{self.path}"
 
 
+@lru_cache(maxsize=4_096)
 def parse_repository_name(text: str, *, limit: int = MAX_NAME_CHARACTERS) -> RepositoryName:
     """Return the name split into project and path.
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from core.audit.types import AuditRecord
-from core.authn import registry_tokens, services
+from core.authn import login_records, registry_tokens, services
 from core.authn.password_memory import MEMORY
+from core.common.clock import now
+from core.rbac.types import Actor
 
 AUTHENTICATORS = ("core.authn.token_authenticator", "core.authn.password_authenticator")
 
@@ -31,6 +33,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[AuditRecord]:
     """Collect buffered audit records, which a thread would write into another transaction."""
     records: list[AuditRecord] = []
     monkeypatch.setattr(services, "record_buffered", records.append)
+
+    def record_login(actor: Actor) -> None:
+        records.append(login_records._record((actor, now()), 1))
+
+    monkeypatch.setattr(services, "record_login", record_login)
     return records
 
 

@@ -1,5 +1,6 @@
 """Passwords and personal tokens through the one function that surfaces call."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,12 +9,14 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import DjangoAssertNumQueries
 from typer.testing import CliRunner
 
+from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
 from core.authn import password_memory, services
 from core.authn.authenticators import load_subject
 from core.authn.commands import user_app
 from core.authn.errors import InvalidCredentials, LoginThrottled
+from core.authn.login_records import record_login
 from core.authn.models import LoginFailure
 from core.authn.recent_keys import RecentKeys
 from core.authn.types import Credentials
@@ -326,3 +329,19 @@ def test_old_failures_are_removed() -> None:
     refuse(secret="wrong")
     assert services.delete_expired(now())["login_failures"] == 0
     assert services.delete_expired(now() + timedelta(minutes=5))["login_failures"] == 1
+
+
+def test_equal_logins_of_one_moment_are_one_entry_that_says_how_many() -> None:
+    here, there = Origin("192.0.2.1", "podman", "1"), Origin("192.0.2.2", "podman", "2")
+    for number in range(3):
+        record_login(Actor.anonymous(replace(here, request_id=str(number))))
+    record_login(Actor.anonymous(there))
+    BUFFER.flush()
+    record_login(Actor.anonymous(here))
+    BUFFER.flush()
+    entries = AuditEntry.objects.filter(action="user.login").order_by("id")
+    assert list(entries.values_list("address", "request_id", "detail")) == [
+        ("192.0.2.1", "0", {"times": 3}),
+        ("192.0.2.2", "2", None),
+        ("192.0.2.1", "1", None),
+    ]
