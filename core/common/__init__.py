@@ -1,1 +1,1 @@
-"""Pure helpers without Django: errors, clock, origin of a request, secret formats."""
+"""Pure helpers without Django: errors, clock, origin of a request, secret formats, patterns."""
