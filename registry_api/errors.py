@@ -33,6 +33,8 @@ TABLE: Final[Mapping[str, Entry]] = {
     "NAME_INVALID": Entry(400, "The repository name is not valid."),
     "NAME_UNKNOWN": Entry(404, "The repository is not known to this registry."),
     "PAGINATION_NUMBER_INVALID": Entry(400, "The number of results must be zero or more."),
+    # Not in the specification; Harbor's clients know it for immutable tags.
+    "PRECONDITION": Entry(412, "The current state does not allow this."),
     "RANGE_INVALID": Entry(416, "The requested range is not satisfiable."),
     "SIZE_INVALID": Entry(400, "The length of the content is not what was announced."),
     "TAG_INVALID": Entry(400, "The tag is not valid."),

@@ -36,6 +36,7 @@ FEATURES = (
     "core.authn",
     "core.projects",
     "core.members",
+    "core.tag_rules",
     "core.blobs",
     "core.artifacts",
     "core.grants",
@@ -145,7 +146,7 @@ AUTHENTICATORS = (
     "core.authn.password_authenticator",
 )
 # Asked in order before content is written; the first that objects decides.
-GATEKEEPERS: tuple[str, ...] = ()
+GATEKEEPERS: tuple[str, ...] = ("core.tag_rules.gatekeeper.protect_tags",)
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = ("core.robots.subscribers.SUBSCRIPTIONS",)

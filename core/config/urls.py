@@ -10,6 +10,7 @@ FEATURE_URLS = (
     "core.authn.api.urls",
     "core.projects.api.urls",
     "core.members.api.urls",
+    "core.tag_rules.api.urls",
     # Names of repositories may hold slashes, so longer routes below them come first.
     "core.grants.api.urls",
     "core.artifacts.api.urls",

@@ -7,14 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from core.artifacts.models import Manifest, ManifestReference, Tag
 from core.artifacts.services.repositories import delete_repository
-from core.artifacts.types import PendingWrite
 from core.common.clock import now
-from core.common.errors import DomainError, ErrorKind
 from core.rbac.types import Actor
+from tests.factories.tag_rules import make_tag_rule
 from tests.registry_api.asgi import Answer
 from tests.registry_api.cast import (
     EMPTY_JSON,
@@ -331,28 +329,21 @@ def test_edge_80_concurrent_pushes_of_one_tag(developer: Client, filled: Place) 
     assert [tag.ended_at for tag in history][:-1] == [tag.started_at for tag in history][1:]
 
 
-class TagIsImmutable(DomainError):
-    code = "DENIED"
-    kind = ErrorKind.DENIED
-    default_message = "The tag is immutable."
-
-
-def keep_fixed_tags(write: PendingWrite) -> None:
-    if any(tag.startswith("fixed") for tag in write.moved_tags):
-        raise TagIsImmutable
-
-
-def test_edge_81_immutable_tag(
-    developer: Client, filled: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "GATEKEEPERS", (f"{__name__}.keep_fixed_tags",))
+def test_edge_81_immutable_tag(developer: Client, owner: Client, filled: Place) -> None:
+    make_tag_rule(filled.project, "fix*")
     first, second = image(), image(annotations={"other": "x"})
     assert developer.put_manifest(filled.name, "fixed", first).status == 201
     assert developer.put_manifest(filled.name, "fixed", first).status == 201
     refused = developer.put_manifest(filled.name, "fixed", second)
-    assert (refused.status, refused.codes) == (403, ["DENIED"])
+    assert (refused.status, refused.codes) == (412, ["PRECONDITION"])
+    (error,) = refused.json()["errors"]
+    assert error["message"].startswith("Tag fixed is immutable")
+    assert error["detail"] == {"repository": filled.name, "tag": "fixed"}
     mixed = developer.put_manifest(filled.name, f"{sha256(second)}?tag=free&tag=fixed", second)
-    assert mixed.status == 403
+    assert mixed.status == 412
+    for reference in ("fixed", sha256(first)):
+        kept = owner.delete(f"/v2/{filled.name}/manifests/{reference}")
+        assert (kept.status, kept.codes) == (412, ["PRECONDITION"])
     assert tags_of(developer, filled) == ["fixed"]
     assert developer.get(f"/v2/{filled.name}/manifests/{sha256(second)}").status == 404
 

@@ -10,7 +10,7 @@ from core.api.documentation import operation
 from core.api.errors import PreconditionFailed
 from core.api.listing import boolean
 from core.api.permissions import Access
-from core.artifacts.api.bulk import artifact_context
+from core.artifacts.api.bulk import artifact_context, immutability_of
 from core.artifacts.api.filters import (
     ACCESSORY_LISTING,
     ARTIFACT_LISTING,
@@ -30,9 +30,16 @@ from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.oci.digest import Digest
 
+_WITH_IMMUTABLE_STATUS = OpenApiParameter(
+    "with_immutable_status",
+    bool,
+    description="Accepted for clients that ask; tags always say whether they are immutable.",
+    default=True,
+)
 _FLAGS = (
     OpenApiParameter("with_tag", bool, description="With tags.", default=True),
     OpenApiParameter("with_accessory", bool, description="With accessories.", default=False),
+    _WITH_IMMUTABLE_STATUS,
 )
 
 
@@ -110,11 +117,18 @@ class ArtifactTagsView(RepositoryScopedView):
         answer=TagSerializer,
         is_list=True,
         has_query=True,
+        parameters=[_WITH_IMMUTABLE_STATUS],
     )
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
         """Return the live tags by name."""
+        _ensure_immutable_status(request)
         tags = Tag.objects.filter(manifest=self.manifest, ended_at=None)
-        return self.page(tags, TagSerializer, TAG_LISTING)
+        return self.page(
+            tags,
+            TagSerializer,
+            TAG_LISTING,
+            lambda _tags: {"immutability": immutability_of(self.repository)},
+        )
 
     @operation(
         "Tag an artifact",
@@ -177,7 +191,13 @@ class AccessoriesView(RepositoryScopedView):
 def _flags(request: Request) -> tuple[bool, bool]:
     """Return ``with_tag`` and ``with_accessory``. Raises ``BadRequest``."""
     parameters = request.query_params
+    _ensure_immutable_status(request)
     return (
         boolean(parameters.get("with_tag", "true"), "with_tag"),
         boolean(parameters.get("with_accessory", "false"), "with_accessory"),
     )
+
+
+def _ensure_immutable_status(request: Request) -> None:
+    """Refuse a ``with_immutable_status`` that is no truth value. Raises ``BadRequest``."""
+    boolean(request.query_params.get("with_immutable_status", "true"), "with_immutable_status")

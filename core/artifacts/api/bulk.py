@@ -10,6 +10,8 @@ from core.artifacts.api.filters import listed
 from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
 from core.oci.digest import Digest
 from core.oci.media_types import INDEX_TYPES
+from core.tag_rules.queries import find_immutability
+from core.tag_rules.rules import Immutability
 
 
 def digest_text(stored: Any) -> str:
@@ -31,13 +33,22 @@ def artifact_context(
     with_tags: bool = True,
     with_accessories: bool = False,
 ) -> Mapping[str, Any]:
-    """Return tags, children and accessories of the manifests, by manifest id."""
+    """Return tags, children and accessories of the manifests, by manifest id.
+
+    With tags comes the immutability of those in the repository.
+    """
     return {
         "repository": repository,
         "tags": _tags(manifests) if with_tags else {},
+        "immutability": immutability_of(repository) if with_tags else Immutability(),
         "references": _references(manifests),
         "accessories": _accessories(repository, manifests) if with_accessories else {},
     }
+
+
+def immutability_of(repository: Repository) -> Immutability:
+    """Return which tags of the repository are immutable."""
+    return find_immutability(repository.project_id, repository.name)
 
 
 def _tags(manifests: Sequence[Manifest]) -> Mapping[int, list[Tag]]:

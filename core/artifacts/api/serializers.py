@@ -47,7 +47,7 @@ class RepositoryUpdateSerializer(RequestSerializer):
 
 
 class TagSerializer(ResponseSerializer):
-    """Harbor's ``Tag``."""
+    """Harbor's ``Tag``; the context brings ``immutability``, that of the repository."""
 
     always = frozenset({"immutable"})
 
@@ -60,8 +60,8 @@ class TagSerializer(ResponseSerializer):
     immutable = serializers.SerializerMethodField()
 
     def get_immutable(self, tag: Tag) -> bool:
-        """Return False: there are no rules that make tags immutable yet."""
-        return False
+        """Tell whether a rule of the project keeps the tag from being moved or deleted."""
+        return bool(self.context["immutability"].covers(tag.name))
 
 
 class TagRequestSerializer(RequestSerializer):
@@ -197,7 +197,11 @@ class ArtifactSerializer(ResponseSerializer):
 
     def get_tags(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Return the live tags, the newest first."""
-        return [_tag(tag) for tag in self.context["tags"].get(manifest.pk, ())]
+        immutability = self.context["immutability"]
+        return [
+            _tag(tag, is_immutable=immutability.covers(tag.name))
+            for tag in self.context["tags"].get(manifest.pk, ())
+        ]
 
     def get_accessories(self, manifest: Manifest) -> list[Any]:
         """Return the manifests that are about this one."""
@@ -206,7 +210,7 @@ class ArtifactSerializer(ResponseSerializer):
         return [AccessorySerializer(row, context=context).data for row in rows]
 
 
-def _tag(tag: Tag) -> dict[str, Any]:
+def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:
     """Return what ``TagSerializer`` would; a page may hold thousands of tags."""
     return {
         "id": tag.pk,
@@ -215,7 +219,7 @@ def _tag(tag: Tag) -> dict[str, Any]:
         "name": tag.name,
         "push_time": timestamp(tag.started_at),
         "pull_time": timestamp(tag.last_pulled_at),
-        "immutable": False,
+        "immutable": is_immutable,
     }
 
 

@@ -9,6 +9,6 @@ Locks, taken in this order everywhere so that nobody waits in a ring. First the 
 row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side by side; FOR
 UPDATE for deletes of content and for pushes that leave or fill a gap (``waiting``), which run
 alone in their repository. Then blobs and links by
-blob id, manifests by id (a child is older than its index), tags by name, and at the very end
-the update of the repository's row.
+blob id, manifests by id (a child is older than its index), tags by name, what gatekeepers
+lock, and at the very end the update of the repository's row.
 """

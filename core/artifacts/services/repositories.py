@@ -13,6 +13,7 @@ from core.database import raw
 from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.events.services import publish
+from core.oci.digest import Digest
 from core.rbac.types import Actor
 
 _FIND = "SELECT id FROM artifacts_repository WHERE name = $1 AND project_id = $2"
@@ -133,7 +134,8 @@ def update_repository(name: str, *, description: str, actor: Actor) -> Repositor
 def delete_repository(name: str, *, actor: Actor) -> None:
     """Delete a repository with all it holds, and end the uploads into it.
 
-    Its blobs stay as long as other repositories have them. Raises NameUnknown.
+    Its blobs stay as long as other repositories have them. Raises NameUnknown, and what
+    gatekeepers raise.
     """
     repository = Repository.objects.select_for_update().filter(name=name).first()
     if repository is None:
@@ -145,6 +147,7 @@ def delete_repository(name: str, *, actor: Actor) -> None:
             project_id=repository.project_id,
             repository_id=repository.pk,
             repository_name=name,
+            moved_tags=_live_tags_alone(repository.pk),
         )
     )
     _delete_content_locked(repository.pk, name)
@@ -160,6 +163,15 @@ def delete_repository(name: str, *, actor: Actor) -> None:
     publish(RepositoryDeleted(repository.pk, name, repository.project_id))
     # Through the ORM, which knows the tables of higher features that refer to it.
     repository.delete()
+
+
+def _live_tags_alone(repository_id: int) -> dict[str, Digest]:
+    """Return the live tags; the caller holds off every other write into the repository."""
+    rows = raw.fetch_all(
+        "SELECT name, digest FROM artifacts_tag WHERE repository_id = %s AND ended_at IS NULL",
+        (repository_id,),
+    )
+    return {name: Digest.from_bytes(bytes(digest)) for name, digest in rows}
 
 
 def _delete_content_locked(repository_id: int, name: str) -> None:

@@ -20,6 +20,7 @@ from core.storage.selection import default_driver
 from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
 from tests.factories.artifacts import make_image
 from tests.factories.members import make_group, make_role
+from tests.factories.tag_rules import make_tag_rule
 from tests.factories.users import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -166,6 +167,31 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", "/roles/1", None, SIGNED_IN),
     ("PUT", "/roles/{role}", {"description": "changed"}, ADMIN),
     ("DELETE", "/roles/{role}", None, ADMIN),
+    # immutable tags
+    ("GET", "/projects/secret/immutabletagrules", None, MAINTAINERS),
+    (
+        "POST",
+        "/projects/secret/immutabletagrules",
+        {
+            "disabled": False,
+            "action": "immutable",
+            "template": "immutable_template",
+            "tag_selectors": [{"decoration": "matches", "pattern": "v*"}],
+            "scope_selectors": {"repository": [{"decoration": "repoMatches", "pattern": "**"}]},
+        },
+        MAINTAINERS.replace("200", "201"),
+    ),
+    (
+        "PUT",
+        "/projects/secret/immutabletagrules/{rule}",
+        {
+            "disabled": True,
+            "tag_selectors": [{"decoration": "matches", "pattern": "v*"}],
+            "scope_selectors": {"repository": [{"decoration": "repoMatches", "pattern": "x"}]},
+        },
+        MAINTAINERS,
+    ),
+    ("DELETE", "/projects/secret/immutabletagrules/{rule}", None, MAINTAINERS),
     # robots
     ("GET", "/robots", None, SYSTEM),
     ("GET", "/robots?q=Level%3Dproject%2CProjectID%3D{project}", None, GUESTS),
@@ -263,6 +289,7 @@ def _ids(cast: Cast) -> dict[str, int]:
         "group": group.pk,
         "role": make_role("custom", ["tag:list"]).pk,
         "member": Membership.objects.get(user=cast.users["guest"]).pk,
+        "rule": make_tag_rule(cast.project, tags="release-*").pk,
         "robot": Robot.objects.get(project=cast.project).pk,
         "system_robot": Robot.objects.get(project=None).pk,
     }

@@ -17,6 +17,7 @@ from core.robots.models import Robot
 from tests.core.api.cast import Cast, rows_of
 from tests.factories.members import built_in, make_group, make_person
 from tests.factories.projects import make_project, make_repository
+from tests.factories.tag_rules import make_tag_rule
 
 More = Callable[[Cast, range], None]
 
@@ -132,6 +133,11 @@ def more_entries(cast: Cast, numbers: range) -> None:
         )
 
 
+def more_rules(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        make_tag_rule(cast.project, tags=f"t{number}")
+
+
 APP = "/projects/secret/repositories/app"
 
 # Two statements are the login, one the caller's grants where a role decides; the rest
@@ -140,10 +146,11 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/projects", more_projects, 6),
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
-    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 10),
-    ("guest", f"{APP}/artifacts/first/tags", more_tags, 8),
+    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 11),
+    ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
     ("guest", "/projects/secret/members", more_members, 6),
+    ("maintainer", "/projects/secret/immutabletagrules", more_rules, 6),
     ("admin", "/users", more_users, 4),
     ("admin", "/usergroups", more_groups, 4),
     ("guest", "/robots?q=Level%3Dproject,ProjectID%3D{project}", more_robots, 6),
