@@ -40,6 +40,7 @@ _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
     ),
     "reference": (OpenApiTypes.STR, "Tag or digest."),
     "tag": (OpenApiTypes.STR, "Name of the tag."),
+    "meta_name": (OpenApiTypes.STR, "Name of the metadata."),
 }
 LIST_PARAMETERS = (
     OpenApiParameter("page", int, description="Page to return, from 1.", default=1),

@@ -35,6 +35,7 @@ FEATURES = (
     "core.users",
     "core.authn",
     "core.projects",
+    "core.allowlists",
     "core.members",
     "core.tag_rules",
     "core.blobs",

@@ -9,6 +9,7 @@ FEATURE_URLS = (
     "core.users.api.urls",
     "core.authn.api.urls",
     "core.projects.api.urls",
+    "core.allowlists.api.urls",
     "core.members.api.urls",
     "core.tag_rules.api.urls",
     # Names of repositories may hold slashes, so longer routes below them come first.

@@ -4,11 +4,13 @@ Whoever gives a role must hold everything in it; see ``rules.ensure_within``. Wh
 takes rights away, registry tokens issued before are withdrawn in the same transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 
+from core.allowlists.services import replace_allowlist_locked
+from core.allowlists.types import WantedAllowlist
 from core.audit import services as audit
 from core.common.clock import now as current_time
 from core.database.transactions import durable_write
@@ -24,7 +26,7 @@ from core.members.errors import (
 from core.members.models import Membership, Role
 from core.projects.models import Project
 from core.projects.queries import target_of
-from core.projects.services import create_project_locked, lock_project
+from core.projects.services import create_project_locked, lock_project, update_project_locked
 from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
@@ -33,12 +35,22 @@ from core.users.revocations import revoke_registry_tokens_locked
 
 
 @durable_write
-def create_project_with_owner(name: str, *, is_public: bool = False, actor: Actor) -> Project:
+def create_project_with_owner(
+    name: str,
+    *,
+    is_public: bool = False,
+    metadata: Mapping[str, str | None] | None = None,
+    allowlist: WantedAllowlist | None = None,
+    actor: Actor,
+) -> Project:
     """Create a project whose creator, when a person, becomes its administrator.
 
-    Raises ``ProjectNameInvalid`` and ``ProjectNameTaken``.
+    Raises ``ProjectNameInvalid``, ``ProjectNameTaken``, ``MetadataInvalid`` and
+    ``AllowlistInvalid``.
     """
-    project = create_project_locked(name, is_public=is_public, actor=actor)
+    project = create_project_locked(name, is_public=is_public, metadata=metadata, actor=actor)
+    if allowlist is not None:
+        replace_allowlist_locked(project, allowlist, actor=actor)
     if actor.kind is ActorKind.USER and actor.id is not None:
         membership = Membership.objects.create(
             project=project,
@@ -47,6 +59,25 @@ def create_project_with_owner(name: str, *, is_public: bool = False, actor: Acto
             created_at=project.created_at,
         )
         _record("members.membership.added", actor, membership, actor.label)
+    return project
+
+
+@durable_write
+def update_project_and_allowlist(
+    project: Project,
+    *,
+    is_public: bool | None = None,
+    metadata: Mapping[str, str | None] | None = None,
+    allowlist: WantedAllowlist | None = None,
+    actor: Actor,
+) -> Project:
+    """Change what is given of a project, all or nothing.
+
+    Raises ``ProjectUnknown``, ``MetadataInvalid`` and ``AllowlistInvalid``.
+    """
+    project = update_project_locked(project, is_public=is_public, metadata=metadata, actor=actor)
+    if allowlist is not None:
+        replace_allowlist_locked(project, allowlist, actor=actor)
     return project
 
 

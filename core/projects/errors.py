@@ -30,6 +30,30 @@ class ProjectUnknown(DomainError):
     default_message = "There is no such project."
 
 
+class MetadataInvalid(DomainError):
+    """A name or value of a project's metadata cannot be; the message names it."""
+
+    code = "METADATA_INVALID"
+    kind = ErrorKind.INVALID
+    default_message = "The metadata is not valid."
+
+
+class MetadataExists(DomainError):
+    """The project has a value under that name already."""
+
+    code = "METADATA_EXISTS"
+    kind = ErrorKind.CONFLICT
+    default_message = "The project has this metadata already."
+
+
+class MetadataUnknown(DomainError):
+    """The project has no value under that name."""
+
+    code = "METADATA_UNKNOWN"
+    kind = ErrorKind.NOT_FOUND
+    default_message = "The project has no such metadata."
+
+
 class ProjectNotEmpty(DomainError):
     """The project still holds repositories, so it cannot be deleted."""
 

@@ -36,6 +36,11 @@ def list_projects() -> QuerySet[Project]:
     return Project.objects.order_by("name")
 
 
+def metadata_of(project: Project) -> dict[str, str]:
+    """Return the metadata as clients see them, with visibility among them."""
+    return {rules.PUBLIC: "true" if project.is_public else "false", **project.metadata}
+
+
 def target_of(project: Project) -> Target:
     """Return the project as the permission evaluator sees it."""
     return Target(project_id=project.pk, project_name=project.name, is_public=project.is_public)

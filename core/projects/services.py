@@ -1,5 +1,8 @@
 """Creating, changing and deleting projects."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
@@ -8,7 +11,14 @@ from core.common.clock import now as current_time
 from core.database.transactions import durable_write
 from core.events.services import publish
 from core.projects import queries, rules
-from core.projects.errors import ProjectNameTaken, ProjectNotEmpty, ProjectUnknown
+from core.projects.errors import (
+    MetadataExists,
+    MetadataInvalid,
+    MetadataUnknown,
+    ProjectNameTaken,
+    ProjectNotEmpty,
+    ProjectUnknown,
+)
 from core.projects.events import ProjectDeleted
 from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
@@ -23,18 +33,29 @@ def create_project(name: str, *, is_public: bool = False, actor: Actor) -> Proje
     return create_project_locked(name, is_public=is_public, actor=actor)
 
 
-def create_project_locked(name: str, *, is_public: bool, actor: Actor) -> Project:
-    """Create a project inside the caller's transaction. Raises as ``create_project``.
+def create_project_locked(
+    name: str,
+    *,
+    is_public: bool,
+    metadata: Mapping[str, str | None] | None = None,
+    actor: Actor,
+) -> Project:
+    """Create a project inside the caller's transaction.
 
-    The unique constraint decides between callers that race for one name.
+    What ``metadata`` says about visibility wins. Raises as ``create_project``, and
+    ``MetadataInvalid``. The unique constraint decides between callers that race for one name.
     """
     rules.ensure_valid_name(name)
+    wanted = rules.visibility_in(metadata or {})
+    is_public = is_public if wanted is None else wanted
+    merged = rules.merged_metadata(rules.new_metadata(), metadata or {})
     created_at = current_time()
     try:
         with transaction.atomic():
             project = Project.objects.create(
                 name=name,
                 is_public=is_public,
+                metadata=merged,
                 owner_id=actor.id if actor.kind is ActorKind.USER else None,
                 owner_name=actor.label,
                 created_at=created_at,
@@ -47,21 +68,79 @@ def create_project_locked(name: str, *, is_public: bool, actor: Actor) -> Projec
 
 
 @durable_write
-def update_project(project: Project, *, is_public: bool, actor: Actor) -> Project:
-    """Make the project public or private. Raises ``ProjectUnknown``.
+def update_project(
+    project: Project,
+    *,
+    is_public: bool | None = None,
+    metadata: Mapping[str, str | None] | None = None,
+    actor: Actor,
+) -> Project:
+    """Change what is given. Raises as ``update_project_locked``."""
+    return update_project_locked(project, is_public=is_public, metadata=metadata, actor=actor)
 
-    Registry tokens issued so far end for a project made private, because every pull compares
-    its generation with theirs; who still has the right fetches a new one.
+
+def update_project_locked(
+    project: Project,
+    *,
+    is_public: bool | None = None,
+    metadata: Mapping[str, str | None] | None = None,
+    actor: Actor,
+) -> Project:
+    """Make the project public or private, and merge metadata, in the caller's transaction.
+
+    What ``metadata`` says about visibility wins. Registry tokens issued so far end for a
+    project made private, because every pull compares its generation with theirs; who still has
+    the right fetches a new one. Raises ``ProjectUnknown`` and ``MetadataInvalid``.
     """
     project = lock_project(project)
-    if project.is_public != is_public:
-        project.is_public = is_public
-        project.updated_at = current_time()
-        if not is_public:
-            project.generation += 1
-        project.save(update_fields=["is_public", "generation", "updated_at"])
-        _record("projects.project.updated", actor, project, {"public": is_public})
+    wanted = rules.visibility_in(metadata or {})
+    merged = rules.merged_metadata(project.metadata, metadata or {})
+    _change_locked(project, is_public if wanted is None else wanted, merged, actor=actor)
     return project
+
+
+@durable_write
+def add_metadata(project: Project, name: str, value: str, *, actor: Actor) -> None:
+    """Store a value under a name that has none.
+
+    Raises ``MetadataExists`` (visibility always exists), ``MetadataInvalid`` and
+    ``ProjectUnknown``.
+    """
+    project = lock_project(project)
+    checked = rules.checked_metadata(name, value)
+    if name in queries.metadata_of(project):
+        raise MetadataExists(f"The project has metadata.{name} already.")
+    _change_locked(project, None, {**project.metadata, name: checked}, actor=actor)
+
+
+@durable_write
+def change_metadata(project: Project, name: str, value: str, *, actor: Actor) -> None:
+    """Replace the value under a name.
+
+    Raises ``MetadataUnknown`` when it has none, ``MetadataInvalid`` and ``ProjectUnknown``.
+    """
+    project = lock_project(project)
+    _ensure_has(project, name)
+    checked = rules.checked_metadata(name, value)
+    if name == rules.PUBLIC:
+        _change_locked(project, checked == "true", project.metadata, actor=actor)
+    else:
+        _change_locked(project, None, {**project.metadata, name: checked}, actor=actor)
+
+
+@durable_write
+def delete_metadata(project: Project, name: str, *, actor: Actor) -> None:
+    """Forget the value under a name.
+
+    Raises ``MetadataUnknown`` when it has none, ``MetadataInvalid`` for what clients cannot
+    take away, and ``ProjectUnknown``.
+    """
+    project = lock_project(project)
+    _ensure_has(project, name)
+    if name in rules.LASTING:
+        raise MetadataInvalid(f"metadata.{name} cannot be deleted.")
+    kept = {key: value for key, value in project.metadata.items() if key != name}
+    _change_locked(project, None, kept, actor=actor)
 
 
 @durable_write
@@ -121,7 +200,33 @@ def lock_project(project: Project, *, for_deletion: bool = False) -> Project:
     return locked
 
 
-def _record(action: str, actor: Actor, project: Project, detail: dict[str, bool]) -> None:
+def _ensure_has(project: Project, name: str) -> None:
+    if name not in queries.metadata_of(project):
+        raise MetadataUnknown(f"The project has no metadata.{name[:64]}.")
+
+
+def _change_locked(
+    project: Project, is_public: bool | None, metadata: Mapping[str, str], *, actor: Actor
+) -> None:
+    """Store what differs from the locked row, and say so in the audit log."""
+    detail: dict[str, Any] = {}
+    if is_public is not None and is_public != project.is_public:
+        project.is_public = is_public
+        project.generation += 0 if is_public else 1
+        detail["public"] = is_public
+    before = project.metadata
+    names = sorted({*before, *metadata})
+    changed = {name: metadata.get(name) for name in names if before.get(name) != metadata.get(name)}
+    if changed:
+        project.metadata = dict(metadata)
+        detail["metadata"] = changed
+    if detail:
+        project.updated_at = current_time()
+        project.save(update_fields=["is_public", "generation", "metadata", "updated_at"])
+        _record("projects.project.updated", actor, project, detail)
+
+
+def _record(action: str, actor: Actor, project: Project, detail: dict[str, Any]) -> None:
     audit.record(
         action,
         actor,

@@ -13,6 +13,7 @@ from core.api.errors import RESPONSES, exception_handler
 from core.common.errors import DomainError, ErrorKind
 from core.config import env
 from core.grants.rules import PERMISSIONS_OF_RIGHT, right_of
+from core.projects.rules import METADATA
 from core.rbac.permissions import (
     PROJECT_PERMISSIONS,
     PROJECT_ROBOT_PERMISSIONS,
@@ -83,6 +84,12 @@ def test_settings_that_can_come_from_a_file_are_marked(tmp_path: Path) -> None:
         assert from_file == ("yes" if is_known else NOTHING), f"{name}_FILE"
         marked += is_known
     assert marked >= 4
+
+
+def test_all_metadata_of_projects_are_documented() -> None:
+    rows = table_rows("management-api.md", "Metadata of projects")
+    assert len(METADATA) >= 15
+    assert_once([row[0] for row in rows], METADATA)
 
 
 # --- Errors ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from core.allowlists.api.serializers import shown_allowlists
 from core.api.filtering import ParameterFilter, containing, exact, truth
 from core.api.listing import Column, ColumnKind, Listing
 from core.members import queries
@@ -114,7 +115,7 @@ def _member_projects(user_id: int, permission: str) -> list[int]:
 
 
 def project_context(actor: Actor, projects: Sequence[Project]) -> Mapping[str, Any]:
-    """Return the caller's roles and the number of repositories, with two statements."""
+    """Return the caller's roles, numbers of repositories, allowlists, with three statements."""
     ids = [project.pk for project in projects]
     counts = Project.objects.filter(pk__in=ids).annotate(number=Count("repositories"))
     roles: Mapping[int, frozenset[int]] = {}
@@ -123,6 +124,7 @@ def project_context(actor: Actor, projects: Sequence[Project]) -> Mapping[str, A
     return {
         "repositories": dict(counts.values_list("pk", "number")),
         "roles": {project: strongest_first(held) for project, held in roles.items()},
+        "allowlists": shown_allowlists(actor, projects),
     }
 
 

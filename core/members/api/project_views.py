@@ -1,11 +1,17 @@
 """Projects as their users see them."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.allowlists.api.serializers import (
+    ProjectWithAllowlistRequestSerializer,
+    wanted_allowlist,
+)
+from core.allowlists.types import WantedAllowlist
 from core.api.documentation import operation
 from core.api.errors import NotFound, UnprocessableEntity
 from core.api.permissions import Access, Deferred, Filtered, SignedIn
@@ -22,13 +28,8 @@ from core.members.api.serializers import (
     ProjectSummarySerializer,
 )
 from core.projects.api.scope import ProjectView
-from core.projects.api.serializers import (
-    ProjectRequestSerializer,
-    ProjectSerializer,
-    ensure_supported,
-    wanted_visibility,
-)
-from core.projects.services import delete_project, update_project
+from core.projects.api.serializers import ProjectSerializer, ensure_supported
+from core.projects.services import delete_project
 from core.rbac.services import allowed
 from core.rbac.types import ActorKind, Target
 
@@ -81,18 +82,20 @@ class ProjectsView(ManagementView):
     @operation(
         "Create a project",
         tag="projects",
-        body=ProjectRequestSerializer,
+        body=ProjectWithAllowlistRequestSerializer,
         status=201,
         errors=(409,),
     )
     def post(self, request: Request) -> Response:
         """Create an empty project whose creator administers it."""
         self._authorize_creation()
-        wanted = self.parse(ProjectRequestSerializer)
+        wanted = self.parse(ProjectWithAllowlistRequestSerializer)
         ensure_supported(wanted)
         project = services.create_project_with_owner(
             wanted.get("project_name") or "",
-            is_public=bool(wanted_visibility(wanted)),
+            is_public=bool(wanted.get("public")),
+            metadata=wanted.get("metadata"),
+            allowlist=_allowlist_in(wanted),
             actor=self.actor,
         )
         by_name = request.headers.get("X-Resource-Name-In-Location", "").lower() == "true"
@@ -120,12 +123,17 @@ class ProjectDetailView(ProjectView):
         context = project_context(self.actor, [self.project])
         return Response(ProjectSerializer(self.project, context=dict(context)).data)
 
-    @operation("Update a project", tag="projects", body=ProjectRequestSerializer)
+    @operation("Update a project", tag="projects", body=ProjectWithAllowlistRequestSerializer)
     def put(self, request: Request, project: str) -> Response:
-        """Change the visibility; what the body leaves out stays."""
-        is_public = wanted_visibility(self.parse(ProjectRequestSerializer))
-        if is_public is not None:
-            update_project(self.project, is_public=is_public, actor=self.actor)
+        """Change visibility, metadata and the allowlist; what the body leaves out stays."""
+        wanted = self.parse(ProjectWithAllowlistRequestSerializer)
+        services.update_project_and_allowlist(
+            self.project,
+            is_public=wanted.get("public"),
+            metadata=wanted.get("metadata"),
+            allowlist=_allowlist_in(wanted),
+            actor=self.actor,
+        )
         return self.done()
 
     @operation("Delete a project", tag="projects", errors=(412,))
@@ -166,3 +174,9 @@ class ProjectSummaryView(ProjectView):
         if allowed(self.actor, "member:list", self.target):
             summary["members"] = queries.count_members_by_role(self.project)
         return Response(ProjectSummarySerializer(summary).data)
+
+
+def _allowlist_in(wanted: Mapping[str, Any]) -> WantedAllowlist | None:
+    """Return the project's own allowlist as a request wants it, None when it says nothing."""
+    body = wanted.get("cve_allowlist")
+    return None if body is None else wanted_allowlist(body)

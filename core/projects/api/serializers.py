@@ -8,30 +8,11 @@ from rest_framework import serializers
 from core.api.errors import BadRequest
 from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
 from core.projects.models import Project
-
-NEUTRAL_VALUES: dict[str, frozenset[str]] = {
-    "enable_content_trust": frozenset({"", "false"}),
-    "enable_content_trust_cosign": frozenset({"", "false"}),
-    "prevent_vul": frozenset({"", "false"}),
-    # Without prevent_vul the severity means nothing; clients always send one of these.
-    "severity": frozenset({"", "none", "low"}),
-    "auto_scan": frozenset({"", "false"}),
-    "auto_sbom_generation": frozenset({"", "false"}),
-    # There are no allowlists, so every project uses the system's empty one.
-    "reuse_sys_cve_allowlist": frozenset({"", "true", "false"}),
-    "retention_id": frozenset({""}),
-    "proxy_speed_kb": frozenset({"", "-1"}),
-    "max_upstream_conn": frozenset({"", "-1"}),
-    "proxy_cache_local_on_not_found": frozenset({"", "false"}),
-    "proxy_referrer_api": frozenset({"", "false"}),
-    "proxy_cache_filter_pattern": frozenset({""}),
-    "proxy_cache_filter_kind": frozenset({""}),
-}
-"""Harbor's metadata keys without a feature behind them yet: the values that ask for none."""
+from core.projects.queries import metadata_of
 
 
 class ProjectRequestSerializer(RequestSerializer):
-    """Harbor's ``ProjectReq``."""
+    """Harbor's ``ProjectReq`` without its allowlist, which a higher feature adds."""
 
     project_name = serializers.CharField(required=False, allow_null=True, max_length=512)
     public = serializers.BooleanField(required=False, allow_null=True)
@@ -42,14 +23,14 @@ class ProjectRequestSerializer(RequestSerializer):
     )
     storage_limit = serializers.IntegerField(required=False, allow_null=True, min_value=-1)
     registry_id = serializers.IntegerField(required=False, allow_null=True, min_value=0)
-    cve_allowlist: Any = serializers.DictField(required=False, allow_null=True)
 
 
 class ProjectSerializer(ResponseSerializer):
     """Harbor's ``Project``.
 
     The context brings ``roles``: project id to the caller's role ids there, the strongest
-    first; and ``repositories``: project id to the number of its repositories.
+    first; ``repositories``: project id to the number of its repositories; and ``allowlists``:
+    project id to its allowlist as it is shown.
     """
 
     always = frozenset({"repo_count", "metadata"})
@@ -64,6 +45,7 @@ class ProjectSerializer(ResponseSerializer):
     current_user_role_ids = serializers.SerializerMethodField()
     repo_count = serializers.SerializerMethodField()
     metadata: Any = serializers.SerializerMethodField()
+    cve_allowlist: Any = serializers.SerializerMethodField()
 
     def get_current_user_role_id(self, project: Project) -> int:
         """Return the caller's strongest role, 0 for none."""
@@ -80,28 +62,12 @@ class ProjectSerializer(ResponseSerializer):
 
     def get_metadata(self, project: Project) -> dict[str, str]:
         """Return the metadata; all values are texts."""
-        return {"public": "true" if project.is_public else "false"}
+        return metadata_of(project)
 
-
-def wanted_visibility(request: Mapping[str, Any]) -> bool | None:
-    """Return whether a request asks for a public project, None when it says nothing.
-
-    ``metadata.public`` wins over ``public``. Raises ``BadRequest`` naming any metadata that
-    asks for something this product does not do, rather than accept and ignore it.
-    """
-    metadata = dict(request.get("metadata") or {})
-    public = metadata.pop("public", None)
-    for key, value in metadata.items():
-        if key not in NEUTRAL_VALUES:
-            raise BadRequest(f"metadata.{key} is not known.")
-        if (value or "").lower() not in NEUTRAL_VALUES[key]:
-            raise BadRequest(f"metadata.{key}={value} is not supported.")
-    if public in (None, ""):
-        plain: bool | None = request.get("public")
-        return plain
-    if public.lower() not in ("true", "false"):
-        raise BadRequest('metadata.public must be "true" or "false".')
-    return bool(public.lower() == "true")
+    def get_cve_allowlist(self, project: Project) -> dict[str, Any]:
+        """Return the allowlist in force, as far as the caller may see it."""
+        shown: dict[str, Any] = self.context.get("allowlists", {}).get(project.pk, {})
+        return shown
 
 
 def ensure_supported(request: Mapping[str, Any]) -> None:
@@ -110,5 +76,3 @@ def ensure_supported(request: Mapping[str, Any]) -> None:
         raise BadRequest("storage_limit is not supported; leave it out or send -1.")
     if request.get("registry_id"):
         raise BadRequest("registry_id is not supported: there are no proxy projects.")
-    if (request.get("cve_allowlist") or {}).get("items"):
-        raise BadRequest("cve_allowlist is not supported.")

@@ -143,7 +143,7 @@ APP = "/projects/secret/repositories/app"
 # Two statements are the login, one the caller's grants where a role decides; the rest
 # counts the rows, reads the page, and reads what belongs to its rows, all rows at once.
 CASES: list[tuple[str, str, More, int]] = [
-    ("guest", "/projects", more_projects, 6),
+    ("guest", "/projects", more_projects, 7),
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
     ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 11),

@@ -39,11 +39,23 @@ def test_a_project_is_created_read_changed_and_deleted(cast: Cast) -> None:
         "current_user_role_id": 1,
         "current_user_role_ids": [1],
         "repo_count": 0,
-        "metadata": {"public": "false"},
+        "metadata": {
+            "public": "false",
+            "reuse_sys_cve_allowlist": "true",
+            "auto_scan": "false",
+            "severity": "low",
+        },
+        "cve_allowlist": {
+            "project_id": int(created["Location"].rpartition("/")[2]),
+            "items": [],
+        },
     }
     changed = outsider.put("/projects/mine", {"metadata": {"public": "true"}})
     assert (changed.status_code, changed.content) == (200, b"")
-    assert body_of(outsider.get("/projects/mine"))["metadata"] == {"public": "true"}
+    assert body_of(outsider.get("/projects/mine"))["metadata"] == {
+        **shown["metadata"],
+        "public": "true",
+    }
     assert outsider.delete("/projects/mine").status_code == 200
     assert outsider.get("/projects/mine").status_code == 403
     assert cast["admin"].get("/projects/mine").status_code == 404
@@ -66,14 +78,20 @@ def test_the_location_may_hold_the_name(cast: Cast) -> None:
         ({"project_name": "x" * 600}, 422, "project_name"),
         ({"project_name": "secret"}, 409, "secret"),
         ({"project_name": "new", "metadata": {"public": "perhaps"}}, 400, "public"),
-        ({"project_name": "new", "metadata": {"prevent_vul": "true"}}, 400, "prevent_vul"),
+        ({"project_name": "new", "metadata": {"prevent_vul": "yes"}}, 400, "metadata.prevent_vul"),
+        ({"project_name": "new", "metadata": {"retention_id": "7"}}, 400, "metadata.retention_id"),
         ({"project_name": "new", "metadata": {"colour": "red"}}, 400, "colour"),
         ({"project_name": "new", "metadata": ["public"]}, 422, "metadata"),
         ({"project_name": "new", "metadata": {"public": {}}}, 422, "metadata.public"),
         ({"project_name": "new", "storage_limit": 1}, 400, "storage_limit"),
         ({"project_name": "new", "storage_limit": "much"}, 422, "storage_limit"),
         ({"project_name": "new", "registry_id": 7}, 400, "registry_id"),
-        ({"project_name": "new", "cve_allowlist": {"items": [{}]}}, 400, "cve_allowlist"),
+        ({"project_name": "new", "cve_allowlist": {"items": [{}]}}, 422, "cve_allowlist.items.0"),
+        (
+            {"project_name": "new", "cve_allowlist": {"items": [{"cve_id": "a b"}]}},
+            400,
+            "items: 'a b'",
+        ),
     ],
 )
 def test_bad_projects(cast: Cast, body: dict[str, Any], status: int, named: str) -> None:
@@ -85,7 +103,7 @@ def test_bad_projects(cast: Cast, body: dict[str, Any], status: int, named: str)
 def test_metadata_wins_over_public(cast: Cast) -> None:
     body = {"project_name": "new", "public": True, "metadata": {"public": "false"}}
     cast["owner"].post("/projects", body)
-    assert body_of(cast["owner"].get("/projects/new"))["metadata"] == {"public": "false"}
+    assert body_of(cast["owner"].get("/projects/new"))["metadata"]["public"] == "false"
 
 
 def test_lists_show_only_visible_projects(cast: Cast) -> None:

@@ -1,4 +1,6 @@
-"""The audit log of a project over the management API."""
+"""The audit log and the metadata of a project over the management API."""
+
+from typing import Any
 
 import pytest
 
@@ -6,7 +8,7 @@ from core.audit.services import record
 from core.audit.types import Outcome
 from core.common.origin import Origin
 from core.rbac.types import Actor
-from tests.core.api.cast import Cast, errors_of, make_cast, rows_of
+from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
 from tests.factories.projects import make_project
 
 
@@ -103,3 +105,52 @@ def test_the_global_log_shows_only_what_the_caller_may_read(cast: Cast) -> None:
     assert resources("outsider") == set()
     assert resources("project_robot") == set()
     assert resources("system_robot") == {"other", "secret"}
+
+
+METADATA = "/projects/secret/metadatas/"
+
+
+def test_metadata_from_beginning_to_end(cast: Cast) -> None:
+    owner = cast["owner"]
+    new = {"public": "false", "reuse_sys_cve_allowlist": "true"}
+    assert body_of(owner.get(METADATA)) == new
+    added = owner.post(METADATA, {"severity": "High"})
+    assert (added.status_code, added.content) == (200, b"")
+    assert body_of(owner.get(f"{METADATA}severity")) == {"severity": "high"}
+    assert owner.post(METADATA, {"severity": "low"}).status_code == 409
+    assert owner.put(f"{METADATA}severity", {"severity": "low"}).status_code == 200
+    assert owner.put(f"{METADATA}public", {"public": "true"}).status_code == 200
+    assert body_of(cast["anonymous"].get("/projects/secret"))["metadata"] == {
+        **new,
+        "public": "true",
+        "severity": "low",
+    }
+    assert owner.delete(f"{METADATA}severity").status_code == 200
+    for call in (owner.get, owner.delete):
+        assert call(f"{METADATA}severity").status_code == 404
+    assert owner.put(f"{METADATA}severity", {"severity": "low"}).status_code == 404
+    assert owner.delete(f"{METADATA}public").status_code == 400
+    assert cast["maintainer"].get(METADATA).status_code == 200
+    assert owner.get("/projects/missing/metadatas/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "message"),
+    [
+        ("POST", "", {}, 400, "exactly one"),
+        ("POST", "", {"auto_scan": "true", "prevent_vul": "true"}, 400, "exactly one"),
+        ("POST", "", {"auto_scan": "perhaps"}, 400, "metadata.auto_scan must be"),
+        ("POST", "", {"colour": "red"}, 400, "metadata.colour is not known"),
+        ("POST", "", {"auto_scan": None}, 422, "auto_scan"),
+        ("POST", "", {"auto_scan": True}, 422, "auto_scan"),
+        ("POST", "", ["auto_scan"], 422, "dictionary"),
+        ("PUT", "public", {"reuse_sys_cve_allowlist": "true"}, 400, "the path has"),
+        ("PUT", "public", {"public": "yes"}, 400, "metadata.public must be"),
+    ],
+)
+def test_bad_metadata(
+    cast: Cast, method: str, path: str, body: Any, status: int, message: str
+) -> None:
+    response = cast["owner"].call(method, METADATA + path, body)
+    assert response.status_code == status
+    assert message in errors_of(response)[0]["message"]

@@ -1,12 +1,16 @@
 """Creating, changing and deleting projects."""
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from core.audit.models import AuditEntry
 from core.common.errors import ErrorKind
 from core.members.models import Membership
 from core.projects import queries
 from core.projects.errors import (
+    MetadataExists,
+    MetadataInvalid,
+    MetadataUnknown,
     ProjectNameInvalid,
     ProjectNameTaken,
     ProjectNotEmpty,
@@ -14,7 +18,10 @@ from core.projects.errors import (
 )
 from core.projects.models import Project
 from core.projects.services import (
+    add_metadata,
+    change_metadata,
     create_project,
+    delete_metadata,
     delete_project,
     ensure_library_project,
     update_project,
@@ -87,6 +94,65 @@ def test_update_of_a_deleted_project() -> None:
     Project.objects.all().delete()
     with pytest.raises(ProjectUnknown):
         update_project(project, is_public=True, actor=SYSTEM)
+
+
+def test_metadata_are_merged_in_one_step_with_visibility() -> None:
+    project = create_project("team", actor=SYSTEM)
+    assert project.metadata == {"reuse_sys_cve_allowlist": "true"}
+    changed = update_project(
+        project, is_public=False, metadata={"public": "true", "severity": "high"}, actor=SYSTEM
+    )
+    assert (changed.is_public, changed.metadata) == (
+        True,
+        {"reuse_sys_cve_allowlist": "true", "severity": "high"},
+    )
+    entry = audited("projects.project.updated")
+    assert entry.detail == {"public": True, "metadata": {"severity": "high"}}
+    with pytest.raises(MetadataInvalid):
+        update_project(project, metadata={"public": "false", "severity": "x"}, actor=SYSTEM)
+    assert queries.get_project("team") == changed
+    assert queries.get_project("team").is_public
+    update_project(project, metadata={"severity": "high", "public": "true"}, actor=SYSTEM)
+    assert audited("projects.project.updated") == entry
+
+
+def test_metadata_one_by_one() -> None:
+    project = make_project("team")
+    add_metadata(project, "auto_scan", "True", actor=SYSTEM)
+    change_metadata(project, "auto_scan", "false", actor=SYSTEM)
+    change_metadata(project, "public", "true", actor=SYSTEM)
+    found = queries.get_project("team")
+    assert queries.metadata_of(found) == {
+        "public": "true",
+        "reuse_sys_cve_allowlist": "true",
+        "auto_scan": "false",
+    }
+    delete_metadata(project, "auto_scan", actor=SYSTEM)
+    details = AuditEntry.objects.order_by("id").values_list("detail", flat=True)
+    assert list(details) == [
+        {"metadata": {"auto_scan": "true"}},
+        {"metadata": {"auto_scan": "false"}},
+        {"public": True},
+        {"metadata": {"auto_scan": None}},
+    ]
+    change_metadata(project, "public", "false", actor=SYSTEM)
+    assert queries.get_project("team").generation == 1
+    for name in ("public", "reuse_sys_cve_allowlist"):
+        with pytest.raises(MetadataExists):
+            add_metadata(project, name, "true", actor=SYSTEM)
+    for name in ("auto_scan", "colour"):
+        with pytest.raises(MetadataUnknown):
+            delete_metadata(project, name, actor=SYSTEM)
+        with pytest.raises(MetadataUnknown):
+            change_metadata(project, name, "true", actor=SYSTEM)
+    with pytest.raises(MetadataInvalid):
+        delete_metadata(project, "public", actor=SYSTEM)
+
+
+def test_visibility_has_one_place() -> None:
+    project = make_project("team")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Project.objects.filter(pk=project.pk).update(metadata={"public": "true"})
 
 
 def test_delete_takes_members_and_robots_along() -> None:
