@@ -10,12 +10,14 @@ from django.db import IntegrityError, connection, transaction
 
 from core.artifacts.models import Repository
 from core.common.errors import DomainError
-from core.projects.errors import ProjectNameTaken, ProjectNotEmpty
+from core.projects.errors import MetadataExists, ProjectNameTaken, ProjectNotEmpty
 from core.projects.models import Project
 from core.projects.services import (
+    add_metadata,
     create_project,
     delete_project,
     ensure_library_project,
+    update_project,
 )
 from core.rbac.types import Actor
 from tests.factories.projects import make_project, make_repository
@@ -107,3 +109,22 @@ def test_delete_waits_for_a_push_that_is_committing_and_then_refuses() -> None:
         (outcome,) = deleting.result(20)
     assert isinstance(outcome, ProjectNotEmpty)
     assert Project.objects.filter(name="team").exists()
+
+
+def test_metadata_that_are_merged_at_once_are_all_kept() -> None:
+    project = make_project("team")
+    names = ["auto_scan", "prevent_vul", "enable_content_trust", "proxy_referrer_api"]
+    waiting = [*names, *names]
+    results = at_once(
+        8, lambda: update_project(project, metadata={waiting.pop(): "true"}, actor=SYSTEM)
+    )
+    assert all(isinstance(result, Project) for result in results)
+    kept = Project.objects.get().metadata
+    assert kept == {"reuse_sys_cve_allowlist": "true", **dict.fromkeys(names, "true")}
+
+
+def test_of_many_who_add_the_same_metadata_one_succeeds() -> None:
+    project = make_project("team")
+    results = at_once(6, lambda: add_metadata(project, "severity", "high", actor=SYSTEM))
+    assert results.count(None) == 1
+    assert sum(isinstance(result, MetadataExists) for result in results) == 5
