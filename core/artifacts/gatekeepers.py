@@ -1,4 +1,4 @@
-"""Asking those who may refuse a write: quotas, immutable tags, policies.
+"""Asking those who may refuse a write: immutable tags, policies.
 
 A gatekeeper is a function named by dotted path in the setting ``GATEKEEPERS``. It is asked
 inside the transaction of the write, with the locks on tags and content held, so what it reads

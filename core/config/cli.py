@@ -48,6 +48,7 @@ FEATURE_COMMANDS = {
     "import": ("core.imports.commands:app", "Take over what another registry keeps."),
     "keys": ("core.authn.commands:app", "Keys that sign registry tokens."),
     "storage": ("core.blobs.commands:app", "Storages: what they hold, moving content."),
+    "quota": ("core.usage.commands:app", "Limits and usage of projects; recounting it."),
     "fsck": ("core.integrity.commands:app", "Check that storage and database agree."),
 }
 

@@ -36,12 +36,14 @@ FEATURES = (
     "core.authn",
     "core.projects",
     "core.allowlists",
+    "core.quotas",
     "core.members",
     "core.tag_rules",
     "core.blobs",
     "core.artifacts",
     "core.grants",
     "core.robots",
+    "core.usage",
     "core.audit",
     "jobservice.runs",
 )
@@ -148,6 +150,8 @@ AUTHENTICATORS = (
 )
 # Asked in order before content is written; the first that objects decides.
 GATEKEEPERS: tuple[str, ...] = ("core.tag_rules.gatekeeper.protect_tags",)
+# Constraints that decide when a transaction commits, and what makes the refusal of each.
+CONSTRAINT_REFUSALS = {"quotas_quota_not_exceeded": "core.quotas.rules.exceeded"}
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = ("core.robots.subscribers.SUBSCRIPTIONS",)

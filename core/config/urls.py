@@ -10,10 +10,12 @@ FEATURE_URLS = (
     "core.authn.api.urls",
     "core.projects.api.urls",
     "core.allowlists.api.urls",
+    "core.quotas.api.urls",
     "core.members.api.urls",
     "core.tag_rules.api.urls",
     # Names of repositories may hold slashes, so longer routes below them come first.
     "core.grants.api.urls",
+    "core.usage.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
 )

@@ -7,17 +7,19 @@ being the first to notice.
 """
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
 Row = tuple[Any, ...]
+Parameters = Sequence[Any] | Mapping[str, Any]
+"""For the places ``%s``, or by name for the places ``%(name)s``."""
 Result = TypeVar("Result")
 
 
-def fetch_one(sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+def fetch_one(sql: str, parameters: Parameters = ()) -> Row | None:
     """Return the first row, or None. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> Row | None:
@@ -28,7 +30,7 @@ def fetch_one(sql: str, parameters: Sequence[Any] = ()) -> Row | None:
     return _with_one_reconnect(read)
 
 
-def fetch_all(sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+def fetch_all(sql: str, parameters: Parameters = ()) -> list[Row]:
     """Return all rows. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> list[Row]:
@@ -38,7 +40,7 @@ def fetch_all(sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
     return _with_one_reconnect(read)
 
 
-def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
+def execute(sql: str, parameters: Parameters = ()) -> int:
     """Run a statement that changes rows and return how many it changed."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)

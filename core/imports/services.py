@@ -31,7 +31,7 @@ from core.imports.tree import RegistryTree
 from core.imports.types import BlobRoute, Finding, LiveTag, SourceManifest, TagStep, Tally
 from core.oci.digest import Digest
 from core.oci.reference import RepositoryName
-from core.projects.services import create_project
+from core.quotas.services import create_project
 from core.rbac.types import Actor
 
 IMPORTER = "registry import"

@@ -27,6 +27,7 @@ from core.members.models import Membership, Role
 from core.projects.models import Project
 from core.projects.queries import target_of
 from core.projects.services import create_project_locked, lock_project, update_project_locked
+from core.quotas.services import limit_new_project_locked
 from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
@@ -41,16 +42,21 @@ def create_project_with_owner(
     is_public: bool = False,
     metadata: Mapping[str, str | None] | None = None,
     allowlist: WantedAllowlist | None = None,
+    storage_limit: int | None = None,
     actor: Actor,
 ) -> Project:
     """Create a project whose creator, when a person, becomes its administrator.
 
-    Raises ``ProjectNameInvalid``, ``ProjectNameTaken``, ``MetadataInvalid`` and
-    ``AllowlistInvalid``.
+    Only system administrators choose ``storage_limit``, the bytes that the project may hold
+    (-1: any number); others get what new projects get, and so do None and 0. Raises
+    ``ProjectNameInvalid``, ``ProjectNameTaken``, ``MetadataInvalid``, ``AllowlistInvalid`` and
+    ``QuotaInvalid``.
     """
     project = create_project_locked(name, is_public=is_public, metadata=metadata, actor=actor)
     if allowlist is not None:
         replace_allowlist_locked(project, allowlist, actor=actor)
+    chosen = storage_limit if actor.is_system_admin else None
+    limit_new_project_locked(project, chosen, actor=actor)
     if actor.kind is ActorKind.USER and actor.id is not None:
         membership = Membership.objects.create(
             project=project,

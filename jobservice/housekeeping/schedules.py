@@ -20,6 +20,8 @@ SCHEDULES = (
     DeclaredSchedule(
         "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)
     ),
+    DeclaredSchedule("housekeeping.quota_usage", "housekeeping.quota_usage", timedelta(minutes=1)),
+    DeclaredSchedule("housekeeping.quota_recount", "housekeeping.quota_recount", timedelta(days=1)),
     DeclaredSchedule(
         "housekeeping.finished_runs", "housekeeping.finished_runs", timedelta(hours=6)
     ),

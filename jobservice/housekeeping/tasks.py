@@ -7,6 +7,9 @@ from core.artifacts import pulls
 from core.authn import services as authn
 from core.blobs import services as blobs
 from core.common.clock import now as clock_now
+from core.quotas.services import fold_usage
+from core.rbac.types import Actor
+from core.usage.services import reconcile
 from jobservice.runs import services as runs
 from jobservice.worker.kinds import RunContext, run_kind
 
@@ -61,3 +64,25 @@ def fold_pull_records(context: RunContext) -> dict[str, Any]:
 def remove_finished_runs(context: RunContext) -> dict[str, Any]:
     """Remove runs that ended a week ago."""
     return {"runs_removed": runs.delete_finished(before=clock_now() - KEEP_FINISHED_RUNS)}
+
+
+@run_kind("housekeeping.quota_usage")
+def add_up_usage(context: RunContext) -> dict[str, Any]:
+    """Add up what projects without a limit hold, and announce those that are nearly full."""
+    return {"projects_changed": fold_usage(clock_now())}
+
+
+@run_kind("housekeeping.quota_recount")
+def recount_usage(context: RunContext) -> dict[str, Any]:
+    """Recount what projects hold, and correct what was counted wrongly."""
+    done = reconcile(
+        actor=Actor.system(),
+        on_project=lambda number: context.report(number, message=f"{number} projects recounted"),
+    )
+    return {
+        "projects": done.projects,
+        "corrections": [
+            {"project": found.project_name, "contents": found.contents, "bytes": found.bytes}
+            for found in done.corrections
+        ],
+    }

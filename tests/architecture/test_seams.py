@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from core.config import cli, first_start, urls
 from core.events.types import Subscription
-from tests.architecture.source import ROOT, written_modules
+from tests.architecture.source import ROOT, modules, written_modules
 
 pytestmark = pytest.mark.architecture
 
@@ -30,6 +30,14 @@ def test_gatekeepers_can_be_called() -> None:
     assert isinstance(settings.GATEKEEPERS, tuple)
     for path in settings.GATEKEEPERS:
         assert callable(import_string(path))
+
+
+def test_constraints_that_refuse_exist_and_are_explained() -> None:
+    assert settings.CONSTRAINT_REFUSALS
+    migrations = "".join(module.text for module in modules() if module.is_migration)
+    for constraint, path in settings.CONSTRAINT_REFUSALS.items():
+        assert constraint in migrations
+        assert list(inspect.signature(import_string(path)).parameters) == ["detail"]
 
 
 def test_the_grant_source_takes_actor_and_target() -> None:

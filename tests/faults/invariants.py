@@ -6,11 +6,11 @@ I2  A manifest row has its exact payload, and everything it requires is there; a
 I3  An object that a row needs is never deleted (seen as I1 and I2 at any later time).
 I4  No storage key belongs to two uploads or blobs, nor changes hands, ever.
 I5  A live tag leads to a manifest of its repository; one live row for each name, and its newest.
+I6  What each project holds is counted exactly, content by content and in bytes.
 I7  An open upload has every byte that its row counts, and they are the bytes that were hashed.
 
-Beside these: every object in the storage is named by a row (`leaked`). I6, the usage of
-projects, comes with quotas; I8, rather leak than lose, is what makes `leaked` a matter of
-housekeeping: it is looked at after a sweep.
+Beside these: every object in the storage is named by a row (`leaked`). I8, rather leak than
+lose, is what makes `leaked` a matter of housekeeping: it is looked at after a sweep.
 """
 
 import hashlib
@@ -45,6 +45,33 @@ SELECT t.id, t.repository_id, t.name, t.digest, t.ended_at IS NULL,
        m.digest, m.repository_id, t.ended_at < t.started_at
   FROM artifacts_tag t LEFT JOIN artifacts_manifest m ON m.id = t.manifest_id
  ORDER BY t.id
+"""
+
+_MISCOUNTED = """
+WITH actual AS (
+     SELECT r.project_id, b.digest, false AS is_manifest, b.size_bytes, count(*) AS holders
+       FROM artifacts_repository r
+       JOIN artifacts_repositoryblob l ON l.repository_id = r.id
+       JOIN blobs_blob b ON b.id = l.blob_id GROUP BY r.project_id, b.digest, b.size_bytes
+      UNION ALL
+     SELECT r.project_id, m.digest, true, m.size_bytes, count(*)
+       FROM artifacts_repository r
+       JOIN artifacts_manifest m ON m.repository_id = r.id
+      GROUP BY r.project_id, m.digest, m.size_bytes)
+SELECT project_id, count(*)
+  FROM actual FULL JOIN usage_projectcontent counted
+ USING (project_id, digest, is_manifest, size_bytes, holders)
+ WHERE actual.digest IS NULL OR counted.id IS NULL
+ GROUP BY project_id
+"""
+
+_USAGE = """
+SELECT q.project_id,
+       q.used_bytes + coalesce((SELECT sum(bytes) FROM quotas_usagechange c
+                                 WHERE c.project_id = q.project_id), 0),
+       coalesce((SELECT sum(size_bytes) FROM usage_projectcontent c
+                  WHERE c.project_id = q.project_id), 0)
+  FROM quotas_quota q
 """
 
 _OPEN_UPLOADS = """
@@ -84,6 +111,7 @@ class Store:
         yield from self._broken_references()
         yield from self._broken_keys()
         yield from self._broken_tags()
+        yield from self._broken_usage()
 
     def leaked(self) -> list[str]:
         """Return the objects that no row names, and unfinished bytes of uploads that ended."""
@@ -208,6 +236,13 @@ class Store:
             for repository, name in live
             if not newest_is_live[repository, name]
         )
+
+    def _broken_usage(self) -> Iterator[str]:
+        for project, contents in self.records.rows(_MISCOUNTED):
+            yield f"I6: {contents} contents of project {project} are miscounted"
+        for project, used, held in self.records.rows(_USAGE):
+            if used != held:
+                yield f"I6: project {project} holds {held} bytes, {used} are counted"
 
 
 def _digest_of(pieces: Iterable[bytes], like: bytes) -> bytes:

@@ -268,3 +268,56 @@ def test_uploads_are_fenced_by_their_ids(registry: Registry, repository: str) ->
         assert registry.request("PATCH", location + "x" * 1_000_000, body=b"").status == 414
     assert registry.append(location, b"data").status == 202
     assert registry.request("DELETE", location).status == 204
+
+
+class TestOneLimit:
+    @pytest.mark.parametrize("room", [0, 17])
+    def test_so_many_pushes_succeed_as_fit(
+        self, registry: Registry, store: Store, repository: str, room: int
+    ) -> None:
+        """Of fifty at one moment; those refused leave neither usage nor upload."""
+        size = 20_000
+        project = repository.partition("/")[0]
+        management = f"/api/v2.0/projects/{project}"
+        registry.push_blob(repository, b"in every project")
+        used = registry.request("GET", f"{management}/summary").json["quota"]["used"]["storage"]
+        (quota,) = registry.request(
+            "GET", f"/api/v2.0/quotas?reference_id={project_id(registry, project)}"
+        ).json
+        limit = used + room * size + size // 2
+        changed = registry.request(
+            "PUT",
+            f"/api/v2.0/quotas/{quota['id']}",
+            body=json.dumps({"hard": {"storage": limit}}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        assert changed.status == 200, changed
+        blobs = [random_content(size) for _ in range(CROWD)]
+        locations = [registry.start_upload(f"{repository}/{n % 5}") for n in range(CROWD)]
+
+        def push(number: int) -> Answer:
+            content, digest = blobs[number]
+            return registry.finish(locations[number], digest, content)
+
+        answers = at_once(CROWD, push)
+
+        assert count_by_status(answers) == {
+            status: count for status, count in ((201, room), (403, CROWD - room)) if count
+        }
+        refused = [answer for answer in answers if answer.status == 403]
+        assert {error["code"] for answer in refused for error in answer.json["errors"]} == {
+            "DENIED"
+        }
+        assert "adding 19.5 KiB of storage resource" in refused[0].json["errors"][0]["message"]
+        summary = registry.request("GET", f"{management}/summary").json
+        assert summary["quota"]["used"]["storage"] == used + room * size <= limit
+        kept = "SELECT count(*) FROM blobs_upload WHERE repository_name LIKE %s"
+        assert store.records.value(kept, f"{repository}%") == room + 1
+        for location, answer in zip(locations, answers, strict=True):
+            if answer.status == 403:
+                assert registry.upload_status(location).status == 404
+
+
+def project_id(registry: Registry, project: str) -> int:
+    number: int = registry.request("GET", f"/api/v2.0/projects/{project}").json["project_id"]
+    return number

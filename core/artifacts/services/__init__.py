@@ -10,5 +10,8 @@ row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side b
 UPDATE for deletes of content and for pushes that leave or fill a gap (``waiting``), which run
 alone in their repository. Then blobs and links by
 blob id, manifests by id (a child is older than its index), tags by name, what gatekeepers
-lock, and at the very end the update of the repository's row.
+lock, and at the very end the update of the repository's row. What a statement does to links and
+manifests is counted with it (``core.usage``): the contents of a project, blobs before manifests
+and by digest, are locked right behind them. The quota of a project comes last of all, when the
+transaction commits.
 """

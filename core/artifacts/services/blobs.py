@@ -26,6 +26,7 @@ from core.database import raw
 from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.oci.digest import Digest
+from core.quotas.errors import QuotaExceeded
 from core.rbac.types import Actor
 
 MAXIMUM_MOUNT_CANDIDATES = 50
@@ -84,10 +85,10 @@ def finish_upload(session: UploadSession, digest: Digest, *, actor: Actor) -> St
     """End an upload as a blob of its repository, which is created if need be.
 
     The bytes are durable before the row is. Content that the registry has already is kept
-    once, and heals a stored copy that is missing or damaged. Raises DigestMismatch (the upload
-    is gone then), UploadUnknown, UploadTaken, NameUnknown when the project was deleted, and
-    OutcomeUncertain when the database broke off while committing; the upload stays then, and
-    the same request may be repeated.
+    once, and heals a stored copy that is missing or damaged. Raises DigestMismatch and
+    QuotaExceeded (the upload is gone then), UploadUnknown, UploadTaken, NameUnknown when the
+    project was deleted, and OutcomeUncertain when the database broke off while committing; the
+    upload stays then, and the same request may be repeated.
     """
     session.complete(digest)
     failpoints.reach("upload.commit.before_transaction")
@@ -97,6 +98,9 @@ def finish_upload(session: UploadSession, digest: Digest, *, actor: Actor) -> St
             blob = _commit_upload(session, digest, examined, actor=actor)
         except BlobRowChanged:
             continue
+        except QuotaExceeded:
+            session.discard()
+            raise
         except (OperationalError, InterfaceError) as error:
             # The object stays: a row that did get through may stand on it.
             connection.close_if_unusable_or_obsolete()

@@ -183,7 +183,7 @@ def _delete_content_locked(repository_id: int, name: str) -> None:
     for statement in (
         "DELETE FROM artifacts_tag WHERE repository_id = %s",
         _DELETE_REFERENCES,
-        "DELETE FROM artifacts_manifest WHERE repository_id = %s",
         "DELETE FROM artifacts_repositoryblob WHERE repository_id = %s",
+        "DELETE FROM artifacts_manifest WHERE repository_id = %s",
     ):
         raw.execute(statement, (repository_id,))

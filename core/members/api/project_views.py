@@ -30,6 +30,7 @@ from core.members.api.serializers import (
 from core.projects.api.scope import ProjectView
 from core.projects.api.serializers import ProjectSerializer, ensure_supported
 from core.projects.services import delete_project
+from core.quotas.queries import usage_of
 from core.rbac.services import allowed
 from core.rbac.types import ActorKind, Target
 
@@ -96,6 +97,7 @@ class ProjectsView(ManagementView):
             is_public=bool(wanted.get("public")),
             metadata=wanted.get("metadata"),
             allowlist=_allowlist_in(wanted),
+            storage_limit=wanted.get("storage_limit"),
             actor=self.actor,
         )
         by_name = request.headers.get("X-Resource-Name-In-Location", "").lower() == "true"
@@ -164,7 +166,7 @@ class ProjectSummaryView(ProjectView):
 
     @operation("Get a project's summary", tag="projects", answer=ProjectSummarySerializer)
     def get(self, request: Request, project: str) -> Response:
-        """Count repositories, and members for those who may list them."""
+        """Count repositories; members and bytes for those who may see them."""
         summary: dict[str, Any] = {
             "repositories": project_context(self.actor, [self.project])["repositories"][
                 self.project.pk
@@ -173,6 +175,8 @@ class ProjectSummaryView(ProjectView):
         }
         if allowed(self.actor, "member:list", self.target):
             summary["members"] = queries.count_members_by_role(self.project)
+        if allowed(self.actor, "quota:read", self.target):
+            summary["quota"] = usage_of(self.project)
         return Response(ProjectSummarySerializer(summary).data)
 
 

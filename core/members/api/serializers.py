@@ -8,6 +8,7 @@ from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializ
 from core.members.models import Membership, Role
 from core.members.queries import role_permissions
 from core.members.rules import is_built_in
+from core.quotas.api.serializers import QuotaFiguresSerializer
 from core.rbac.roles import BUILT_IN_ROLE_IDS
 
 
@@ -121,6 +122,7 @@ class ProjectSummarySerializer(ResponseSerializer):
     guest_count = serializers.SerializerMethodField()
     limited_guest_count = serializers.SerializerMethodField()
     custom_role_count = serializers.SerializerMethodField()
+    quota = QuotaFiguresSerializer(required=False)
 
     def get_project_admin_count(self, summary: dict[str, Any]) -> int:
         """Count the project's administrators."""

@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer, TimestampField
 from core.projects.models import Project
 from core.projects.queries import metadata_of
 
@@ -21,7 +21,9 @@ class ProjectRequestSerializer(RequestSerializer):
         required=False,
         allow_null=True,
     )
-    storage_limit = serializers.IntegerField(required=False, allow_null=True, min_value=-1)
+    storage_limit = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_INTEGER
+    )
     registry_id = serializers.IntegerField(required=False, allow_null=True, min_value=0)
 
 
@@ -72,7 +74,5 @@ class ProjectSerializer(ResponseSerializer):
 
 def ensure_supported(request: Mapping[str, Any]) -> None:
     """Refuse what a project cannot have yet. Raises ``BadRequest`` naming the field."""
-    if request.get("storage_limit") not in (None, -1):
-        raise BadRequest("storage_limit is not supported; leave it out or send -1.")
     if request.get("registry_id"):
         raise BadRequest("registry_id is not supported: there are no proxy projects.")

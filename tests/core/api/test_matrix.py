@@ -14,6 +14,7 @@ from core.api.views import ManagementView
 from core.artifacts.models import Repository
 from core.grants.services import grant_repository
 from core.members.models import Membership
+from core.quotas.models import Quota
 from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.storage.selection import default_driver
@@ -153,6 +154,15 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("DELETE", "/projects/999999", None, "404 403 403 403 403 403 403 401 403 403"),
     ("GET", "/projects/missing/repositories", None, "404 403 403 403 403 403 403 401 403 403"),
     ("GET", "/robots/999999", None, "404 403 403 403 403 403 403 401 403 404"),
+    # quotas and storage
+    ("GET", "/quotas", None, SYSTEM),
+    ("GET", "/quotas/", None, SYSTEM),
+    ("GET", "/quotas/{quota}", None, SYSTEM),
+    ("PUT", "/quotas/{quota}", {"hard": {"storage": 10_000}}, SYSTEM),
+    ("GET", "/quotas/999999", None, SYSTEM.replace("200", "404")),
+    ("GET", "/storage", None, SYSTEM),
+    ("GET", "/projects/secret/storage", None, MEMBERS_NO_ROBOTS),
+    ("GET", "/projects/missing/storage", None, "404 403 403 403 403 403 403 401 403 403"),
     # members and roles
     ("GET", "/projects/secret/members", None, GUESTS),
     (
@@ -290,6 +300,7 @@ def _ids(cast: Cast) -> dict[str, int]:
     )
     return {
         "project": cast.project.pk,
+        "quota": Quota.objects.get(project=cast.project).pk,
         "outsider": cast.users["outsider"].pk,
         "guest": cast.users["guest"].pk,
         "limited": cast.users["limited"].pk,

@@ -151,6 +151,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
     ("guest", "/projects/secret/members", more_members, 6),
     ("maintainer", "/projects/secret/immutabletagrules", more_rules, 6),
+    ("admin", "/quotas?sort=-used.storage", more_projects, 4),
     ("admin", "/users", more_users, 4),
     ("admin", "/usergroups", more_groups, 4),
     ("guest", "/robots?q=Level%3Dproject,ProjectID%3D{project}", more_robots, 6),
@@ -173,6 +174,31 @@ def test_statements(cast: Cast, actor: str, path: str, more: More, expected: int
         more(cast, numbers)
         with CaptureQueriesContext(connection) as statements:
             assert len(rows_of(cast[actor].get(path))) >= least
+        counts.append(len(statements))
+    assert counts == [expected, expected]
+
+
+# No lists of rows, but of figures: the login, then one statement for each part.
+FIGURES: list[tuple[str, str, More, int]] = [
+    ("admin", "/storage", more_repositories, 5),
+    ("admin", "/projects/secret/storage", more_repositories, 6),
+    ("owner", "/projects/secret/storage", more_repositories, 9),
+    ("owner", "/projects/secret/summary", more_repositories, 10),
+]
+
+
+@pytest.mark.parametrize(
+    ("actor", "path", "more", "expected"), FIGURES, ids=[" ".join(case[:2]) for case in FIGURES]
+)
+def test_statements_of_figures(
+    cast: Cast, actor: str, path: str, more: More, expected: int
+) -> None:
+    cast[actor].get(path)
+    counts = []
+    for numbers in (range(10), range(10, 100)):
+        more(cast, numbers)
+        with CaptureQueriesContext(connection) as statements:
+            assert cast[actor].get(path).status_code == 200
         counts.append(len(statements))
     assert counts == [expected, expected]
 

@@ -1,8 +1,10 @@
 """Durable writes and reads over a lost connection."""
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from pytest_django.fixtures import Settings
 
+from core.common.errors import DomainError
 from core.database import raw
 from core.database.transactions import durable_write
 
@@ -18,6 +20,27 @@ def write_something() -> int:
 
 def test_durable_write_returns_the_result() -> None:
     assert write_something() == 5
+
+
+@durable_write
+def break_a_constraint(name: str) -> None:
+    """Violate a constraint of that name, as a trigger does."""
+    raw.execute(
+        f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation',"
+        f" CONSTRAINT = '{name}', DETAIL = 'so many'; END $$"
+    )
+
+
+class Refused(DomainError):
+    """What a test makes of a constraint."""
+
+
+def test_a_named_constraint_is_a_refusal_and_any_other_a_defect(settings: Settings) -> None:
+    settings.CONSTRAINT_REFUSALS = {"full": f"{__name__}.Refused"}
+    with pytest.raises(Refused, match="so many"):
+        break_a_constraint("full")
+    with pytest.raises(IntegrityError):
+        break_a_constraint("other")
 
 
 def test_durable_write_refuses_to_nest() -> None:

@@ -83,7 +83,7 @@ def test_the_location_may_hold_the_name(cast: Cast) -> None:
         ({"project_name": "new", "metadata": {"colour": "red"}}, 400, "colour"),
         ({"project_name": "new", "metadata": ["public"]}, 422, "metadata"),
         ({"project_name": "new", "metadata": {"public": {}}}, 422, "metadata.public"),
-        ({"project_name": "new", "storage_limit": 1}, 400, "storage_limit"),
+        ({"project_name": "new", "storage_limit": -2}, 422, "storage_limit"),
         ({"project_name": "new", "storage_limit": "much"}, 422, "storage_limit"),
         ({"project_name": "new", "registry_id": 7}, 400, "registry_id"),
         ({"project_name": "new", "cve_allowlist": {"items": [{}]}}, 422, "cve_allowlist.items.0"),
@@ -149,8 +149,12 @@ def test_the_summary_counts_members_for_those_who_may_list_them(cast: Cast) -> N
         "developer_count": 1,
         "guest_count": 1,
         "limited_guest_count": 1,
+        "quota": {"hard": {"storage": -1}, "used": {"storage": 0}},
     }
-    assert body_of(cast["limited"].get("/projects/secret/summary")) == {"repo_count": 0}
+    assert body_of(cast["limited"].get("/projects/secret/summary")) == {
+        "repo_count": 0,
+        "quota": {"hard": {"storage": -1}, "used": {"storage": 0}},
+    }
     make_member(cast.project, cast.users["outsider"], make_role("x", ["project:read"]))
     assert body_of(cast["guest"].get("/projects/secret/summary"))["custom_role_count"] == 1
 
