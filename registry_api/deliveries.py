@@ -18,13 +18,21 @@ from core.blobs import services as blobs
 from core.blobs.errors import RangeMismatch, UploadTaken, UploadUnknown
 from core.blobs.sessions import UploadSession
 from core.oci.content_range import ContentRange
+from core.quotas.errors import QuotaExceeded
+from core.usage.queries import ensure_room
 from registry_api.auth import Admission
 from registry_api.calls import Call
 from registry_api.challenges import INVALID_TOKEN, challenge
-from registry_api.chunks import progress_headers
+from registry_api.chunks import digest_of, progress_headers
 from registry_api.errors import RegistryError
 from registry_api.space import NoSpace, ensure_space
-from registry_api.streaming import Beginning, finish_regardless, receive_beginning, store_body
+from registry_api.streaming import (
+    BUFFER_BYTES,
+    Beginning,
+    finish_regardless,
+    receive_beginning,
+    store_body,
+)
 from registry_api.threads import Work, in_thread
 
 CLAIM_WAIT_SECONDS: Final = 2.0
@@ -122,7 +130,7 @@ def _write_at_once(delivery: Delivery, beginning: Beginning, end: End[Result]) -
 async def _write_as_it_comes(
     delivery: Delivery, beginning: Beginning, end: End[Result], keeps_part: bool
 ) -> Result:
-    session = await _patiently(_open, delivery)
+    session = await _patiently(_open_for_long, delivery)
     try:
         await _receive(delivery, session, beginning, keeps_part=keeps_part)
     except BaseException:
@@ -200,6 +208,29 @@ def _open(delivery: Delivery) -> UploadSession:
             status=416,
             headers=delivery.progress_headers(error.size_bytes),
         ) from error
+
+
+def _open_for_long(delivery: Delivery) -> UploadSession:
+    """Do the same for bytes that take their time, unless the project has no room for them.
+
+    What ends the upload is judged when it is committed; this spares clients from sending it in
+    vain. Raises QuotaExceeded as well, and the upload is gone then.
+    """
+    session, call = _open(delivery), delivery.call
+    announced = call.content_length
+    if announced is None or announced < BUFFER_BYTES:
+        return session
+    # A stream that does not end the upload may be followed by more, or be any blob.
+    digest = digest_of(call) if call.method != "PATCH" else None
+    try:
+        ensure_room(delivery.admission.project_id, session.size_bytes + announced, digest)
+    except QuotaExceeded:
+        session.discard()
+        raise
+    except BaseException:
+        session.release()
+        raise
+    return session
 
 
 def key_of(admission: Admission) -> UploadKey:

@@ -24,19 +24,28 @@ def is_valid_limit(hard_bytes: int) -> bool:
 def exceeded(detail: str) -> QuotaExceeded:
     """Return the refusal for what the database says of it: a JSON object of bytes."""
     numbers = json.loads(detail)
-    adding, used, hard = (int(numbers[name]) for name in ("adding", "used", "hard"))
+    return refusal(int(numbers["adding"]), used=int(numbers["used"]), hard=int(numbers["hard"]))
+
+
+def refusal(adding: int, *, used: int, hard: int) -> QuotaExceeded:
+    """Return the refusal of a write, in the words that clients of Harbor know."""
     return QuotaExceeded(
-        exceeded_sentence(adding, used=used, hard=hard),
+        f"adding {format_bytes(adding)} of storage resource, which when updated to current usage "
+        f"of {format_bytes(used)} will exceed the configured upper limit of {format_bytes(hard)}.",
         detail={"adding": adding, "used": used, "hard": hard},
     )
 
 
-def exceeded_sentence(adding: int, *, used: int, hard: int) -> str:
-    """Say why a write is refused, in the words that clients of Harbor know."""
-    return (
-        f"adding {format_bytes(adding)} of storage resource, which when updated to current usage "
-        f"of {format_bytes(used)} will exceed the configured upper limit of {format_bytes(hard)}."
-    )
+def ensure_room(size: int, *, used: int, hard: int, is_known: bool, may_be_known: bool) -> None:
+    """Refuse bytes of a blob before they come. Raises ``QuotaExceeded``.
+
+    A blob that the project has costs nothing (``is_known``). One of which nobody knows what it
+    is may be such a blob (``may_be_known``), unless it is larger than all that the project holds.
+    """
+    if hard == UNLIMITED or is_known:
+        return
+    if size > (max(hard, used) if may_be_known else hard - used):
+        raise refusal(size, used=used, hard=hard)
 
 
 def format_bytes(size: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.database import raw
+from core.oci.digest import Digest
+from core.quotas.rules import ensure_room as ensure_room_for
 from core.usage.types import ProjectSize, RepositorySize, StorageFigures
 
 MAXIMUM_TOP: Final = 100
@@ -94,6 +96,27 @@ SELECT p.id, p.name, q.used_bytes + coalesce(c.bytes, 0), q.hard_bytes
                FROM quotas_usagechange GROUP BY project_id) AS c ON c.project_id = p.id
  ORDER BY 3 DESC, p.name LIMIT %(top)s
 """
+_ROOM: Final = """
+SELECT q.hard_bytes,
+       q.used_bytes + coalesce((SELECT sum(bytes) FROM quotas_usagechange c
+                                 WHERE c.project_id = q.project_id), 0)::bigint,
+       EXISTS (SELECT FROM usage_projectcontent held
+                WHERE held.project_id = q.project_id AND held.digest = %(digest)s
+                  AND NOT held.is_manifest)
+  FROM quotas_quota q WHERE q.project_id = %(project)s
+"""
+
+
+def ensure_room(project_id: int, size_bytes: int, digest: Digest | None) -> None:
+    """Refuse a blob before its bytes come, where it is certain that it will not fit.
+
+    ``digest`` is None while its client has not told it. Raises ``QuotaExceeded``.
+    """
+    known = None if digest is None else digest.to_bytes()
+    for hard, used, is_known in raw.fetch_all(_ROOM, {"project": project_id, "digest": known}):
+        ensure_room_for(
+            size_bytes, used=used, hard=hard, is_known=is_known, may_be_known=digest is None
+        )
 
 
 def project_figures(project_id: int, *, visible: Sequence[int] | None) -> StorageFigures:

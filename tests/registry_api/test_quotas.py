@@ -5,9 +5,10 @@ import pytest
 from core.blobs.models import Upload
 from tests.factories.projects import make_project
 from tests.factories.quotas import limit, truly_held, used
+from tests.registry_api.asgi import Exchange
 from tests.registry_api.cast import EMPTY_JSON, Client, image_manifest, sha256
 from tests.registry_api.conftest import Place
-from tests.registry_api.sending import patch, put, stored_objects
+from tests.registry_api.sending import MIB, patch, put, stored_objects
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +85,45 @@ def test_deleting_makes_room(developer: Client, owner: Client, place: Place) -> 
     assert developer.post(path, b"more").status == 403
     assert owner.delete(f"/v2/{place.name}/blobs/{digest}").status == 202
     assert developer.post(path, b"more").status == 201
+
+
+LONG = b"x" * (3 * MIB)
+
+
+@pytest.mark.parametrize("way", ["POST", "PUT", "PATCH"])
+def test_a_long_body_that_cannot_fit_is_not_waited_for(
+    developer: Client, place: Place, way: str
+) -> None:
+    limit(place.project, 2 * MIB)
+    location, digest = developer.start_upload(place.name), sha256(LONG)
+    path = {
+        "POST": f"/v2/{place.name}/blobs/uploads/?digest={digest}",
+        "PUT": f"{location}?digest={digest}",
+        "PATCH": location,
+    }[way]
+    # What follows the first half never comes: an answer that waited for it would be another.
+    broken_off = Exchange([], leaves_early=True)
+    answer = developer.request(
+        way,
+        path,
+        headers={"Content-Length": str(len(LONG))},
+        body=[LONG[: 2 * MIB]],
+        exchange=broken_off,
+    )
+    assert (answer.status, answer.codes) == (403, ["DENIED"])
+    assert way == "POST" or developer.get(location).status == 404
+    assert used(place.project) == 0
+
+
+@pytest.mark.parametrize("way", ["PUT", "PATCH"])
+def test_a_long_body_that_the_project_has_is_taken_again(
+    developer: Client, place: Place, way: str
+) -> None:
+    digest = developer.push_blob(place.other, LONG)
+    limit(place.project, MIB)
+    location = developer.start_upload(place.name)
+    if way == "PATCH":
+        assert patch(developer, location, LONG).status == 202
+    answer = put(developer, location, digest, LONG if way == "PUT" else b"")
+    assert answer.status == 201
+    assert used(place.project) == truly_held(place.project) == len(LONG)

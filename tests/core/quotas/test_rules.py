@@ -3,7 +3,8 @@
 import pytest
 
 from core.common.errors import ErrorKind
-from core.quotas.rules import MAXIMUM_LIMIT, exceeded, format_bytes, is_valid_limit
+from core.quotas.errors import QuotaExceeded
+from core.quotas.rules import MAXIMUM_LIMIT, ensure_room, exceeded, format_bytes, is_valid_limit
 
 pytestmark = pytest.mark.pure
 
@@ -40,3 +41,27 @@ def test_a_refusal_says_what_harbor_says() -> None:
         "will exceed the configured upper limit of 100.0 MiB."
     )
     assert error.detail == {"adding": 10485760, "used": 99614720, "hard": 104857600}
+
+
+@pytest.mark.parametrize(
+    ("size", "used", "hard", "is_known", "may_be_known", "fits"),
+    [
+        (10, 90, 100, False, False, True),
+        (11, 90, 100, False, False, False),
+        (11, 90, 100, True, False, True),
+        (100, 90, 100, False, True, True),
+        (101, 90, 100, False, True, False),
+        (150, 200, 100, False, True, True),
+        (1, 200, 100, False, False, False),
+        (10**15, 0, -1, False, False, True),
+    ],
+)
+def test_what_is_refused_before_it_comes(
+    size: int, used: int, hard: int, is_known: bool, may_be_known: bool, fits: bool
+) -> None:
+    try:
+        ensure_room(size, used=used, hard=hard, is_known=is_known, may_be_known=may_be_known)
+    except QuotaExceeded:
+        assert not fits
+    else:
+        assert fits

@@ -17,6 +17,7 @@ from core.authn.models import LoginFailure
 from core.blobs.models import Blob, Upload
 from core.blobs.storing import StoredAt, condemn_locked
 from core.common.clock import now as clock_now
+from core.quotas.models import Quota
 from core.rbac.types import Actor
 from jobservice.housekeeping.schedules import SCHEDULES
 from jobservice.runs import services
@@ -147,3 +148,18 @@ def test_runs_of_last_week_are_removed() -> None:
     run = carry_out_kind("housekeeping.finished_runs")
     assert run.result == {"runs_removed": 1}
     assert list(JobRun.objects.values_list("pk", flat=True)) == [run.pk]
+
+
+def test_usage_is_added_up_and_recounted() -> None:
+    project = make_project("library")
+    make_blob(project, b"content")
+    run = carry_out_kind("housekeeping.quota_usage")
+    assert (run.status, run.result) == ("succeeded", {"projects_changed": 1})
+    Quota.objects.update(used_bytes=1007)
+    run = carry_out_kind("housekeeping.quota_recount")
+    correction = {"project": "library", "contents": 0, "bytes": -1000}
+    assert (run.status, run.result) == ("succeeded", {"projects": 1, "corrections": [correction]})
+    assert carry_out_kind("housekeeping.quota_recount").result == {
+        "projects": 1,
+        "corrections": [],
+    }
