@@ -1,7 +1,7 @@
 """Count what projects hold, in the transactions that change it.
 
 Before the code that comes with it. Writes into repositories wait while what is there is counted:
-a minute for some ten million links.
+some four seconds for each million links.
 """
 
 from django.db import migrations, models
