@@ -7,7 +7,7 @@ Longer ones, and those of slow clients, are written while they come.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypedDict, TypeVar
 from uuid import UUID
@@ -222,14 +222,14 @@ def _open_for_long(delivery: Delivery) -> UploadSession:
         return session
     # A stream that does not end the upload may be followed by more, or be any blob.
     digest = digest_of(call) if call.method != "PATCH" else None
-    try:
-        ensure_room(delivery.admission.project_id, session.size_bytes + announced, digest)
-    except QuotaExceeded:
-        session.discard()
-        raise
-    except BaseException:
-        session.release()
-        raise
+    with ExitStack() as undo:
+        undo.callback(session.release)
+        try:
+            ensure_room(delivery.admission.project_id, session.size_bytes + announced, digest)
+        except QuotaExceeded:
+            session.discard()
+            raise
+        undo.pop_all()
     return session
 
 
