@@ -183,7 +183,7 @@ FIGURES: list[tuple[str, str, More, int]] = [
     ("admin", "/storage", more_repositories, 5),
     ("admin", "/projects/secret/storage", more_repositories, 6),
     ("owner", "/projects/secret/storage", more_repositories, 9),
-    ("owner", "/projects/secret/summary", more_repositories, 10),
+    ("owner", "/projects/secret/summary", more_repositories, 11),
 ]
 
 
