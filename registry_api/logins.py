@@ -18,7 +18,6 @@ from core.authn.password_authenticator import is_remembered
 from core.authn.rules import (
     is_presentable,
     is_unguessable,
-    throttle_address,
     token_actor,
     use_is_due,
     user_actor,
@@ -26,14 +25,14 @@ from core.authn.rules import (
 from core.authn.token_authenticator import PREFIX
 from core.authn.types import Credentials, Session
 from core.common.clock import now
-from core.common.origin import Origin
+from core.common.origin import Origin, throttle_address
 from core.common.secrets_format import is_well_formed, secret_hash
 from core.grants.lookups import PasswordQuestion, TokenQuestion
 from core.rbac.rules import allowed_among
 from core.rbac.types import Actor, Grant
 from core.robots.lookups import RobotQuestion
-from core.robots.queries import robot_name_prefix
 from core.robots.rules import actor_of, parse_full_name, proven_until
+from core.system_settings import queries as system_settings
 from registry_api.lookups import (
     find_password,
     find_personal_token,
@@ -70,10 +69,10 @@ async def recognise(
     None says nothing about the credentials: ask ``core.authn.services``.
     """
     username, secret = credentials.username, credentials.secret
-    if not is_presentable(username, secret):
+    if not is_presentable(username, secret) or not system_settings.is_recent():
         return None
     try:
-        prefix = robot_name_prefix()
+        prefix = system_settings.remembered().robot_name_prefix
         if username.startswith(prefix):
             return await _robot(credentials, prefix, names, origin)
         if secret.startswith(PREFIX):

@@ -24,6 +24,7 @@ from core.authn.types import Credentials
 from core.common.clock import now
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
+from core.system_settings import queries as system_settings
 from registry_api.answers import Answer
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
@@ -189,7 +190,7 @@ def _asked_in_short_query(text: bytes) -> Asked:
 async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
     """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
     service = _service_for(call, asked)
-    signer = KEY_RING.recent_signer()
+    signer = _recent_signer()
     if signer is None or BUFFER.is_full or asked.wants_refresh_token:
         return None
     recognised = await recognise(credentials, asked.names, call.origin)
@@ -224,7 +225,7 @@ async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
     service = _service_for(call, asked)
     recognised = await anybody(asked.names, call.origin)
-    signer = KEY_RING.recent_signer()
+    signer = _recent_signer()
     if signer is None:
         standing = recognised.standing()
         return _token_answer(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
@@ -240,13 +241,19 @@ def _issue_once_a_second(
     up, proven and recorded by itself before it comes here; only what follows from the same
     evidence is not worked out again.
     """
-    question = (service, signer.key_id, asked.requested, recognised.evidence)
+    lifetime = system_settings.token_lifetime_seconds(may_read=False)
+    question = (service, signer.key_id, lifetime, asked.requested, recognised.evidence)
     second = int(now().timestamp())
     body = _BODIES.get(second, question)
     if body is None:
         body = _issue(service, asked, recognised.standing(), signer=signer)
         _BODIES.put(second, question, body)
     return _token_answer(body)
+
+
+def _recent_signer() -> Signer | None:
+    """Return what signs, when it and the settings are known without I/O."""
+    return KEY_RING.recent_signer() if system_settings.is_recent() else None
 
 
 def _issue(
@@ -283,10 +290,10 @@ def _issue(
 class _Bodies:
     """The answers of the present second, by all that they follow from but the time.
 
-    That is the service, the signing key, what was asked for, and the rows that the look-up of
-    this very request has found (``Recognised.evidence``). A row that has changed is other
-    evidence, so nothing is answered from the past; and a token signed earlier in the same
-    second does not end later.
+    That is the service, the signing key, how long tokens last, what was asked for, and the rows
+    that the look-up of this very request has found (``Recognised.evidence``). A row that has
+    changed is other evidence, so nothing is answered from the past; and a token signed earlier
+    in the same second does not end later.
     """
 
     def __init__(self) -> None:

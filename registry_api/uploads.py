@@ -17,6 +17,8 @@ from core.blobs.errors import UploadTaken, UploadUnknown
 from core.blobs.sessions import UploadSession
 from core.oci.digest import Digest
 from core.storage.selection import default_driver
+from core.system_settings import queries as system_settings
+from core.system_settings.errors import SystemReadOnly
 from registry_api import auth
 from registry_api.auth import Admission
 from registry_api.calls import Call
@@ -128,6 +130,9 @@ async def _take_whole(
 
 def _start(admission: Admission, algorithm: str) -> UUID:
     ensure_space()
+    if system_settings.current().read_only:
+        # The commit would be refused; this spares the client the transfer.
+        raise SystemReadOnly
     return blobs.start_upload(
         project_id=admission.project_id,
         repository_name=str(admission.name),

@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from core.audit import buffer
+from core.system_settings import queries as system_settings
 from tests.support import buffering
 from tests.support.server import RunningServer
 from tests.support.threads import assert_none_goes_on
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 def pytest_runtest_setup() -> None:
     """Keep the flushing thread from writing beside a test's own transaction."""
     buffer.FLUSH_INTERVAL_SECONDS = 7_200 * buffering.FLUSH_INTERVAL_SECONDS
+    # Settings are read once by each test, whatever its length, so that statements can be counted.
+    system_settings.FRESH_SECONDS = 7_200.0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +43,7 @@ def pytest_runtest_teardown() -> None:
     """Let no buffered record, and no connection of its thread, outlive the test's database."""
     buffer.BUFFER.forget()
     buffer.BUFFER.close()
+    system_settings.forget()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,7 +24,7 @@ ERROR_DESCRIPTIONS = {
     413: "The request body is too large.",
     415: "The request body is not JSON.",
     422: "A value is of the wrong type or out of its bounds.",
-    429: "Too many failed logins; see Retry-After.",
+    429: "Too many attempts; see Retry-After.",
 }
 _ALWAYS = (400, 401, 403, 404, 422, 429)
 
@@ -84,7 +84,8 @@ class ManagementSchema(AutoSchema):
         """Return the forms of credentials, and none where anyone may call."""
         auth: list[dict[str, Any]] = super().get_auth()
         access = getattr(self.view, "access", {}).get(self.method)
-        return [*auth, {}] if isinstance(access, Public | Filtered) else auth
+        is_open = isinstance(access, Public | Filtered) or getattr(access, "is_open", False)
+        return [*auth, {}] if is_open else auth
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:
         parameters = []

@@ -51,11 +51,13 @@ class Filtered:
 class Deferred:
     """The view itself authorizes callers with credentials: the request's data name the target.
 
-    A successful response without such a call is a defect and is answered 500.
+    A successful response without such a call is a defect and is answered 500. Callers without
+    credentials get to the view only where ``is_open``.
     """
 
     permission: str
     reason: str
+    is_open: bool = False
 
 
 Access = str | Public | SignedIn | Filtered | Deferred
@@ -87,7 +89,7 @@ def enforce(view: "ManagementView", method: str) -> None:
     if isinstance(access, SignedIn):
         view.authorize_signed_in(access.permission)
         return
-    if isinstance(access, Deferred):
+    if isinstance(access, Deferred) and not access.is_open:
         ensure_signed_in(view.actor)
     ensure_covered(view.actor, access.permission)
 

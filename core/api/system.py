@@ -29,7 +29,9 @@ from core.rbac.permissions import (
     SYSTEM_ROBOT_PERMISSIONS,
 )
 from core.storage.keys import key_for_upload
-from core.storage.selection import drivers
+from core.storage.selection import drivers, provider
+from core.system_settings.queries import current as current_settings
+from core.system_settings.types import FIXED, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -122,14 +124,15 @@ class SystemInfoView(ManagementView):
     @operation("Get general information", tag="system", answer=SystemInfoSerializer)
     def get(self, request: Request) -> Response:
         """Return what the caller may know."""
+        changeable = current_settings()
         info: dict[str, Any] = {
-            "auth_mode": "db_auth",
-            "primary_auth_mode": False,
-            "self_registration": False,
-            "banner_message": "",
+            "auth_mode": FIXED["auth_mode"],
+            "primary_auth_mode": FIXED["primary_auth_mode"],
+            "self_registration": changeable.self_registration,
+            "banner_message": changeable.banner_message,
         }
         if not self.actor.is_anonymous:
-            info |= _details(request)
+            info |= _details(request, changeable)
         return Response(SystemInfoSerializer(info).data)
 
 
@@ -231,14 +234,16 @@ def _probe(name: str, look: Callable[[], object]) -> dict[str, str]:
     return {"name": name, "status": "healthy", "error": ""}
 
 
-def _details(request: Request) -> dict[str, Any]:
+def _details(request: Request, changeable: Settings) -> dict[str, Any]:
     external = settings.ROADSTEAD.server.external_url or f"{request.scheme}://{request.get_host()}"
     return {
         "harbor_version": f"{HARBOR_LEVEL}-roadstead-{_product_version()}",
         "registry_url": external.partition("://")[2],
         "external_url": external,
-        "project_creation_restriction": "everyone",
-        "registry_storage_provider_name": "filesystem",
+        "project_creation_restriction": changeable.project_creation_restriction,
+        "read_only": changeable.read_only,
+        "notification_enable": changeable.notification_enable,
+        "registry_storage_provider_name": provider(),
         "current_time": timestamp(now()),
     }
 

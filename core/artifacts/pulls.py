@@ -17,6 +17,7 @@ from core.database import raw
 from core.database.copying import copy_rows
 from core.database.transactions import durable_write
 from core.rbac.types import Actor
+from core.system_settings import queries as system_settings
 
 FOLD_LIMIT = 5_000
 """How many records one transaction folds."""
@@ -78,6 +79,8 @@ class Pull:
 
 
 def _store(pulls: Sequence[Pull]) -> None:
+    if system_settings.current().pull_count_update_disable:
+        return
     copy_rows(
         PullRecord._meta.db_table,
         ("repository_id", "manifest_id", "tag_name", "pulled_at"),

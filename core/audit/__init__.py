@@ -2,4 +2,5 @@
 
 Entries outlive the users and projects they name. Writes are recorded in the transaction of
 the change; pulls and token logins pass through a buffer that is flushed twice a second.
+``forwarding`` sends entries to a syslog server, if the run-time settings name one.
 """

@@ -1,16 +1,23 @@
-"""Writing audit entries."""
+"""Writing audit entries, and handing them on to a syslog server where the settings name one."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import transaction
+
+from core.audit.forwarding import FORWARDER
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
 from core.database.copying import Value, copy_rows
 from core.database.statements import Statement
 from core.rbac.types import Actor
+from core.system_settings import queries as system_settings
+from core.system_settings.rules import parse_endpoint
+from core.system_settings.types import Settings
 
+PULLED: Final = "artifact.pulled"
 MAXIMUM_USER_AGENT = 512
 MAXIMUM_LABEL = 1024
 
@@ -47,13 +54,28 @@ def record(
 
 def write(records: Sequence[AuditRecord]) -> None:
     """Store the few records of a transaction with one statement."""
-    entries = [dict(zip(_COLUMNS, _row(record), strict=True)) for record in records]
-    _WRITE.execute(json.dumps(entries, default=datetime.isoformat))
+    settings = system_settings.current()
+    if not settings.skip_audit_log_database:
+        entries = [dict(zip(_COLUMNS, _row(record), strict=True)) for record in records]
+        _WRITE.execute(json.dumps(entries, default=datetime.isoformat))
+    _forward_on_commit(records, settings)
 
 
 def write_many(records: Sequence[AuditRecord]) -> None:
-    """Do the same for very many."""
-    copy_rows(AuditEntry._meta.db_table, _COLUMNS, map(_row, records))
+    """Do the same for very many, of which pulls may be left out by the settings."""
+    settings = system_settings.current()
+    if settings.pull_audit_log_disable:
+        records = [record for record in records if record.action != PULLED]
+    if not settings.skip_audit_log_database:
+        copy_rows(AuditEntry._meta.db_table, _COLUMNS, map(_row, records))
+    _forward_on_commit(records, settings)
+
+
+def _forward_on_commit(records: Sequence[AuditRecord], settings: Settings) -> None:
+    """Forward entries of what has happened, and of nothing that is undone."""
+    if settings.audit_log_forward_endpoint and records:
+        endpoint = parse_endpoint(settings.audit_log_forward_endpoint)
+        transaction.on_commit(lambda: FORWARDER.keep(endpoint, records))
 
 
 _COLUMNS: Final = {

@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import jwt
-from django.conf import settings
 
 from core.authn import rules
 from core.authn.errors import InvalidCredentials, RegistryTokenInvalid
@@ -25,6 +24,7 @@ from core.authn.signing_keys import ALGORITHM, KEY_RING, Signer
 from core.authn.types import Access, IssuedToken, ProjectStamp, RegistryToken, Session
 from core.common.clock import now as current_time
 from core.rbac.types import ActorKind
+from core.system_settings import queries as system_settings
 
 ISSUER: Final = "roadstead"
 LEEWAY_SECONDS: Final = 60
@@ -47,12 +47,13 @@ def issue(
     """Sign a token for the session's actor that lists the access, which is in the projects.
 
     It never outlives the actor's credentials. No I/O when the ``signer`` is given
-    (``KEY_RING.recent_signer``). Raises ``InvalidCredentials`` when the actor has expired.
+    (``KEY_RING.recent_signer``) and the settings are recent. Raises ``InvalidCredentials`` when
+    the actor has expired.
     """
     actor = session.actor
     now = current_time()
     lifetime = rules.lifetime_seconds(
-        lifetime_seconds or settings.ROADSTEAD.auth.token_lifetime_seconds,
+        lifetime_seconds or system_settings.token_lifetime_seconds(may_read=signer is None),
         expires_at=actor.expires_at,
         now=now,
     )

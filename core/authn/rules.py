@@ -1,15 +1,13 @@
 """Limits and validity: pure decisions."""
 
-import ipaddress
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 from core.authn.errors import InvalidCredentials, PersonalTokenInvalid, TokenTooWide
 from core.authn.types import TokenFacts
-from core.common.origin import Origin
+from core.common.origin import Origin, parsed_address
 from core.common.secrets_format import is_well_formed
 from core.rbac.rules import SCOPES
 from core.rbac.types import Actor, ActorKind
@@ -172,19 +170,8 @@ def is_presentable(username: str, secret: str) -> bool:
 
 def storable_address(address: str | None) -> str | None:
     """Return the address without the zone of IPv6, or None when it is no IP address."""
-    parsed = _parsed_address(address or "")
+    parsed = parsed_address(address or "")
     return str(parsed) if parsed is not None else None
-
-
-@lru_cache(maxsize=1024)
-def throttle_address(address: str | None) -> str:
-    """Return what stands for the address in limits: for IPv6 the network of one customer."""
-    parsed = _parsed_address(address or "")
-    if parsed is None:
-        return (address or "")[:64]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 def retry_after_seconds(counted_failures: Collection[datetime | None], now: datetime) -> int | None:
@@ -220,13 +207,3 @@ def _is_storable(text: str) -> bool:
     if text.isascii():
         return "\x00" not in text
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def _parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address, an IPv4 one also where a socket wraps it in IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return mapped or parsed

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core.audit import services as audit
@@ -32,6 +31,7 @@ from core.database import raw
 from core.database.transactions import durable_write
 from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor, ActorKind
+from core.system_settings import queries as system_settings
 from core.users.models import User
 from core.users.revocations import (
     find_generations,
@@ -332,7 +332,7 @@ def rotate_signing_key(*, actor: Actor, immediately: bool = False) -> SigningKey
     raw.fetch_one("SELECT pg_advisory_xact_lock(%s)", (_FIRST_KEY_LOCK,))
     now = current_time()
     activates_at = now if immediately else now + rules.ACTIVATION_DELAY
-    lifetime = timedelta(seconds=settings.ROADSTEAD.auth.token_lifetime_seconds)
+    lifetime = timedelta(seconds=system_settings.token_lifetime_seconds())
     if immediately:
         SigningKey.objects.update(retires_at=now)
     else:

@@ -19,7 +19,7 @@ from core.authn.derived_keys import derived_key
 from core.authn.errors import LoginThrottled
 from core.authn.types import Credentials
 from core.common.clock import now as current_time
-from core.common.origin import Origin
+from core.common.origin import Origin, throttle_address
 from core.database import raw
 
 _USERNAME_WIDTH: Final = 255
@@ -63,7 +63,7 @@ class Attempt:
         username = credentials.username.encode(errors="replace").decode()
         return cls(
             username=username.replace("\x00", "")[:_USERNAME_WIDTH],
-            address=rules.throttle_address(origin.address),
+            address=throttle_address(origin.address),
             secret_digest=hashlib.sha256(
                 credentials.secret.encode(errors="surrogatepass")
             ).digest(),

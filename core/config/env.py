@@ -269,14 +269,14 @@ def _auth(reader: Reader) -> AuthSettings:
             default=900,
             minimum=60,
             maximum=DAY_SECONDS,
-            meaning="Seconds for which a registry token is valid.",
+            meaning="Seconds for which a registry token is valid, until token_expiration is set.",
         ),
         robot_name_prefix=reader.matching(
             "ROBOT_NAME_PREFIX",
             default="robot-",
             pattern=r"[A-Za-z0-9][A-Za-z0-9._$+-]{0,31}",
             rule="begin with a letter or digit and hold at most 32 letters, digits or . _ $ + -",
-            meaning="What the login name of every robot begins with.",
+            meaning="What the login name of every robot begins with, until it is set.",
         ),
     )
 

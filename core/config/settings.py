@@ -32,6 +32,7 @@ USE_X_FORWARDED_HOST = False
 
 # From bottom to top.
 FEATURES = (
+    "core.system_settings",
     "core.users",
     "core.authn",
     "core.projects",
@@ -149,7 +150,10 @@ AUTHENTICATORS = (
     "core.authn.password_authenticator",
 )
 # Asked in order before content is written; the first that objects decides.
-GATEKEEPERS: tuple[str, ...] = ("core.tag_rules.gatekeeper.protect_tags",)
+GATEKEEPERS: tuple[str, ...] = (
+    "core.configurations.gatekeepers.refuse_while_read_only",
+    "core.tag_rules.gatekeeper.protect_tags",
+)
 # Constraints that decide when a transaction commits, and what makes the refusal of each.
 CONSTRAINT_REFUSALS = {"quotas_quota_not_exceeded": "core.quotas.rules.exceeded"}
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"

@@ -6,6 +6,7 @@ API_BASE = "api/v2.0/"
 
 FEATURE_URLS = (
     "core.api.urls",
+    "core.configurations.api.urls",
     "core.users.api.urls",
     "core.authn.api.urls",
     "core.projects.api.urls",

@@ -17,7 +17,7 @@ from core.users.types import LoginFacts
 class PasswordQuestion(NamedTuple):
     """Who presents a password from where, and the repository for what it is meant.
 
-    ``address`` is what stands for it in limits (``core.authn.rules.throttle_address``), and
+    ``address`` is what stands for it in limits (``core.common.origin.throttle_address``), and
     ``project`` the repository's first component.
     """
 

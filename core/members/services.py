@@ -28,9 +28,11 @@ from core.projects.models import Project
 from core.projects.queries import target_of
 from core.projects.services import create_project_locked, lock_project, update_project_locked
 from core.quotas.services import limit_new_project_locked
+from core.rbac.errors import PermissionDenied
 from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
+from core.system_settings.queries import share_locked
 from core.users.models import Group, User
 from core.users.revocations import revoke_registry_tokens_locked
 
@@ -49,9 +51,10 @@ def create_project_with_owner(
 
     Only system administrators choose ``storage_limit``, the bytes that the project may hold
     (-1: any number); others get what new projects get, and so do None and 0. Raises
-    ``ProjectNameInvalid``, ``ProjectNameTaken``, ``MetadataInvalid``, ``AllowlistInvalid`` and
-    ``QuotaInvalid``.
+    ``ProjectNameInvalid``, ``ProjectNameTaken``, ``MetadataInvalid``, ``AllowlistInvalid``,
+    ``QuotaInvalid``, and ``PermissionDenied`` for a person where only administrators may.
     """
+    _ensure_may_create_projects_locked(actor)
     project = create_project_locked(name, is_public=is_public, metadata=metadata, actor=actor)
     if allowlist is not None:
         replace_allowlist_locked(project, allowlist, actor=actor)
@@ -248,6 +251,16 @@ def _record_role(action: str, actor: Actor, role: Role) -> None:
 def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
     wanted = queries.role_permissions(role)
     rules.ensure_within(wanted, allowed_among(actor, wanted, target_of(project)))
+
+
+def _ensure_may_create_projects_locked(actor: Actor) -> None:
+    """Refuse people where the settings leave projects to administrators.
+
+    Robots and jobs hold a permission of their own for it.
+    """
+    is_person = actor.kind is ActorKind.USER and not actor.is_system_admin
+    if is_person and share_locked().only_administrators_create_projects:
+        raise PermissionDenied("Only system administrators may create projects here.")
 
 
 def _lock(membership: Membership) -> Membership:

@@ -9,9 +9,9 @@ from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
 from core.rbac.rules import EVERY_PROJECT
-from core.robots.queries import robot_name_prefix
 from core.robots.rules import full_name
 from core.robots.types import Permissions, RobotFacts
+from core.system_settings import queries as system_settings
 
 
 class RobotQuestion(NamedTuple):
@@ -37,8 +37,14 @@ class RobotStanding:
     target: TargetLookup
 
 
-@lru_cache(maxsize=1024)
 def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
+    # Whoever asks has made sure that the settings are known.
+    return _understood(question, row, system_settings.remembered().robot_name_prefix)
+
+
+@lru_cache(maxsize=1024)
+def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding:
+    """Make sense of a row, once for as long as it stays the same."""
     (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
     target = TargetLookup(project, generation, None)
@@ -47,7 +53,7 @@ def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
     secret, previous, *times = secrets_and_times
     facts = RobotFacts(
         robot_id,
-        full_name(question.name, question.owner, prefix=robot_name_prefix()),
+        full_name(question.name, question.owner, prefix=prefix),
         bytes(secret),
         None if previous is None else bytes(previous),
         *times,

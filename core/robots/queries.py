@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from core.projects.models import Project
@@ -10,12 +9,12 @@ from core.robots import rules
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
 from core.robots.types import Permissions, RobotFacts, RobotName
+from core.system_settings import queries as system_settings
 
 
 def robot_name_prefix() -> str:
     """Return what every robot's login name begins with."""
-    prefix: str = settings.ROADSTEAD.auth.robot_name_prefix
-    return prefix
+    return system_settings.current().robot_name_prefix
 
 
 def login_name(robot: Robot) -> str:

@@ -47,6 +47,14 @@ def forget_drivers() -> None:
     former_driver.cache_clear()
 
 
+def provider() -> str:
+    """Return what sort of storage new content goes to: filesystem, s3, gcs or azure."""
+    return next(
+        (name.lower() for name in _BUCKETS if getattr(settings, f"STORAGE_{name}", None)),
+        "filesystem",
+    )
+
+
 def current_store() -> str:
     """Return the name of the storage that new content goes to."""
     name: str = settings.STORAGE_NAME

@@ -7,5 +7,5 @@ Neighbours: ``authn`` verifies credentials, ``members`` gives users and groups r
 
 Slots of its own: ``passwords.py`` hashes and checks passwords, because both the services here
 and ``authn`` need it; ``revocations.py`` is what features that take rights away call;
-``htpasswd.py`` reads that file format.
+``htpasswd.py`` reads that file format; ``registrations.py`` counts visitors who ask for an account.
 """

@@ -30,6 +30,14 @@ class UsernameInvalid(DomainError):
     )
 
 
+class RegistrationsThrottled(DomainError):
+    """Too many accounts were asked for from one address, or from all together."""
+
+    code = "TOOMANYREQUESTS"
+    kind = ErrorKind.OVER_LIMIT
+    default_message = "Too many accounts were asked for. Try again later."
+
+
 class PasswordInvalid(DomainError):
     """The password is too weak or too long."""
 

@@ -63,6 +63,13 @@ class Group(DjangoGroup):
     objects: ClassVar[models.Manager["Group"]] = models.Manager()  # type: ignore[assignment]
 
 
+class Registration(models.Model):
+    """An attempt of a visitor to create an account; only those of the last hour matter."""
+
+    address = models.CharField(max_length=64)
+    attempted_at = models.DateTimeField(db_index=True)
+
+
 class Revocation(models.Model):
     """How often what was issued to a subject has been withdrawn; no row stands for never.
 

@@ -44,6 +44,11 @@ def list_users(*, username_contains: str = "", email_contains: str = "") -> Quer
     return users
 
 
+def find_user_whose_name_begins(prefix: str) -> User | None:
+    """Return a user whose name begins with the text, in whatever case, or None."""
+    return User.objects.filter(username__istartswith=prefix).order_by("pk").first()
+
+
 def system_administrator_exists() -> bool:
     """Tell whether anybody administers the installation."""
     return User.objects.filter(is_superuser=True).exists()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core.audit import services as audit
@@ -12,9 +11,10 @@ from core.common.errors import DomainError
 from core.database import raw
 from core.database.transactions import durable_write
 from core.events.services import publish
-from core.rbac.errors import PermissionDenied
+from core.rbac.errors import AuthenticationRequired, PermissionDenied
 from core.rbac.types import Actor
-from core.users import passwords, queries, rules
+from core.system_settings import queries as system_settings
+from core.users import passwords, queries, registrations, rules
 from core.users.errors import (
     GroupNameTaken,
     GroupUnknown,
@@ -59,6 +59,35 @@ def create_user(
         real_name=real_name,
         comment=comment,
         is_system_admin=is_system_admin,
+        actor=actor,
+    )
+
+
+def register_user(
+    username: str,
+    *,
+    password: str,
+    email: str = "",
+    real_name: str = "",
+    comment: str = "",
+    actor: Actor,
+) -> User:
+    """Create an account for a visitor, who is nobody yet, where the settings allow that.
+
+    Raises ``AuthenticationRequired`` where they do not, ``RegistrationsThrottled``, and what
+    ``create_user`` raises.
+    """
+    if not system_settings.current().self_registration:
+        raise AuthenticationRequired
+    # Counted before anything else: names are not to be tried out, nor hashes made, without end.
+    registrations.count_attempt(actor.origin.address, actor=actor)
+    rules.ensure_valid_password(password)
+    return _register_user(
+        username,
+        password_hash=passwords.hash_password(password),
+        email=email,
+        real_name=real_name,
+        comment=comment,
         actor=actor,
     )
 
@@ -306,9 +335,9 @@ def _create_user_locked(
     is_system_admin: bool = False,
     actor: Actor,
 ) -> User:
-    rules.ensure_valid_username(
-        username, robot_name_prefix=settings.ROADSTEAD.auth.robot_name_prefix
-    )
+    # The prefix stays what it is until the commit, so that no robot is ever taken for a user.
+    settings = system_settings.share_locked()
+    rules.ensure_valid_username(username, robot_name_prefix=settings.robot_name_prefix)
     rules.ensure_valid_profile(email=email, real_name=real_name, comment=comment)
     created_at = current_time()
     try:
@@ -332,6 +361,28 @@ def _create_user_locked(
 
 
 _create_user = durable_write(_create_user_locked)
+
+
+@durable_write
+def _register_user(
+    username: str,
+    *,
+    password_hash: str,
+    email: str,
+    real_name: str,
+    comment: str,
+    actor: Actor,
+) -> User:
+    if not system_settings.share_locked().self_registration:
+        raise AuthenticationRequired
+    return _create_user_locked(
+        username,
+        password_hash=password_hash,
+        email=email,
+        real_name=real_name,
+        comment=comment,
+        actor=actor,
+    )
 
 
 @durable_write

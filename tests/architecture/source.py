@@ -27,6 +27,7 @@ PLATFORM = frozenset(
         "core.oci",
         "core.rbac",
         "core.storage",
+        "core.system_settings",
         "jobservice.worker",
     }
 )

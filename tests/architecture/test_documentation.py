@@ -22,6 +22,7 @@ from core.rbac.permissions import (
 )
 from core.rbac.roles import BUILT_IN_ROLE_IDS, BUILT_IN_ROLES, PUBLIC_PERMISSIONS
 from core.rbac.rules import SCOPES
+from core.system_settings.types import DECLARED, DEFAULTS
 from registry_api.errors import CODE_OF_KIND, TABLE, code_of
 from tests.architecture.audit_actions import recorded_actions
 from tests.architecture.source import (
@@ -90,6 +91,17 @@ def test_all_metadata_of_projects_are_documented() -> None:
     rows = table_rows("management-api.md", "Metadata of projects")
     assert len(METADATA) >= 15
     assert_once([row[0] for row in rows], METADATA)
+
+
+def test_every_run_time_setting_is_documented_once_with_its_default() -> None:
+    rows = table_rows(CONFIGURATION, "Run-time settings")
+    assert_once([row[0] for row in rows], DECLARED)
+    for name, default, counts, meaning in rows:
+        value = getattr(DEFAULTS, name)
+        expected = str(value).lower() if isinstance(value, bool) else str(value) or NOTHING
+        assert default == expected, f"{name}: the default is {expected}"
+        assert counts == "at once" or re.fullmatch(r"within \d s", counts), name
+        assert len(meaning) > 10, name
 
 
 # --- Errors ---------------------------------------------------------------------

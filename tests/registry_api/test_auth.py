@@ -23,6 +23,7 @@ from core.members.services import remove_member
 from core.projects.services import create_project, delete_project, update_project
 from core.rbac.types import Actor
 from core.robots.queries import login_name
+from core.system_settings import queries as system_settings
 from core.users.models import User
 from core.users.services import create_user, set_active
 from tests.factories.members import actor_of, make_member
@@ -375,6 +376,7 @@ def test_edge_103_robots(
 ) -> None:
     auth = with_changes(settings.ROADSTEAD.auth, robot_name_prefix=prefix)
     monkeypatch.setattr(settings, "ROADSTEAD", with_changes(settings.ROADSTEAD, auth=auth))
+    system_settings.forget()
     made = make_robot("ci", project=place.project)
     name = login_name(made.robot)
     assert name == f"{prefix}{place.project.name}+ci"

@@ -111,10 +111,19 @@ def touch_repository_locked(repository_id: int, now: datetime) -> None:
 
 @durable_write
 def update_repository(name: str, *, description: str, actor: Actor) -> Repository:
-    """Change the description. Raises NameUnknown."""
+    """Change the description. Raises NameUnknown and what gatekeepers raise."""
     repository = Repository.objects.select_for_update(no_key=True).filter(name=name).first()
     if repository is None:
         raise NameUnknown
+    ask_gatekeepers(
+        PendingWrite(
+            action="repository.update",
+            actor=actor,
+            project_id=repository.project_id,
+            repository_id=repository.pk,
+            repository_name=name,
+        )
+    )
     repository.description = description
     repository.updated_at = clock.now()
     repository.save(update_fields=["description", "updated_at"])

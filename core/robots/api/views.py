@@ -30,6 +30,7 @@ from core.robots.api.serializers import (
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
 from core.robots.types import UNCHANGED
+from core.system_settings.queries import current
 
 
 class RobotsView(ManagementView):
@@ -70,7 +71,7 @@ class RobotsView(ManagementView):
             wanted["name"],
             project=project,
             permissions=wanted_permissions(wanted["permissions"]),
-            duration_days=wanted.get("duration"),
+            duration_days=wanted.get("duration") or current().robot_token_duration,
             description=wanted.get("description", ""),
             is_disabled=wanted["disable"],
             actor=self.actor,

@@ -10,8 +10,9 @@ from core.api.documentation import operation
 from core.api.errors import BadRequest, PreconditionFailed, UnprocessableEntity
 from core.api.permissions import Access, Deferred, SignedIn
 from core.api.views import ManagementView
-from core.rbac.errors import PermissionDenied
+from core.rbac.errors import AuthenticationRequired, PermissionDenied
 from core.rbac.types import ActorKind, Target
+from core.system_settings.queries import current as current_settings
 from core.users import passwords, queries, services
 from core.users.api.filters import USER_LISTING
 from core.users.api.serializers import (
@@ -29,7 +30,12 @@ from core.users.rules import ensure_unlimited
 class UsersView(ManagementView):
     """All people."""
 
-    access: ClassVar[dict[str, Access]] = {"GET": "user:list", "POST": "user:create"}
+    access: ClassVar[dict[str, Access]] = {
+        "GET": "user:list",
+        "POST": Deferred(
+            "user:create", "visitors may register where self_registration is on", is_open=True
+        ),
+    }
 
     @operation("List users", tag="users", answer=UserSerializer, is_list=True, has_query=True)
     def get(self, request: Request) -> Response:
@@ -38,9 +44,17 @@ class UsersView(ManagementView):
 
     @operation("Create a user", tag="users", body=UserCreationSerializer, status=201, errors=(409,))
     def post(self, request: Request) -> Response:
-        """Create a person who logs in with the password."""
+        """Create a person who logs in with the password; visitors create their own account."""
+        if self.actor.is_anonymous:
+            # Said before the body is looked at, as to everybody else who may not.
+            if not current_settings().self_registration:
+                raise AuthenticationRequired
+            self.authorize_visitor()
+        else:
+            self.authorize("user:create", self.target)
+        create = services.register_user if self.actor.is_anonymous else services.create_user
         wanted = self.parse(UserCreationSerializer)
-        user = services.create_user(
+        user = create(
             wanted["username"],
             password=wanted["password"],
             email=wanted.get("email", ""),

@@ -81,6 +81,8 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", "/openapi.json", None, EVERYONE),
     ("GET", "/api/version", None, EVERYONE),
     ("GET", "/permissions", None, SIGNED_IN),
+    ("GET", "/configurations", None, ADMIN),
+    ("PUT", "/configurations", {"banner_message": "Hello", "read_only": False}, ADMIN),
     ("GET", "/nowhere", None, NOWHERE),
     ("POST", "/projects/secret/nowhere", {}, NOWHERE),
     # people

@@ -5,7 +5,7 @@ import pytest
 
 from core.authn import rules
 from core.authn.errors import PersonalTokenInvalid, TokenTooWide
-from core.common.origin import Origin
+from core.common.origin import Origin, throttle_address
 from core.rbac.types import Actor, ActorKind
 
 pytestmark = pytest.mark.pure
@@ -159,7 +159,7 @@ def test_is_presentable(username: str, secret: str, expected: bool) -> None:
     ],
 )
 def test_addresses(address: str | None, limited_as: str, stored_as: str | None) -> None:
-    assert rules.throttle_address(address) == limited_as
+    assert throttle_address(address) == limited_as
     assert rules.storable_address(address) == stored_as
 
 

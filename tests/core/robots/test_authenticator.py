@@ -20,6 +20,7 @@ from core.rbac.types import Actor, ActorKind
 from core.robots.authenticator import authenticate, load
 from core.robots.models import Robot
 from core.robots.services import rotate_secret, set_disabled
+from core.system_settings import queries as system_settings
 from tests.factories.members import ORIGIN
 from tests.factories.projects import make_project
 from tests.factories.robots import CONTENT, make_robot
@@ -71,6 +72,7 @@ def test_the_prefix_is_a_setting(settings: Settings) -> None:
     new = make_robot(project=make_project("team"))
     auth = replace(settings.ROADSTEAD.auth, robot_name_prefix="bot$")
     settings.ROADSTEAD = replace(settings.ROADSTEAD, auth=auth)
+    system_settings.forget()
     actor = login("bot$team+ci", new.secret)
     assert actor is not None
     assert actor.label == "bot$team+ci"

@@ -1,0 +1,46 @@
+"""Run-time settings."""
+
+from typing import ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.documentation import operation
+from core.api.errors import UnprocessableEntity
+from core.api.permissions import Access
+from core.api.views import ManagementView
+from core.configurations.api.serializers import (
+    ConfigurationsRequestSerializer,
+    ConfigurationsSerializer,
+    shown,
+)
+from core.configurations.services import update_settings
+from core.system_settings.queries import current
+
+
+class ConfigurationsView(ManagementView):
+    """All run-time settings."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": "configuration:read",
+        "PUT": "configuration:update",
+    }
+
+    @operation("Get the configuration", tag="configurations", answer=ConfigurationsSerializer)
+    def get(self, request: Request) -> Response:
+        """Return every key with its value and whether it can be changed; secrets are left out."""
+        return Response(shown(current()))
+
+    @operation(
+        "Update the configuration",
+        tag="configurations",
+        body=ConfigurationsRequestSerializer,
+        errors=(409,),
+    )
+    def put(self, request: Request) -> Response:
+        """Change what the body names, all of it or nothing."""
+        wanted = request.data
+        if not isinstance(wanted, dict):
+            raise UnprocessableEntity("The body must be an object of settings.")
+        update_settings(wanted, actor=self.actor)
+        return self.done()
