@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
@@ -75,6 +76,25 @@ class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
             {"type": "http", "scheme": "basic"},
             {"type": "http", "scheme": "bearer", "bearerFormat": "rsd_pat_..."},
         ]
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Documents the cookie of a session."""
+
+    target_class = "core.authn.api.authentication.BrowserSessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """Return the cookie and what has to come with it."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": (
+                "Set by POST /c/login. Each response to it carries X-Harbor-CSRF-Token, which"
+                " requests other than GET, HEAD and OPTIONS send back in that header."
+            ),
+        }
 
 
 class ManagementSchema(AutoSchema):

@@ -131,20 +131,21 @@ def envelope(status: int, message: str, code: str | None = None) -> dict[str, li
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer a request that no view gets to see, such as one with an impossible Host."""
-    return _plain_response(request, 400, BadRequest.default_message)
+    return plain_response(request, 400, BadRequest.default_message)
 
 
 def no_such_page(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer for a path outside the API that leads nowhere."""
-    return _plain_response(request, 404, NotFound.default_message)
+    return plain_response(request, 404, NotFound.default_message)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer after a failure outside every view; Django has logged it."""
-    return _plain_response(request, 500, "internal server error")
+    return plain_response(request, 500, "internal server error")
 
 
-def _plain_response(request: HttpRequest, status: int, message: str) -> JsonResponse:
+def plain_response(request: HttpRequest, status: int, message: str) -> JsonResponse:
+    """Return the answer of what is outside every view."""
     response = JsonResponse(envelope(status, message), status=status)
     response["X-Request-Id"] = origin_of(request).request_id
     response["Cache-Control"] = "no-store"

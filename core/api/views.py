@@ -1,6 +1,6 @@
 """The base of every management view: authorize, parse, render."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import structlog
@@ -66,7 +66,7 @@ class ManagementView(APIView):
 
     access: ClassVar[Mapping[str, Access]] = {}
     permission_classes = (DeclaredPermission,)
-    parser_classes = (BoundedJSONParser,)
+    parser_classes: Sequence[type[BaseParser]] = (BoundedJSONParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = OnlyJSON
     metadata_class = None

@@ -70,6 +70,14 @@ class SigningKeyUnreadable(DomainError):
     )
 
 
+class SessionUnknown(DomainError):
+    """No session has that id, it has ended, or it belongs to somebody else."""
+
+    code = "SESSION_UNKNOWN"
+    kind = ErrorKind.NOT_FOUND
+    default_message = "There is no such session."
+
+
 class MalformedCredentials(DomainError):
     """The Authorization header is neither Basic nor Bearer, or cannot be decoded."""
 

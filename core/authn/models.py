@@ -67,6 +67,22 @@ class RefreshToken(models.Model):
     revoked_at = models.DateTimeField(null=True)
 
 
+class BrowserSession(models.Model):
+    """A login with a password that a browser keeps as a cookie, whose secret is stored hashed.
+
+    It ends when nobody uses it for as long as the settings say, when it is revoked, and when the
+    credentials of its user are revoked after its ``generation``, like a refresh token.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+    generation = models.BigIntegerField()
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=512, blank=True)
+    created_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(db_index=True)
+
+
 class SigningKey(models.Model):
     """An ES256 key pair for registry tokens; the private half is encrypted at rest.
 

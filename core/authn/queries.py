@@ -2,9 +2,14 @@
 
 from django.db.models import QuerySet
 
-from core.authn.errors import PersonalTokenUnknown
-from core.authn.models import PersonalToken, RefreshToken, SigningKey
+from core.authn.errors import PersonalTokenUnknown, SessionUnknown
+from core.authn.models import BrowserSession, PersonalToken, RefreshToken, SigningKey
+from core.authn.rules import seen_since
+from core.common.clock import now
+from core.system_settings.queries import current as current_settings
 from core.users.models import User
+from core.users.revocations import find_generations
+from core.users.types import subject_of
 
 
 def find_personal_token_by_hash(secret_hash: bytes) -> PersonalToken | None:
@@ -33,6 +38,23 @@ def list_personal_tokens(user: User) -> QuerySet[PersonalToken]:
 def find_refresh_token(secret_hash: bytes) -> RefreshToken | None:
     """Return the refresh token, whether or not it is in force."""
     return RefreshToken.objects.filter(secret_hash=secret_hash).first()
+
+
+def list_browser_sessions(user: User) -> QuerySet[BrowserSession]:
+    """Return the user's sessions that are in force, the newest first."""
+    return BrowserSession.objects.filter(
+        user=user,
+        generation__gte=find_generations(subject_of(user.pk)).credentials,
+        last_seen_at__gt=seen_since(now(), current_settings().session_timeout),
+    ).order_by("-pk")
+
+
+def get_browser_session(user: User, session_id: int) -> BrowserSession:
+    """Return a session of that user that is in force. Raises ``SessionUnknown``."""
+    session = list_browser_sessions(user).filter(pk=session_id).first()
+    if session is None:
+        raise SessionUnknown
+    return session
 
 
 def list_signing_keys() -> QuerySet[SigningKey]:

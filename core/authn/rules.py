@@ -198,6 +198,17 @@ def lifetime_seconds(configured: int, *, expires_at: datetime | None, now: datet
     return min(configured, int((expires_at - now).total_seconds()))
 
 
+def seen_since(now: datetime, timeout_minutes: int) -> datetime:
+    """Return since when a session in a browser must have been used to be in force."""
+    return now - timedelta(minutes=timeout_minutes)
+
+
+def renewal_is_due(last_seen_at: datetime, now: datetime, timeout_minutes: int) -> bool:
+    """Tell whether the use of a session must be recorded; a short one is recorded more often."""
+    every = min(USE_RECORDED_EVERY, timedelta(minutes=timeout_minutes) / 10)
+    return last_seen_at + every <= now
+
+
 def retirement(activates_at: datetime, *, token_lifetime: timedelta) -> datetime:
     """Return until when the former key has to verify once the next one has begun to sign."""
     return activates_at + token_lifetime + UPLOAD_GRACE + _RETIREMENT_MARGIN

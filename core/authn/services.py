@@ -62,6 +62,15 @@ _DELETE_ENDED_PERSONAL_TOKENS: Final = """
 DELETE FROM authn_personaltoken WHERE revoked_at <= %s OR expires_at <= %s
 """
 
+_DELETE_ENDED_SESSIONS: Final = """
+DELETE FROM authn_browsersession AS session
+WHERE last_seen_at <= %s OR EXISTS (
+  SELECT FROM users_revocation AS revocation
+  WHERE revocation.subject = 'user:' || session.user_id
+    AND revocation.credentials_generation > session.generation
+)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class NewPersonalToken:
@@ -355,7 +364,12 @@ def delete_expired(now: datetime) -> Mapping[str, int]:
         "personal_tokens": raw.execute(_DELETE_ENDED_PERSONAL_TOKENS, (long_ago, long_ago)),
         "login_failures": throttle.delete_old(now),
         "signing_keys": raw.execute("DELETE FROM authn_signingkey WHERE retires_at <= %s", (now,)),
+        "browser_sessions": raw.execute(_DELETE_ENDED_SESSIONS, (_sessions_seen_since(now),)),
     }
+
+
+def _sessions_seen_since(now: datetime) -> datetime:
+    return rules.seen_since(now, system_settings.current().session_timeout)
 
 
 def forget_recorded_logins() -> None:

@@ -52,7 +52,6 @@ FEATURES = (
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "guardian",
     "rest_framework",
@@ -65,8 +64,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "core.authn.api.csrf.BrowserSessionMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -132,9 +131,8 @@ PASSWORD_HASHERS = [
 ANONYMOUS_USER_NAME = None
 GUARDIAN_RAISE_403 = False
 
-SESSION_COOKIE_NAME = "roadstead_session"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+# Of core.authn.browser_sessions; Harbor's clients know the cookie by this name.
+SESSION_COOKIE_NAME = "sid"
 SESSION_COOKIE_SECURE = (ROADSTEAD.server.external_url or "").startswith("https://")
 CSRF_COOKIE_NAME = "roadstead_csrf"
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
@@ -173,7 +171,10 @@ RUN_SCHEDULES = (
 # --- Management API -------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["core.authn.api.authentication.CredentialsAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.authn.api.authentication.CredentialsAuthentication",
+        "core.authn.api.authentication.BrowserSessionAuthentication",
+    ],
     # Views of the product declare what they need (core.api.views); any other is closed.
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -28,6 +28,8 @@ handler500 = "core.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *[path(API_BASE, include(module)) for module in FEATURE_URLS],
+    # Logging in and out with a browser.
+    path("c/", include("core.authn.api.login_urls")),
     # The version of the API, and the answer to every path of it that leads nowhere.
     path("", include("core.api.root_urls")),
 ]

@@ -1,10 +1,14 @@
-"""Shapes of personal access tokens on the wire."""
+"""Shapes of personal access tokens and sessions on the wire."""
 
+from datetime import timedelta
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
+from core.authn.models import BrowserSession
 from core.rbac.rules import SCOPES
 
 
@@ -47,3 +51,31 @@ class NewPersonalTokenSerializer(PersonalTokenSerializer):
     def get_secret(self, token: object) -> str:
         """Return the secret that came with the token."""
         return str(self.context["secret"])
+
+
+class BrowserSessionSerializer(ResponseSerializer):
+    """A session, without its secret.
+
+    The context brings ``current``, the id of the session that asks, if it is one, and
+    ``timeout_minutes``.
+    """
+
+    always = frozenset({"id", "current", "expires_at"})
+
+    id = serializers.IntegerField()
+    current = serializers.SerializerMethodField()
+    address = serializers.CharField()
+    user_agent = serializers.CharField()
+    creation_time = TimestampField(source="created_at")
+    last_seen_at = TimestampField()
+    expires_at = serializers.SerializerMethodField()
+
+    def get_current(self, session: BrowserSession) -> bool:
+        """Tell whether it is the session that asks."""
+        return bool(self.context.get("current") == session.pk)
+
+    @extend_schema_field(OpenApiTypes.DATETIME)
+    def get_expires_at(self, session: BrowserSession) -> str:
+        """Return when it ends if nobody uses it any more."""
+        timeout = timedelta(minutes=self.context["timeout_minutes"])
+        return timestamp(session.last_seen_at + timeout)

@@ -1,11 +1,18 @@
-"""Routes of personal access tokens."""
+"""Routes of personal access tokens and of sessions."""
 
 from django.urls import path
 
 from core.api import converters as converters
-from core.authn.api import views
+from core.authn.api import session_views, views
 
 urlpatterns = [
     path("users/current/tokens", views.PersonalTokensView.as_view()),
     path("users/current/tokens/<identifier:token_id>", views.PersonalTokenView.as_view()),
+    path("users/current/sessions", session_views.OwnSessionsView.as_view()),
+    path("users/current/sessions/<identifier:session_id>", session_views.OwnSessionView.as_view()),
+    path("users/<identifier:user_id>/sessions", session_views.SessionsView.as_view()),
+    path(
+        "users/<identifier:user_id>/sessions/<identifier:session_id>",
+        session_views.SessionView.as_view(),
+    ),
 ]

@@ -23,18 +23,18 @@ from core.users.queries import get_user
 _OWN = "everyone manages their own tokens and nobody else's"
 
 
-class OwnTokenView(ManagementView):
+class OwnView(ManagementView):
     """A resource of the user who calls."""
 
     @property
     def user(self) -> User:
-        """The caller. Raises ``PreconditionFailed`` for robots, which have no tokens."""
+        """The caller. Raises ``PreconditionFailed`` for robots, which have no account."""
         if self.actor.kind is not ActorKind.USER or self.actor.id is None:
-            raise PreconditionFailed("Only users have personal access tokens.")
+            raise PreconditionFailed("The caller is not a user.")
         return get_user(self.actor.id)
 
 
-class PersonalTokensView(OwnTokenView):
+class PersonalTokensView(OwnView):
     """All tokens of the caller that are not revoked."""
 
     access: ClassVar[dict[str, Access]] = {
@@ -79,7 +79,7 @@ class PersonalTokensView(OwnTokenView):
         return self.created(created.token.pk, body.data)
 
 
-class PersonalTokenView(OwnTokenView):
+class PersonalTokenView(OwnView):
     """One token of the caller."""
 
     access: ClassVar[dict[str, Access]] = {

@@ -59,12 +59,12 @@ class Caller:
         content_type: str = "application/json",
         **headers: str,
     ) -> HttpResponse:
-        """Send one request; ``path`` is below the API's base unless it begins with /api."""
+        """Send one request; ``path`` is below the API's base unless it begins with /api or /c."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.authorization is not None:
             sent["Authorization"] = self.authorization
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        where = path if path.startswith("/api") else BASE + path
+        where = path if path.startswith(("/api", "/c/")) else BASE + path
         response: HttpResponse = self.client.generic(
             method, where, data, content_type=content_type, headers=sent
         )

@@ -20,6 +20,7 @@ from core.robots.models import Robot
 from core.storage.selection import default_driver
 from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
 from tests.factories.artifacts import make_image
+from tests.factories.browser_sessions import make_browser_session
 from tests.factories.members import make_group, make_role
 from tests.factories.tag_rules import make_tag_rule
 from tests.factories.users import PASSWORD
@@ -110,6 +111,17 @@ CASES: list[tuple[str, str, Any, str]] = [
     ),
     ("GET", "/users/current/tokens/999", None, USERS_ONLY.replace("200", "404")),
     ("DELETE", "/users/current/tokens/999", None, USERS_ONLY.replace("200", "404")),
+    # sessions
+    ("GET", "/users/current/sessions", None, USERS_ONLY),
+    ("DELETE", "/users/current/sessions", None, USERS_ONLY),
+    ("GET", "/users/current/sessions/999", None, USERS_ONLY.replace("200", "404")),
+    ("DELETE", "/users/current/sessions/999", None, USERS_ONLY.replace("200", "404")),
+    ("GET", "/users/{outsider}/sessions", None, SELF),
+    ("DELETE", "/users/{outsider}/sessions", None, SELF),
+    ("GET", "/users/{outsider}/sessions/{session}", None, SELF),
+    ("DELETE", "/users/{outsider}/sessions/{session}", None, SELF),
+    ("POST", "/c/login", None, EVERYONE.replace("200", "422")),
+    ("GET", "/c/log_out", None, EVERYONE),
     # groups
     ("GET", "/usergroups", None, SYSTEM),
     ("POST", "/usergroups", {"group_name": "new"}, SYSTEM.replace("200", "201")),
@@ -307,6 +319,7 @@ def _ids(cast: Cast) -> dict[str, int]:
         "guest": cast.users["guest"].pk,
         "limited": cast.users["limited"].pk,
         "group": group.pk,
+        "session": make_browser_session(cast.users["outsider"]).session.pk,
         "role": make_role("custom", ["tag:list"]).pk,
         "member": Membership.objects.get(user=cast.users["guest"]).pk,
         "rule": make_tag_rule(cast.project, tags="release-*").pk,
@@ -366,7 +379,7 @@ def test_strange_values_are_never_a_defect(
 def test_the_table_has_every_route_and_method() -> None:
     covered = set()
     for method, path, _body, _expected in CASES:
-        full = path if path.startswith("/api") else BASE + path
+        full = path if path.startswith(("/api", "/c/")) else BASE + path
         plain = full.partition("?")[0].replace("%252F", "%2F")
         match = get_resolver().resolve(_with_numbers(plain))
         covered.add((match.route, method))

@@ -15,6 +15,7 @@ from core.oci.digest import Digest
 from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST
 from core.robots.models import Robot
 from tests.core.api.cast import Cast, rows_of
+from tests.factories.browser_sessions import make_browser_session
 from tests.factories.members import built_in, make_group, make_person
 from tests.factories.projects import make_project, make_repository
 from tests.factories.tag_rules import make_tag_rule
@@ -119,6 +120,11 @@ def more_tokens(cast: Cast, numbers: range) -> None:
         )
 
 
+def more_sessions(cast: Cast, numbers: range) -> None:
+    for _number in numbers:
+        make_browser_session(cast.users["owner"])
+
+
 def more_entries(cast: Cast, numbers: range) -> None:
     for number in numbers:
         AuditEntry.objects.create(
@@ -156,6 +162,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("admin", "/usergroups", more_groups, 4),
     ("guest", "/robots?q=Level%3Dproject,ProjectID%3D{project}", more_robots, 6),
     ("owner", "/users/current/tokens", more_tokens, 5),
+    ("owner", "/users/current/sessions", more_sessions, 6),
     ("owner", "/projects/secret/auditlog-exts", more_entries, 6),
     ("owner", "/auditlog-exts", more_entries, 5),
 ]

@@ -11,6 +11,7 @@ from core.system_settings.types import DECLARED
 from core.users.models import User
 from core.users.registrations import ATTEMPTS_PER_ADDRESS
 from tests.core.api.cast import Cast, anonymous, body_of, errors_of, make_cast
+from tests.factories.browser_sessions import make_browser_session
 from tests.factories.projects import make_repository
 from tests.factories.users import PASSWORD
 
@@ -116,6 +117,9 @@ def test_visitors_register_only_where_that_is_set(cast: Cast) -> None:
     assert created["Location"] == f"/api/v2.0/users/{User.objects.get(username='visitor').pk}"
     # Whoever is somebody already needs the permission.
     assert cast["guest"].post("/users", {**NEW_USER, "username": "other"}).status_code == 403
+    in_session = anonymous()
+    in_session.client.cookies["sid"] = make_browser_session(cast.users["guest"]).secret
+    assert in_session.post("/users", {**NEW_USER, "username": "other"}).status_code == 403
     assert anonymous().post("/users", {**NEW_USER, "password": "weak"}).status_code == 400
     assert anonymous().post("/users", NEW_USER).status_code == 409
     for _ in range(ATTEMPTS_PER_ADDRESS - 3):
