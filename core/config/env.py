@@ -94,8 +94,6 @@ class LimitSettings:
     upload_lifetime_seconds: int
     """An upload that nobody continued for this long is removed."""
     accepts_missing_blobs: bool
-    project_storage_bytes: int
-    """Limit of new projects; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +292,6 @@ def _limits(reader: Reader) -> LimitSettings:
             "ACCEPT_MISSING_BLOBS",
             default=False,
             meaning="Accept manifests before the blobs that they name, instead of refusing them.",
-        ),
-        project_storage_bytes=reader.integer(
-            "PROJECT_STORAGE_BYTES",
-            default=0,
-            minimum=0,
-            maximum=10**18 - 1,
-            meaning="Bytes that a new project may hold; 0: any number.",
         ),
     )
 

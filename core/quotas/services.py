@@ -7,8 +7,6 @@ row. Whoever commits a change takes them last of all, projects by id.
 
 from datetime import datetime
 
-from django.conf import settings
-
 from core.audit import services as audit
 from core.common.clock import now as current_time
 from core.database import raw
@@ -21,6 +19,7 @@ from core.quotas.errors import QuotaInvalid, QuotaUnknown
 from core.quotas.events import QuotaNearlyReached
 from core.quotas.models import Quota
 from core.rbac.types import Actor
+from core.system_settings.queries import share_locked
 
 # Waits for the commits that have seen the limit of before, and lets none begin.
 _LOCK_ALONE = "SELECT pg_advisory_xact_lock(quotas_lock(%s))"
@@ -60,7 +59,7 @@ def limit_new_project_locked(project: Project, hard_bytes: int | None, *, actor:
     None and 0 stand for the limit that new projects have by the settings. Raises
     ``QuotaInvalid``.
     """
-    wanted = hard_bytes or settings.ROADSTEAD.limits.project_storage_bytes or rules.UNLIMITED
+    wanted = hard_bytes or share_locked().default_quota_bytes
     if not rules.is_valid_limit(wanted):
         raise QuotaInvalid
     if wanted == rules.UNLIMITED:

@@ -1,7 +1,5 @@
 """Limits that refuse, usage that is added up, and projects that are nearly full."""
 
-import dataclasses
-
 import pytest
 from django.db import IntegrityError, connection
 from pytest_django.fixtures import Settings
@@ -11,6 +9,7 @@ from core.artifacts.services.blobs import mount_blob
 from core.audit.models import AuditEntry
 from core.blobs.models import Upload
 from core.common.clock import now
+from core.configurations.services import update_settings
 from core.events import services as events
 from core.events.types import Subscription
 from core.oci.digest import Digest
@@ -41,14 +40,15 @@ def test_every_project_has_one_quota(project: Project) -> None:
         usage_of(project)
 
 
-def test_a_new_project_gets_the_limit_of_the_settings(settings: Settings) -> None:
-    limits = dataclasses.replace(settings.ROADSTEAD.limits, project_storage_bytes=500)
-    settings.ROADSTEAD = dataclasses.replace(settings.ROADSTEAD, limits=limits)
+def test_a_new_project_gets_the_limit_of_the_settings() -> None:
+    update_settings({"storage_per_project": 500}, actor=Actor.system())
     assert usage_of(create_project("new", actor=Actor.system())) == (500, 0)
     assert AuditEntry.objects.filter(action="quotas.quota.updated").get().detail == {
         "hard_bytes": 500,
         "hard_bytes_before": UNLIMITED,
     }
+    update_settings({"quota_per_project_enable": False}, actor=Actor.system())
+    assert usage_of(create_project("other", actor=Actor.system())) == (UNLIMITED, 0)
 
 
 def test_a_blob_that_does_not_fit_leaves_nothing(project: Project) -> None:
