@@ -126,7 +126,7 @@ class Tag(models.Model):
 
     The row without an end is the live tag, at most one for each repository and name. Ended
     rows are the tag's history: they keep the digest and let go of the manifest, which may be
-    deleted.
+    deleted. A live tag with ``expires_at`` is ended by a periodic run after that instant.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="tags")
@@ -138,6 +138,7 @@ class Tag(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=512, blank=True)
     last_pulled_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (
@@ -152,7 +153,117 @@ class Tag(models.Model):
                 name="artifacts_tag_live_has_manifest",
             ),
         )
-        indexes = (models.Index("repository", "name", "id", name="artifacts_tag_history"),)
+        indexes = (
+            models.Index("repository", "name", "id", name="artifacts_tag_history"),
+            models.Index(
+                "expires_at",
+                condition=models.Q(expires_at__isnull=False, ended_at=None),
+                name="artifacts_tag_expiry",
+            ),
+        )
+
+
+class Redirect(models.Model):
+    """A former name of a repository that pulls by it still find.
+
+    ``project_id`` is the project that the name belonged to. It is no foreign key: when another
+    project takes the name's first component, the two ids differ and the redirect is over.
+    """
+
+    name = models.CharField(max_length=255, unique=True, db_collation="C")
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="redirects")
+    project_id = models.BigIntegerField()
+    created_at = models.DateTimeField()
+
+
+class TrashEntry(models.Model):
+    """A tag, a manifest or a repository that was deleted, restorable until ``kept_until``.
+
+    ``path`` is the repository's name without its project, which may be renamed meanwhile.
+    ``digest`` is what a tag named, or the manifest; a repository has none. The last three
+    columns describe a repository as it was.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10)
+    path = models.CharField(max_length=255, db_collation="C")
+    tag = models.CharField(max_length=128, blank=True, db_collation="C")
+    digest = models.BinaryField(max_length=65, null=True)
+    manifest_count = models.IntegerField()
+    total_bytes = models.BigIntegerField()
+    deleted_at = models.DateTimeField()
+    deleted_by = models.CharField(max_length=512)
+    kept_until = models.DateTimeField(db_index=True)
+    description = models.TextField(blank=True)
+    pull_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(kind="tag", digest__isnull=False) & ~models.Q(tag="")
+                | models.Q(kind="manifest", digest__isnull=False, tag="")
+                | models.Q(kind="repository", digest=None, tag="", created_at__isnull=False),
+                name="artifacts_trashentry_kind",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kept_until__gt=models.F("deleted_at")),
+                name="artifacts_trashentry_kept_for_a_time",
+            ),
+        )
+        indexes = (models.Index("project", "path", "id", name="artifacts_trashentry_place"),)
+
+
+class TrashedManifest(models.Model):
+    """A manifest in the trash, byte for byte; nothing that serves clients looks here."""
+
+    entry = models.ForeignKey(
+        TrashEntry, on_delete=models.CASCADE, related_name="manifests", db_index=False
+    )
+    digest = models.BinaryField(max_length=65)
+    media_type = models.CharField(max_length=255)
+    payload = models.BinaryField()
+    pushed_at = models.DateTimeField()
+    pushed_by = models.CharField(max_length=512)
+    last_pulled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "entry", "digest", name="artifacts_trashedmanifest_digest_unique"
+            ),
+        )
+        indexes = (models.Index("digest", name="artifacts_trashedmanifest_dig"),)
+
+
+class TrashedBlob(models.Model):
+    """Keeps a blob that a manifest in the trash names from being removed."""
+
+    entry = models.ForeignKey(
+        TrashEntry, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("entry", "blob", name="artifacts_trashedblob_unique"),
+        )
+
+
+class TrashedTag(models.Model):
+    """A period of a tag that went into the trash with its manifest or repository.
+
+    Of a manifest only the live tags: their history stays with the repository.
+    """
+
+    entry = models.ForeignKey(TrashEntry, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=128, db_collation="C")
+    digest = models.BinaryField(max_length=65)
+    started_at = models.DateTimeField()
+    started_by = models.CharField(max_length=512)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=512, blank=True)
+    last_pulled_at = models.DateTimeField(null=True)
 
 
 class PullRecord(models.Model):

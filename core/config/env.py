@@ -94,6 +94,8 @@ class LimitSettings:
     upload_lifetime_seconds: int
     """An upload that nobody continued for this long is removed."""
     accepts_missing_blobs: bool
+    trash_days: int
+    """How long what is deleted can be restored, unless a project says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +294,13 @@ def _limits(reader: Reader) -> LimitSettings:
             "ACCEPT_MISSING_BLOBS",
             default=False,
             meaning="Accept manifests before the blobs that they name, instead of refusing them.",
+        ),
+        trash_days=reader.integer(
+            "TRASH_DAYS",
+            default=7,
+            minimum=0,
+            maximum=365,
+            meaning="Days for which what is deleted can be restored; 0: deleted for good.",
         ),
     )
 

@@ -17,6 +17,7 @@ FEATURE_URLS = (
     # Names of repositories may hold slashes, so longer routes below them come first.
     "core.grants.api.urls",
     "core.usage.api.urls",
+    "core.trash.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
 )

@@ -40,6 +40,7 @@ FILTER_KINDS: Final = ("", "doublestar", "regex")
 
 _MAXIMUM_PATTERN_LENGTH = 1024
 _BIGGEST_NUMBER = (1 << 31) - 1
+_MAXIMUM_TRASH_DAYS = 365
 
 
 def _boolean(value: str) -> str:
@@ -61,6 +62,13 @@ def _number(value: str) -> str:
         if number == -1 or 1 <= number <= _BIGGEST_NUMBER:
             return str(number)
     raise ValueError("must be a whole number from 1, or -1 for no limit")
+
+
+def _days(value: str) -> str:
+    is_number = value.isascii() and value.isdigit() and len(value) <= 3
+    if not is_number or int(value) > _MAXIMUM_TRASH_DAYS:
+        raise ValueError(f"must be a number of days from 0 to {_MAXIMUM_TRASH_DAYS}")
+    return str(int(value))
 
 
 def _filter_pattern(value: str) -> str:
@@ -95,8 +103,9 @@ METADATA: Final[Mapping[str, Callable[[str], str]]] = {
     "proxy_referrer_api": _boolean,
     "proxy_cache_filter_pattern": _filter_pattern,
     "proxy_cache_filter_kind": _filter_kind,
+    "trash_days": _days,
 }
-"""Harbor's metadata: name to what checks a value and returns it as it is kept."""
+"""Harbor's metadata, and the trash window, which it does not have: name to what checks a value and returns it as it is kept."""
 
 LASTING: Final = frozenset({PUBLIC, RETENTION_ID})
 """What clients cannot delete: it always exists, or another feature keeps it."""

@@ -43,6 +43,7 @@ PROJECT_PERMISSIONS = expand(
         "tag": "CDL",
         "label": "CRUDL",
         "tag-retention": "CRUDL operate",
+        "trash": "DL restore",
         "immutable-tag": "CUDL",
         "robot": "CRUDL",
         "notification-policy": "CRUDL",

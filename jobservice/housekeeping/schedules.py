@@ -18,6 +18,9 @@ SCHEDULES = (
     ),
     DeclaredSchedule("housekeeping.stray_content", "housekeeping.stray_content", timedelta(days=1)),
     DeclaredSchedule(
+        "housekeeping.expired_trash", "housekeeping.expired_trash", timedelta(hours=1)
+    ),
+    DeclaredSchedule(
         "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)
     ),
     DeclaredSchedule("housekeeping.quota_usage", "housekeeping.quota_usage", timedelta(minutes=1)),

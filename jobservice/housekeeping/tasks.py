@@ -9,6 +9,7 @@ from core.blobs import services as blobs
 from core.common.clock import now as clock_now
 from core.quotas.services import fold_usage
 from core.rbac.types import Actor
+from core.trash import services as trash
 from core.usage.services import reconcile
 from jobservice.runs import services as runs
 from jobservice.worker.kinds import RunContext, run_kind
@@ -42,6 +43,16 @@ def remove_condemned_content(context: RunContext) -> dict[str, Any]:
 def remove_stray_content(context: RunContext) -> dict[str, Any]:
     """Remove stored bytes that no row names. Walks over the whole storage."""
     return {"strays_removed": blobs.sweep_strays(clock_now(), older_than=STRAY_AGE)}
+
+
+@run_kind("housekeeping.expired_trash")
+def let_go_of_expired_trash(context: RunContext) -> dict[str, Any]:
+    """Let go of what was deleted and whose time in the trash is over."""
+    removed = 0
+    while batch := trash.let_go_of_expired(clock_now(), limit=BATCH):
+        removed += batch
+        context.report(removed, message=f"{removed} entries of the trash removed")
+    return {"trash_entries_removed": removed}
 
 
 @run_kind("housekeeping.expired_tokens")

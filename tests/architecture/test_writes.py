@@ -19,6 +19,7 @@ WITHOUT_ACTOR = {
     "core.artifacts.services.manifests._store_push": "the actor is part of the push it is given",
     "core.authn.services.delete_expired": "housekeeping of rows that are past their use",
     "core.authn.services.ensure_signing_key": "names Actor.system() itself",
+    "core.trash.services.let_go_of_expired": "housekeeping of entries that are past their time",
     "core.blobs.moving._adopt_locked": "the actor of the whole migration is in its audit entry",
     "core.blobs.moving._reserve": "the actor of the whole migration is in its audit entry",
     "core.quotas.services.fold_usage": "adds up what actors did; each is in the audit log",

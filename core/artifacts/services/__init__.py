@@ -3,9 +3,13 @@
 ``repositories``: created by the first push, described, deleted. ``blobs``: uploads that end
 as blobs of a repository, mounts, deletes, leases. ``manifests``: pushes and deletes. ``tags``:
 tags without a push. ``history``: the rows of tags, which the three share. ``waiting``:
-references of manifests to content that is not there yet.
+references of manifests to content that is not there yet. ``discarding``: the way into the trash,
+and ``restoring`` the way back. ``expiry``: tags that end by themselves. ``naming``: repositories
+under other names.
 
-Locks, taken in this order everywhere so that nobody waits in a ring. First the repository's
+Locks, taken in this order everywhere so that nobody waits in a ring. First the project's row,
+where it is locked at all: KEY SHARE by what creates repositories and by deletes, UPDATE by
+renaming it. Then the repository's
 row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side by side; FOR
 UPDATE for deletes of content and for pushes that leave or fill a gap (``waiting``), which run
 alone in their repository. Then blobs and links by

@@ -290,16 +290,9 @@ def _link_blob_locked(
             size_bytes=blob.size_bytes,
         )
     )
-    linked = _LINK.fetch_one(
-        repository_id,
-        blob.id,
-        now + rules.LEASE,
-        actor.subject,
-        blob.digest.to_bytes(),
-        blob.size_bytes,
+    leased_until = serve_blob_locked(
+        repository_id, blob, leased_until=now + rules.LEASE, actor=actor
     )
-    if linked is None:
-        raise AssertionError("An insert that updates on conflict returns its row.")
     audit.record(
         "blob.pushed" if action == "blob.push" else "blob.mounted",
         actor,
@@ -310,4 +303,22 @@ def _link_blob_locked(
         project_name=repository_name.partition("/")[0],
         detail={"size_bytes": blob.size_bytes, **(detail or {})},
     )
-    return replace(blob, leased_until=linked[0])
+    return replace(blob, leased_until=leased_until)
+
+
+def serve_blob_locked(
+    repository_id: int, blob: StoredBlob, *, leased_until: datetime, actor: Actor
+) -> datetime:
+    """Link a blob to a repository, bind what waits for it there, and return its lease."""
+    linked = _LINK.fetch_one(
+        repository_id,
+        blob.id,
+        leased_until,
+        actor.subject,
+        blob.digest.to_bytes(),
+        blob.size_bytes,
+    )
+    if linked is None:
+        raise AssertionError("An insert that updates on conflict returns its row.")
+    renewed: datetime = linked[0]
+    return renewed

@@ -13,6 +13,7 @@ from core.artifacts.events import ArtifactDeleted, ArtifactPushed, TagDeleted, T
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.rules import FoundContent, ResolvedReference
 from core.artifacts.services import history, waiting
+from core.artifacts.services.discarding import discard_manifest_locked
 from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
     obtain_repository_locked,
@@ -117,8 +118,11 @@ UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s)
 
 
 @dataclass(frozen=True, slots=True)
-class _Push:
-    """Everything of a push that is known before the database is asked."""
+class Push:
+    """Everything of a push that is known before the database is asked.
+
+    A manifest that ``is_restored`` was in the repository before, with all the gaps it has.
+    """
 
     repository_name: str
     project_id: int
@@ -132,13 +136,16 @@ class _Push:
     actor: Actor
     now: datetime
     alone: bool = False
+    is_restored: bool = False
 
     @property
     def subject(self) -> Digest | None:
+        """The digest of the manifest that this one is about."""
         return self.parsed.subject.digest if self.parsed.subject else None
 
     @property
     def project_name(self) -> str:
+        """The name's first component."""
         return self.repository_name.partition("/")[0]
 
 
@@ -164,7 +171,7 @@ def push_manifest(
     every missing digest, PreconditionFailed, NameUnknown when the project is gone, and what
     gatekeepers raise (distribution-spec, "Pushing Manifests").
     """
-    push = _Push(
+    push = Push(
         repository_name=repository_name,
         project_id=project_id,
         payload=payload,
@@ -184,7 +191,15 @@ def push_manifest(
 
 
 @durable_write
-def _store_push(push: _Push) -> PushedManifest:
+def _store_push(push: Push) -> PushedManifest:
+    return store_push_locked(push)
+
+
+def store_push_locked(push: Push) -> PushedManifest:
+    """Do what ``push_manifest`` says inside the caller's transaction.
+
+    Raises the same, and MustRunAlone when the push has to be done again with ``alone`` set.
+    """
     repository_id = obtain_repository_locked(
         push.repository_name,
         project_id=push.project_id,
@@ -246,7 +261,7 @@ def _store_push(push: _Push) -> PushedManifest:
     return pushed
 
 
-def _resolve_locked(push: _Push, repository_id: int) -> tuple[ResolvedReference, ...]:
+def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, ...]:
     references = push.parsed.references
     children = [item.digest for item in references if item.role is ReferenceRole.CHILD]
     found = _SHARE_CONTENT.fetch_all(
@@ -264,11 +279,11 @@ def _resolve_locked(push: _Push, repository_id: int) -> tuple[ResolvedReference,
         references,
         blobs,
         manifests,
-        accept_missing_blobs=settings.ROADSTEAD.limits.accepts_missing_blobs,
+        accept_missing_blobs=push.is_restored or settings.ROADSTEAD.limits.accepts_missing_blobs,
     )
 
 
-def _store_manifest(push: _Push, repository_id: int, total_bytes: int) -> tuple[int, bool, bool]:
+def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> tuple[int, bool, bool]:
     """Return the manifest's id, whether it is new, and whether an index waits for it.
 
     Its row is ours until the commit.
@@ -312,7 +327,7 @@ def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -
     )
 
 
-def _current_digest(push: _Push, live: dict[str, LiveTag], *, created: bool) -> Digest | None:
+def _current_digest(push: Push, live: dict[str, LiveTag], *, created: bool) -> Digest | None:
     """Return the digest that the reference of the push names now."""
     if push.is_by_tag:
         return live[push.tags[0]].digest if push.tags[0] in live else None
@@ -320,22 +335,24 @@ def _current_digest(push: _Push, live: dict[str, LiveTag], *, created: bool) -> 
 
 
 def _announce_push(
-    push: _Push,
+    push: Push,
     pushed: PushedManifest,
     changed: Sequence[str],
     moved: dict[str, LiveTag],
 ) -> None:
     """Record the push and each tag it changed; announce only what is new."""
-    records = [
-        _record(
-            "artifact.pushed",
-            push,
-            target_kind="artifact",
-            target_label=f"{push.repository_name}@{push.digest}",
-            target_id=str(pushed.id),
-            detail={"digest": str(push.digest), "tags": list(push.tags)},
+    records = []
+    if pushed.created or not push.is_restored:
+        records.append(
+            _record(
+                "artifact.restored" if push.is_restored else "artifact.pushed",
+                push,
+                target_kind="artifact",
+                target_label=f"{push.repository_name}@{push.digest}",
+                target_id=str(pushed.id),
+                detail={"digest": str(push.digest), "tags": list(push.tags)},
+            )
         )
-    ]
     where = (pushed.repository_id, push.repository_name, push.project_id)
     if pushed.created:
         publish(ArtifactPushed(*where, pushed.id, str(push.digest), push.tags, push.actor.label))
@@ -356,7 +373,7 @@ def _announce_push(
 
 def _record(
     action: str,
-    push: _Push,
+    push: Push,
     *,
     target_kind: str,
     target_label: str,
@@ -387,8 +404,8 @@ def touch_manifest(manifest_id: int, *, now: datetime | None = None) -> bool:
 def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> None:
     """Delete a manifest and every tag that points at it (distribution-spec, end-9).
 
-    Manifests about it stay. Raises NameUnknown, ManifestUnknown, and ContentInUse while an
-    index of the repository lists it.
+    Both can be restored from the trash. Manifests about it stay. Raises NameUnknown,
+    ManifestUnknown, and ContentInUse while an index of the repository lists it.
     """
     repository_id, project_id = reserve_repository_locked(repository_name)
     found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
@@ -412,6 +429,9 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
             tags=names,
             moved_tags={tag.name: tag.digest for tag in tags},
         )
+    )
+    discard_manifest_locked(
+        repository_name, manifest_id, digest, tags, project_id=project_id, actor=actor, now=now
     )
     history.end_tags(tags, ended_by=actor.label, now=now)
     _remove_manifest_locked(repository_id, manifest_id, now)

@@ -6,6 +6,7 @@ from core.artifacts.errors import NameUnknown
 from core.artifacts.events import RepositoryCreated, RepositoryDeleted
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.models import Repository
+from core.artifacts.services.discarding import discard_repository_locked
 from core.artifacts.types import PendingWrite
 from core.audit import services as audit
 from core.common import clock
@@ -20,11 +21,13 @@ _FIND = "SELECT id FROM artifacts_repository WHERE name = $1 AND project_id = $2
 _FIND_BESIDE_OTHERS = Statement("repository_find_beside_others", f"{_FIND} FOR KEY SHARE")
 _FIND_ALONE = Statement("repository_find_alone", f"{_FIND} FOR UPDATE")
 
-# A deletion of the project that is under way is waited for.
+# A deletion or renaming of the project that is under way is waited for.
 _CREATE = Statement(
     "repository_create",
     """
-WITH project AS (SELECT id FROM projects_project WHERE id = $2 FOR KEY SHARE),
+WITH project AS (
+     SELECT id FROM projects_project WHERE id = $2 AND name = split_part($1, '/', 1)
+        FOR KEY SHARE),
      created AS (
      INSERT INTO artifacts_repository
             (project_id, name, description, pull_count, created_at, updated_at)
@@ -33,6 +36,16 @@ WITH project AS (SELECT id FROM projects_project WHERE id = $2 FOR KEY SHARE),
 SELECT project.id, created.id FROM project LEFT JOIN created ON true
 """,
 )
+
+# The project first: whoever renames it holds its row and wants those of its repositories.
+_HOLD = """
+WITH project AS MATERIALIZED (
+     SELECT id FROM projects_project WHERE name = split_part(%s, '/', 1) FOR KEY SHARE)
+SELECT r.id, r.project_id
+  FROM project JOIN artifacts_repository r ON r.project_id = project.id AND r.name = %s
+"""
+_SHARE = f"{_HOLD} FOR KEY SHARE OF r"
+_RESERVE = f"{_HOLD} FOR UPDATE OF r"
 
 _TOUCH = Statement(
     "repository_touch",
@@ -60,31 +73,44 @@ def obtain_repository_locked(
         found = find.fetch_one(name, project_id)
         if found is not None:
             return int(found[0])
-        created = _CREATE.fetch_one(name, project_id, now)
-        if created is None:
-            raise NameUnknown
-        if created[1] is not None:
-            repository_id = int(created[1])
-            audit.record(
-                "repository.created",
-                actor,
-                target_kind="repository",
-                target_label=name,
-                target_id=repository_id,
-                project_id=project_id,
-                project_name=name.partition("/")[0],
-            )
-            publish(RepositoryCreated(repository_id, name, project_id))
-            return repository_id
+        created = create_repository_locked(name, project_id=project_id, actor=actor, now=now)
+        if created is not None:
+            return created
     raise NameUnknown
+
+
+def create_repository_locked(
+    name: str, *, project_id: int, actor: Actor, now: datetime
+) -> int | None:
+    """Return the id of a new repository, None when the name is taken.
+
+    A redirect from the name is over then. Raises NameUnknown when the project is gone, or has
+    another name than the repository's says.
+    """
+    created = _CREATE.fetch_one(name, project_id, now)
+    if created is None:
+        raise NameUnknown
+    if created[1] is None:
+        return None
+    repository_id = int(created[1])
+    # A statement of its own: it sees what those have committed who were waited for.
+    raw.execute("DELETE FROM artifacts_redirect WHERE name = %s", (name,))
+    audit.record(
+        "repository.created",
+        actor,
+        target_kind="repository",
+        target_label=name,
+        target_id=repository_id,
+        project_id=project_id,
+        project_name=name.partition("/")[0],
+    )
+    publish(RepositoryCreated(repository_id, name, project_id))
+    return repository_id
 
 
 def share_repository_locked(name: str) -> tuple[int, int]:
     """Return (id, project id), kept from deletion until the commit. Raises NameUnknown."""
-    row = raw.fetch_one(
-        "SELECT id, project_id FROM artifacts_repository WHERE name = %s FOR KEY SHARE",
-        (name,),
-    )
+    row = raw.fetch_one(_SHARE, (name, name))
     if row is None:
         raise NameUnknown
     return int(row[0]), int(row[1])
@@ -96,9 +122,7 @@ def reserve_repository_locked(name: str) -> tuple[int, int]:
     For deletes of content: a push holds many rows at once, and so does a delete; they take
     turns instead of waiting for each other in a ring. Raises NameUnknown.
     """
-    row = raw.fetch_one(
-        "SELECT id, project_id FROM artifacts_repository WHERE name = %s FOR UPDATE", (name,)
-    )
+    row = raw.fetch_one(_RESERVE, (name, name))
     if row is None:
         raise NameUnknown
     return int(row[0]), int(row[1])
@@ -143,12 +167,11 @@ def update_repository(name: str, *, description: str, actor: Actor) -> Repositor
 def delete_repository(name: str, *, actor: Actor) -> None:
     """Delete a repository with all it holds, and end the uploads into it.
 
-    Its blobs stay as long as other repositories have them. Raises NameUnknown, and what
-    gatekeepers raise.
+    Its content goes into the trash. Blobs stay as long as that or other repositories have them.
+    Raises NameUnknown, and what gatekeepers raise.
     """
-    repository = Repository.objects.select_for_update().filter(name=name).first()
-    if repository is None:
-        raise NameUnknown
+    repository_id, _project_id = reserve_repository_locked(name)
+    repository = Repository.objects.get(pk=repository_id)
     ask_gatekeepers(
         PendingWrite(
             action="repository.delete",
@@ -159,6 +182,7 @@ def delete_repository(name: str, *, actor: Actor) -> None:
             moved_tags=_live_tags_alone(repository.pk),
         )
     )
+    discard_repository_locked(repository, actor=actor, now=clock.now())
     _delete_content_locked(repository.pk, name)
     audit.record(
         "repository.deleted",

@@ -4,6 +4,7 @@ from core.artifacts.errors import ManifestUnknown, TagExists
 from core.artifacts.events import TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services import history
+from core.artifacts.services.discarding import discard_tag_locked
 from core.artifacts.services.repositories import (
     share_repository_locked,
     touch_repository_locked,
@@ -68,7 +69,8 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
 def delete_tag(repository_name: str, tag: str, *, actor: Actor) -> None:
     """End a tag; the manifest stays, and so does the tag's history (distribution-spec, end-9).
 
-    Raises NameUnknown, and ManifestUnknown when there is no such live tag.
+    The tag can be restored from the trash. Raises NameUnknown, and ManifestUnknown when there
+    is no such live tag.
     """
     repository_id, project_id = share_repository_locked(repository_name)
     live = history.lock_tags(repository_id, [tag]).get(tag)
@@ -87,6 +89,7 @@ def delete_tag(repository_name: str, tag: str, *, actor: Actor) -> None:
             moved_tags={tag: live.digest},
         )
     )
+    discard_tag_locked(repository_name, live, project_id=project_id, actor=actor, now=now)
     history.end_tags([live], ended_by=actor.label, now=now)
     _record("tag.deleted", actor, repository_name, project_id, tag, live.digest)
     publish(

@@ -11,15 +11,17 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import DjangoDbBlocker
 
 from core.api.views import ManagementView
-from core.artifacts.models import Repository
+from core.artifacts.models import Repository, TrashEntry
+from core.artifacts.services.tags import delete_tag
 from core.grants.services import grant_repository
 from core.members.models import Membership
+from core.oci.digest import Digest
 from core.quotas.models import Quota
 from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.storage.selection import default_driver
 from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
-from tests.factories.artifacts import make_image
+from tests.factories.artifacts import image_document, make_image
 from tests.factories.browser_sessions import make_browser_session
 from tests.factories.members import make_group, make_role
 from tests.factories.tag_rules import make_tag_rule
@@ -241,6 +243,18 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("PUT", REPOSITORY, {"description": "changed"}, DEVELOPERS),
     ("DELETE", REPOSITORY, None, MAINTAINERS),
     ("GET", f"{REPOSITORY}/tags/v1/history", None, MEMBERS),
+    (
+        "POST",
+        f"{REPOSITORY}/tags/v1/restore",
+        {"digest": str(Digest.of(image_document(layers=[b"layer"])))},
+        "200 200 200 200 403 403 403 401 200 200",
+    ),
+    # the trash
+    ("GET", "/projects/secret/trash", None, MAINTAINERS),
+    ("DELETE", "/projects/secret/trash", None, OWNER),
+    ("GET", "/projects/secret/trash/{entry}", None, MAINTAINERS),
+    ("DELETE", "/projects/secret/trash/{entry}", None, OWNER),
+    ("POST", "/projects/secret/trash/{entry}/restore", {}, MAINTAINERS),
     # artifacts
     ("GET", f"{REPOSITORY}/artifacts", None, MEMBERS),
     ("GET", ARTIFACT, None, MEMBERS),
@@ -299,6 +313,8 @@ def stage(
     with django_db_blocker.unblock(), undone(), storage:
         default_driver.cache_clear()
         cast = make_cast()
+        make_image(cast.project, "gone", path="team/app")
+        delete_tag("secret/team/app", "gone", actor=Actor.system())
         make_image(cast.project, "v1", path="team/app")
         yield Stage(cast, _ids(cast))
         default_driver.cache_clear()
@@ -324,6 +340,7 @@ def _ids(cast: Cast) -> dict[str, int]:
         "member": Membership.objects.get(user=cast.users["guest"]).pk,
         "rule": make_tag_rule(cast.project, tags="release-*").pk,
         "robot": Robot.objects.get(project=cast.project).pk,
+        "entry": TrashEntry.objects.get().pk,
         "system_robot": Robot.objects.get(project=None).pk,
     }
 

@@ -1,12 +1,13 @@
 """The number of SQL statements of each list, which does not grow with its rows."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.artifacts.models import Manifest, ManifestReference, Repository, Tag, TrashEntry
 from core.audit.models import AuditEntry
 from core.authn.models import PersonalToken
 from core.common.clock import now
@@ -144,6 +145,21 @@ def more_rules(cast: Cast, numbers: range) -> None:
         make_tag_rule(cast.project, tags=f"t{number}")
 
 
+def more_trash(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        entry = TrashEntry.objects.create(
+            project=cast.project,
+            kind="manifest",
+            path="app",
+            digest=_digest(number),
+            manifest_count=1,
+            total_bytes=2,
+            deleted_at=now(),
+            kept_until=now() + timedelta(days=7),
+        )
+        entry.tags.create(name="a", digest=_digest(number), started_at=now())
+
+
 APP = "/projects/secret/repositories/app"
 
 # Two statements are the login, one the caller's grants where a role decides; the rest
@@ -155,6 +171,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 11),
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
+    ("owner", "/projects/secret/trash", more_trash, 7),
     ("guest", "/projects/secret/members", more_members, 6),
     ("maintainer", "/projects/secret/immutabletagrules", more_rules, 6),
     ("admin", "/quotas?sort=-used.storage", more_projects, 4),

@@ -30,6 +30,7 @@ MATRIX = {
     "tag": ("CDL", "CDL", "CL", "L", "L", "L"),
     "label": ("CRUDL", "CRUDL", "RL", "RL", "", "RL"),
     "tag-retention": ("CRUDL operate", "CRUDL operate", "CRUDL operate", "", "", ""),
+    "trash": ("DL restore", "L restore", "", "", "", ""),
     "immutable-tag": ("CUDL", "CUDL", "", "", "", ""),
     "robot": ("CRUDL", "RL", "RL", "RL", "", ""),
     "notification-policy": ("CRUDL", "RL", "", "", "", ""),

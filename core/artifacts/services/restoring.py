@@ -1,0 +1,174 @@
+"""The way back out of the trash: what was deleted is pushed again, by whoever restores it.
+
+A restored manifest takes the way of a pushed one: gatekeepers are asked, what waits for it is
+bound, subscribers hear of it. What nobody has is left waiting, as it was before.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.artifacts import rules
+from core.artifacts.errors import ManifestUnknown
+from core.artifacts.services.blobs import serve_blob_locked
+from core.artifacts.services.manifests import Push, store_push_locked
+from core.artifacts.services.repositories import obtain_repository_locked
+from core.artifacts.types import StoredBlob
+from core.database import raw
+from core.oci.digest import Digest
+from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
+from core.rbac.types import Actor
+
+_FIND_LIVE = """
+SELECT media_type, payload FROM artifacts_manifest WHERE repository_id = %s AND digest = %s
+"""
+
+# The copy of the entry that is asked for, or else the newest of those for single manifests.
+# The lock keeps it from the run that lets go of what is over.
+_FIND_TRASHED = """
+SELECT m.media_type, m.payload, m.entry_id, m.pushed_at, m.pushed_by, m.last_pulled_at
+  FROM artifacts_trashedmanifest m JOIN artifacts_trashentry e ON e.id = m.entry_id
+ WHERE m.digest = %s AND e.project_id = %s AND e.path = %s AND e.kept_until > %s
+   AND (e.kind = 'manifest' OR e.id = %s::bigint)
+ ORDER BY e.id = %s DESC NULLS LAST, m.id DESC LIMIT 1 FOR UPDATE OF e
+"""
+
+_FIND_BLOBS = """
+SELECT b.id, b.digest, b.size_bytes, b.store, b.storage_key
+  FROM artifacts_trashedblob k JOIN blobs_blob b ON b.id = k.blob_id
+ WHERE k.entry_id = %s AND b.digest = ANY(%s::bytea[])
+ ORDER BY b.id FOR KEY SHARE OF b
+"""
+
+_BACKDATE = """
+UPDATE artifacts_manifest SET pushed_at = %s, pushed_by = %s, last_pulled_at = %s WHERE id = %s
+"""
+
+
+class Place(NamedTuple):
+    """The repository that something returns to, by name, in its project."""
+
+    repository_name: str
+    project_id: int
+
+
+class _Copy(NamedTuple):
+    """A manifest of the trash, or of the repository itself when it has no ``entry_id``."""
+
+    media_type: str
+    payload: bytes
+    entry_id: int | None = None
+    pushed_at: datetime | None = None
+    pushed_by: str = ""
+    last_pulled_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: raw.Row) -> "_Copy":
+        media_type, payload, *rest = row
+        return cls(media_type, bytes(payload), *rest)
+
+    @property
+    def parsed(self) -> ParsedManifest:
+        return parse_manifest(self.payload, self.media_type)
+
+
+def bring_back_locked(
+    place: Place,
+    digest: Digest,
+    tags: Sequence[str],
+    *,
+    entry_id: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> list[int]:
+    """Let tags point at a manifest that the repository has, or has in the trash.
+
+    Children of an index that are in the trash come along. Copies of the entry with ``entry_id``
+    come first; those of deleted repositories count there only. Returns the entries that
+    manifests were taken from. Raises ManifestUnknown when there is none, and what
+    ``push_manifest`` raises.
+    """
+    repository_id = obtain_repository_locked(
+        place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
+    )
+
+    def find(wanted: Digest) -> _Copy | None:
+        live = raw.fetch_one(_FIND_LIVE, (repository_id, wanted.to_bytes()))
+        return _Copy.of(live) if live else _find_trashed(place, wanted, entry_id, now)
+
+    copy = find(digest)
+    if copy is None:
+        raise ManifestUnknown(f"Neither the repository nor its trash has {digest}.")
+    if copy.entry_id is None and not tags:
+        return []
+    used: list[int] = []
+    # Children first. Those that are live need nothing, and so end the descent.
+    waiting, seen = [(digest, copy, False)], {digest}
+    while waiting:
+        current, found, is_ready = waiting.pop()
+        if is_ready or found.entry_id is None:
+            wanted_tags = tags if current == digest else ()
+            _push_again_locked(place, repository_id, current, found, wanted_tags, actor, now)
+            used += [] if found.entry_id is None else [found.entry_id]
+            continue
+        waiting.append((current, found, True))
+        for child in _children(found):
+            below = None if child in seen else find(child)
+            seen.add(child)
+            if below is not None and below.entry_id is not None:
+                waiting.append((child, below, False))
+    return used
+
+
+def _find_trashed(
+    place: Place, digest: Digest, entry_id: int | None, now: datetime
+) -> _Copy | None:
+    path = place.repository_name.partition("/")[2]
+    row = raw.fetch_one(
+        _FIND_TRASHED, (digest.to_bytes(), place.project_id, path, now, entry_id, entry_id)
+    )
+    return None if row is None else _Copy.of(row)
+
+
+def _children(copy: _Copy) -> list[Digest]:
+    references = copy.parsed.references
+    return [item.digest for item in references if item.role is ReferenceRole.CHILD]
+
+
+def _push_again_locked(
+    place: Place,
+    repository_id: int,
+    digest: Digest,
+    copy: _Copy,
+    tags: Sequence[str],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    parsed = copy.parsed
+    if copy.entry_id is not None:
+        digests = [item.digest.to_bytes() for item in parsed.references]
+        for row in raw.fetch_all(_FIND_BLOBS, (copy.entry_id, digests)):
+            blob_digest = Digest.from_bytes(bytes(row[1]))
+            blob = StoredBlob(row[0], blob_digest, row[2], row[3], row[4], now)
+            leased_until = now + rules.LEASE_AFTER_DELETE
+            serve_blob_locked(repository_id, blob, leased_until=leased_until, actor=actor)
+    pushed = store_push_locked(
+        Push(
+            repository_name=place.repository_name,
+            project_id=place.project_id,
+            payload=copy.payload,
+            parsed=parsed,
+            digest=digest,
+            tags=tuple(sorted(tags)),
+            if_match=None,
+            if_none_match=None,
+            is_by_tag=False,
+            actor=actor,
+            now=now,
+            alone=True,
+            is_restored=True,
+        )
+    )
+    if pushed.created and copy.pushed_at is not None:
+        backdated = (copy.pushed_at, copy.pushed_by, copy.last_pulled_at, pushed.id)
+        raw.execute(_BACKDATE, backdated)

@@ -1,0 +1,1 @@
+"""Management routes of the trash, and of tags that return to what they named."""

@@ -1,0 +1,53 @@
+"""Shapes of the trash on the wire."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.artifacts.models import TrashEntry
+from core.oci.digest import Digest
+
+
+class TrashEntrySerializer(ResponseSerializer):
+    """One deletion; the context brings ``project``, the name that it has now."""
+
+    always = frozenset({"kind", "repository_name", "size", "artifact_count"})
+
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    repository_name = serializers.SerializerMethodField()
+    tag = serializers.CharField()
+    digest = serializers.SerializerMethodField()
+    tags: Any = serializers.SerializerMethodField()
+    artifact_count = serializers.IntegerField(source="manifest_count")
+    size = serializers.IntegerField(source="total_bytes")
+    deletion_time = TimestampField(source="deleted_at")
+    deleted_by = serializers.CharField()
+    kept_until = TimestampField()
+
+    def get_repository_name(self, entry: TrashEntry) -> str:
+        """Return the full name that it would return to."""
+        return f"{self.context['project']}/{entry.path}"
+
+    def get_digest(self, entry: TrashEntry) -> str:
+        """Return the digest of a manifest, or the one that a tag named."""
+        return str(Digest.from_bytes(bytes(entry.digest))) if entry.digest else ""
+
+    def get_tags(self, entry: TrashEntry) -> list[str]:
+        """Return the live tags that were deleted along."""
+        return sorted(tag.name for tag in self.context["tags"].get(entry.pk, ()))
+
+
+class RestoreRequestSerializer(RequestSerializer):
+    """Which tags of a deleted manifest are wanted; all when left out."""
+
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=128), required=False, allow_null=True, max_length=500
+    )
+
+
+class TagRestoreSerializer(RequestSerializer):
+    """What a tag is to name again."""
+
+    digest = serializers.CharField(max_length=1024)

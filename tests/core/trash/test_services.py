@@ -1,0 +1,296 @@
+"""What is deleted, comes back, and is let go of."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from core.artifacts.errors import ManifestUnknown
+from core.artifacts.models import (
+    Manifest,
+    Repository,
+    RepositoryBlob,
+    Tag,
+    TrashedBlob,
+    TrashedManifest,
+    TrashEntry,
+)
+from core.artifacts.services.blobs import delete_blob
+from core.artifacts.services.manifests import delete_manifest
+from core.artifacts.services.repositories import delete_repository, update_repository
+from core.artifacts.services.tags import create_tag, delete_tag
+from core.audit.models import AuditEntry
+from core.blobs.models import Blob
+from core.common.clock import now
+from core.common.errors import DomainError
+from core.database import raw
+from core.oci.digest import Digest
+from core.projects.models import Project
+from core.projects.services import delete_project, update_project
+from core.trash import queries, services
+from core.trash.errors import NameTakenMeanwhile, RestoredTagsInvalid, TrashEntryUnknown
+from tests.factories.artifacts import (
+    PUSHER,
+    at_once,
+    image_document,
+    index_document,
+    make_image,
+    push,
+    storage_in,
+)
+from tests.factories.projects import make_project
+
+APP = "team/app"
+LAYER = Digest.of(b"layer").to_bytes()
+
+
+@pytest.fixture(autouse=True)
+def storage_root(tmp_path: Path, settings: Settings) -> Iterator[Path]:
+    with storage_in(tmp_path / "storage", settings) as root:
+        yield root
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    return make_project("team")
+
+
+def entry_of(project: Project) -> TrashEntry:
+    return queries.list_entries(project, now())[0]
+
+
+def live_tags(name: str = APP) -> dict[str, Digest]:
+    tags = Tag.objects.filter(repository__name=name, ended_at=None)
+    return {tag.name: Digest.from_bytes(bytes(tag.digest)) for tag in tags}
+
+
+def remove_all_blobs() -> None:
+    with transaction.atomic():
+        raw.execute("DELETE FROM blobs_blob")
+        connection.check_constraints()
+
+
+def test_a_deleted_manifest_comes_back_as_it_was(project: Project) -> None:
+    image = make_image(project, "v1")
+    create_tag(APP, image.digest, "v2", actor=PUSHER)
+    before = Manifest.objects.get()
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    entry = entry_of(project)
+    assert (entry.kind, entry.path, entry.manifest_count) == ("manifest", "app", 1)
+    assert entry.total_bytes == before.total_bytes
+    assert entry.kept_until - entry.deleted_at == timedelta(days=7)
+    assert Manifest.objects.count() == 0
+    # Whoever takes the blobs out of the repository meanwhile cannot remove them.
+    for content in (b"{}", b"layer"):
+        delete_blob(APP, Digest.of(content), actor=PUSHER)
+    with pytest.raises(IntegrityError):
+        remove_all_blobs()
+    services.restore_entry(project, entry.pk, actor=PUSHER)
+    after = Manifest.objects.get()
+    for field in ("digest", "payload", "media_type", "annotations", "total_bytes", "pushed_at"):
+        assert getattr(after, field) == getattr(before, field), field
+    assert live_tags() == {"v1": image.digest, "v2": image.digest}
+    assert RepositoryBlob.objects.count() == 2
+    assert after.references.exclude(blob=None).count() == 2
+    assert not TrashEntry.objects.exists()
+    assert not TrashedBlob.objects.exists()
+    assert set(
+        AuditEntry.objects.filter(action__contains="restored").values_list("action", flat=True)
+    ) == {"artifact.restored", "trash.entry.restored"}
+
+
+def test_a_deleted_tag_comes_back_even_after_its_manifest_went(project: Project) -> None:
+    image = make_image(project, "v1")
+    delete_tag(APP, "v1", actor=PUSHER)
+    tag_entry = entry_of(project)
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    services.restore_entry(project, tag_entry.pk, actor=PUSHER)
+    assert live_tags() == {"v1": image.digest}
+    assert not TrashEntry.objects.exists()
+
+
+def test_names_that_something_else_took_are_not_taken_back(project: Project) -> None:
+    image = make_image(project, "v1")
+    create_tag(APP, image.digest, "v2", actor=PUSHER)
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    entry = entry_of(project)
+    other = make_image(project, "v1", config=b'{"a":1}')
+    with pytest.raises(NameTakenMeanwhile, match="v1"):
+        services.restore_entry(project, entry.pk, actor=PUSHER)
+    with pytest.raises(RestoredTagsInvalid, match="v1, v2"):
+        services.restore_entry(project, entry.pk, tags=["v3"], actor=PUSHER)
+    assert Manifest.objects.count() == 1
+    services.restore_entry(project, entry.pk, tags=["v2"], actor=PUSHER)
+    assert live_tags() == {"v1": other.digest, "v2": image.digest}
+    with pytest.raises(TrashEntryUnknown):
+        services.restore_entry(project, entry.pk, actor=PUSHER)
+
+
+def test_a_push_of_what_is_in_the_trash_takes_precedence(project: Project) -> None:
+    image = make_image(project, "v1")
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    assert make_image(project, "v2").created
+    services.restore_entry(project, entry_of(project).pk, actor=PUSHER)
+    assert live_tags() == {"v1": image.digest, "v2": image.digest}
+    assert Manifest.objects.count() == 1
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_an_index_brings_its_children_along(project: Project, algorithm: str) -> None:
+    child = image_document(b"{}", [b"layer"])
+    make_image(project)
+    inner = index_document(child)
+    push(project, inner)
+    outer = index_document(inner, media_type="application/vnd.oci.image.index.v1+json")
+    digest = Digest.of(outer, algorithm)
+    push(project, outer, digest, extra_tags=["multi"])
+    for each in (digest, Digest.of(inner), Digest.of(child)):
+        delete_manifest(APP, each, actor=PUSHER)
+    assert Manifest.objects.count() == 0
+    entry = TrashEntry.objects.get(digest=digest.to_bytes())
+    services.restore_entry(project, entry.pk, actor=PUSHER)
+    assert Manifest.objects.count() == 3
+    assert not Manifest.objects.filter(references__child=None, references__blob=None).exists()
+    assert live_tags() == {"multi": digest}
+    assert not TrashEntry.objects.exists()
+
+
+def test_a_repository_comes_back_with_its_history(project: Project) -> None:
+    first = make_image(project, "v1")
+    second = make_image(project, "v1", config=b'{"a":1}')
+    child = image_document(b"{}", [b"layer"])
+    push(project, index_document(child), "multi")
+    update_repository(APP, description="ours", actor=PUSHER)
+    periods = list(Tag.objects.order_by("id").values_list("name", "digest", "ended_at"))
+    created_at = Repository.objects.get().created_at
+    delete_repository(APP, actor=PUSHER)
+    entry = entry_of(project)
+    assert (entry.kind, entry.manifest_count) == ("repository", 3)
+    make_image(project, "v9")
+    with pytest.raises(NameTakenMeanwhile):
+        services.restore_entry(project, entry.pk, actor=PUSHER)
+    with pytest.raises(RestoredTagsInvalid):
+        services.restore_entry(project, entry.pk, tags=["v1"], actor=PUSHER)
+    delete_repository(APP, actor=PUSHER)
+    services.restore_entry(project, entry.pk, actor=PUSHER)
+    repository = Repository.objects.get()
+    assert (repository.description, repository.created_at) == ("ours", created_at)
+    restored = list(Tag.objects.order_by("id").values_list("name", "digest", "ended_at"))
+    assert restored == periods
+    assert live_tags()["v1"] == second.digest
+    assert Manifest.objects.filter(digest=first.digest.to_bytes()).exists()
+    assert Manifest.objects.count() == 3
+    # What was deleted in between waits for its own time.
+    assert [kept.manifest_count for kept in TrashEntry.objects.all()] == [1]
+
+
+def test_a_tag_returns_to_what_it_named(project: Project) -> None:
+    first = make_image(project, "v1")
+    second = make_image(project, "v1", config=b'{"a":1}')
+    services.restore_tag(APP, "v1", first.digest, actor=PUSHER)
+    assert live_tags() == {"v1": first.digest}
+    delete_manifest(APP, second.digest, actor=PUSHER)
+    services.restore_tag(APP, "v1", second.digest, actor=PUSHER)
+    assert live_tags() == {"v1": second.digest}
+    assert not TrashEntry.objects.exists()
+    services.restore_tag(APP, "v1", second.digest, actor=PUSHER)
+    assert Tag.objects.filter(name="v1").count() == 4
+    with pytest.raises(ManifestUnknown, match="never"):
+        services.restore_tag(APP, "v2", second.digest, actor=PUSHER)
+    delete_manifest(APP, first.digest, actor=PUSHER)
+    services.empty_trash(project, actor=PUSHER)
+    with pytest.raises(ManifestUnknown, match="Neither"):
+        services.restore_tag(APP, "v1", first.digest, actor=PUSHER)
+
+
+@pytest.mark.parametrize(("days", "entries"), [(0, 0), (1, 1), (None, 1)])
+def test_the_window_is_the_projects_own(project: Project, days: int | None, entries: int) -> None:
+    if days is not None:
+        update_project(project, metadata={"trash_days": str(days)}, actor=PUSHER)
+    make_image(project, "v1")
+    delete_tag(APP, "v1", actor=PUSHER)
+    assert TrashEntry.objects.count() == entries
+    for entry in TrashEntry.objects.all():
+        assert entry.kept_until - entry.deleted_at == timedelta(days=days or 7)
+
+
+def test_what_is_over_is_hidden_and_let_go_of(project: Project) -> None:
+    image = make_image(project, "v1")
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    entry = entry_of(project)
+    after = entry.kept_until
+    assert services.let_go_of_expired(after - timedelta(seconds=1)) == 0
+    TrashEntry.objects.update(deleted_at=now() - timedelta(days=9), kept_until=now())
+    assert not queries.list_entries(project, now()).exists()
+    with pytest.raises(TrashEntryUnknown):
+        services.restore_entry(project, entry.pk, actor=PUSHER)
+    assert services.let_go_of_expired(now()) == 1
+    assert not TrashedManifest.objects.exists()
+    Blob.objects.filter(pk__in=()).delete()
+    RepositoryBlob.objects.all().delete()
+    assert Blob.objects.filter(digest=LAYER).delete()[0] == 1
+
+
+def test_entries_belong_to_their_project(project: Project) -> None:
+    make_image(project, "v1")
+    delete_repository(APP, actor=PUSHER)
+    entry, other = entry_of(project), make_project("other")
+    for write in (services.restore_entry, services.delete_entry):
+        with pytest.raises(TrashEntryUnknown):
+            write(other, entry.pk, actor=PUSHER)
+    assert services.empty_trash(other, actor=PUSHER) == 0
+    services.delete_entry(project, entry.pk, actor=PUSHER)
+    assert not TrashEntry.objects.exists()
+    make_image(project, "v1")
+    delete_repository(APP, actor=PUSHER)
+    delete_project(project, actor=PUSHER)
+    assert not TrashedBlob.objects.exists()
+
+
+def test_letting_go_costs_the_same_for_one_and_for_many(project: Project) -> None:
+    counts = []
+    for number in (1, 5):
+        for item in range(number):
+            image = make_image(project, config=b'{"n":%d}' % (number * 10 + item))
+            delete_manifest(APP, image.digest, actor=PUSHER)
+        with CaptureQueriesContext(connection) as statements:
+            services.empty_trash(project, actor=PUSHER)
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_restores_pushes_and_letting_go_race_without_harm() -> None:
+    """Whoever wins, tags lead to manifests, manifests to blobs, and no entry is half there."""
+    project = make_project("team")
+    image = make_image(project, "v1")
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    entry = entry_of(project)
+
+    def work(number: int) -> object:
+        match number % 4:
+            case 0:
+                return services.restore_entry(project, entry.pk, actor=PUSHER)
+            case 1:
+                return push(project, image_document(b"{}", [b"layer"]), "v1")
+            case 2:
+                return services.restore_tag(APP, "v1", image.digest, actor=PUSHER)
+            case _:
+                return services.delete_entry(project, entry.pk, actor=PUSHER)
+
+    results = at_once(8, work)
+    refused = [result for result in results if isinstance(result, DomainError)]
+    assert all(
+        isinstance(error, TrashEntryUnknown | ManifestUnknown | NameTakenMeanwhile)
+        or error.code == "MANIFEST_BLOB_UNKNOWN"
+        for error in refused
+    ), refused
+    assert not TrashEntry.objects.exists()
+    assert not TrashedBlob.objects.exists()
+    assert live_tags() in ({}, {"v1": image.digest})
+    for manifest in Manifest.objects.all():
+        assert manifest.references.filter(blob=None).count() == 0
