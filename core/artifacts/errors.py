@@ -67,6 +67,17 @@ class TagExists(DomainError):
     default_message: ClassVar[str] = "The tag exists already."
 
 
+class ExpiryInvalid(DomainError):
+    """The time after which a tag is to end cannot be read or is out of bounds."""
+
+    code: ClassVar[str] = "EXPIRY_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = (
+        "A tag ends at a time to come, or after a number of s, m, h, d or w such as 2w: at least "
+        "a minute and at most ten years from now."
+    )
+
+
 class OutcomeUncertain(DomainError):
     """The database connection broke while committing; asking again settles it."""
 

@@ -1,10 +1,11 @@
 """Pure decisions on pushes, tags and preconditions."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from core.artifacts.errors import ManifestBlobUnknown, PreconditionFailed
+from core.artifacts.errors import ExpiryInvalid, ManifestBlobUnknown, PreconditionFailed
 from core.blobs.errors import DigestMismatch
 from core.oci.digest import Digest
 from core.oci.entity_tags import EntityTags
@@ -24,6 +25,19 @@ LEASE_AFTER_DELETE: Final = timedelta(hours=2)
 
 MAXIMUM_TOTAL_BYTES: Final = 2**63 - 1
 """The largest size that the database keeps."""
+
+
+EXPIRES_AFTER: Final = "org.roadstead.expires-after"
+"""The annotation of a manifest by which tags that are pushed with it end by themselves."""
+
+FOREIGN_EXPIRES_AFTER: Final = "quay.expires-after"
+"""The one that other registries know; what cannot be read may be meant for them, and is ignored."""
+
+SHORTEST_LIFE: Final = timedelta(minutes=1)
+LONGEST_LIFE: Final = timedelta(days=3650)
+
+_LIFE: Final = re.compile(r"([0-9]{1,9})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class FoundContent(NamedTuple):
@@ -147,6 +161,40 @@ def total_bytes(payload_bytes: int, resolved: Iterable[ResolvedReference]) -> in
         if item.content is not None or item.is_waiting
     }
     return min(payload_bytes + sum(contents.values()), MAXIMUM_TOTAL_BYTES)
+
+
+def parse_life(text: str) -> timedelta:
+    """Return how long a tag lives: a number and one of s, m, h, d, w. Raises ExpiryInvalid."""
+    match = _LIFE.fullmatch(text)
+    if match is None:
+        raise ExpiryInvalid
+    life = timedelta(**{_UNITS[match[2]]: min(int(match[1]), 10**9)})
+    if not SHORTEST_LIFE <= life <= LONGEST_LIFE:
+        raise ExpiryInvalid
+    return life
+
+
+def expiry_of_push(annotations: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when the tags of a push end by the manifest's annotations; None is never.
+
+    Raises ManifestInvalid when our own annotation cannot be read.
+    """
+    own, foreign = annotations.get(EXPIRES_AFTER), annotations.get(FOREIGN_EXPIRES_AFTER)
+    text = foreign if own is None else own
+    if text is None:
+        return None
+    try:
+        return now + parse_life(text)
+    except ExpiryInvalid as error:
+        if own is None:
+            return None
+        raise ManifestInvalid(f"{EXPIRES_AFTER}: {error.message}") from error
+
+
+def ensure_in_bounds(expires_at: datetime, now: datetime) -> None:
+    """Refuse an end that is over or far away. Raises ExpiryInvalid."""
+    if not now < expires_at <= now + LONGEST_LIFE:
+        raise ExpiryInvalid
 
 
 def needs_renewal(leased_until: datetime, now: datetime) -> bool:

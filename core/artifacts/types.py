@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.oci.digest import Digest
 from core.rbac.types import Actor, Target
@@ -27,15 +27,18 @@ class TargetLookup:
     """Where a repository name leads.
 
     ``generation`` is that of the subject the look-up was made for (``core.users.revocations``);
-    a token of another one has been revoked.
+    a token of another one has been revoked. ``redirected_to`` is the present name of a
+    repository that was found by a former one, whose project ``project`` is then.
     """
 
     project: ProjectFacts | None
     generation: int
     repository_id: int | None
+    redirected_to: str | None = field(default=None, kw_only=True)
 
     def target(self, name: str) -> Target:
         """Return what ``core.rbac`` decides about, for the repository name looked up."""
+        name = self.redirected_to or name
         return Target(
             project_id=self.project.id if self.project else None,
             project_name=name.partition("/")[0],
@@ -90,6 +93,13 @@ class BlobLookup(TargetLookup):
     blob: StoredBlob | None
 
 
+class Place(NamedTuple):
+    """A repository by name, in its project."""
+
+    repository_name: str
+    project_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
     """Outcome of a push.
@@ -137,7 +147,8 @@ class PendingWrite:
     """What a gatekeeper is asked about, while nothing of it is written yet.
 
     ``action`` is one of manifest.push, tag.create, tag.delete, manifest.delete, blob.push,
-    blob.mount, blob.delete, repository.update and repository.delete. ``moved_tags`` holds the
+    blob.mount, blob.delete, repository.update, repository.delete and repository.transfer.
+    ``moved_tags`` holds the
     tags that would point elsewhere or vanish, with the digest they have now. ``size_bytes`` is
     the size of a pushed blob, or of the pushed manifest with everything it names.
     """

@@ -105,7 +105,10 @@ METADATA: Final[Mapping[str, Callable[[str], str]]] = {
     "proxy_cache_filter_kind": _filter_kind,
     "trash_days": _days,
 }
-"""Harbor's metadata, and the trash window, which it does not have: name to what checks a value and returns it as it is kept."""
+"""Harbor's metadata, and the trash window, which it does not have.
+
+Name to what checks a value and returns it as it is kept.
+"""
 
 LASTING: Final = frozenset({PUBLIC, RETENTION_ID})
 """What clients cannot delete: it always exists, or another feature keeps it."""

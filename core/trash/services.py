@@ -17,7 +17,8 @@ from core.artifacts.services.repositories import (
     obtain_repository_locked,
     reserve_repository_locked,
 )
-from core.artifacts.services.restoring import Place, bring_back_locked
+from core.artifacts.services.restoring import bring_back_locked
+from core.artifacts.types import Place
 from core.audit import services as audit
 from core.common.clock import now as current_time
 from core.database import raw

@@ -21,6 +21,9 @@ SCHEDULES = (
         "housekeeping.expired_trash", "housekeeping.expired_trash", timedelta(hours=1)
     ),
     DeclaredSchedule(
+        "housekeeping.expired_tags", "housekeeping.expired_tags", timedelta(minutes=5)
+    ),
+    DeclaredSchedule(
         "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)
     ),
     DeclaredSchedule("housekeeping.quota_usage", "housekeeping.quota_usage", timedelta(minutes=1)),

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.artifacts import pulls
+from core.artifacts.services import expiry
 from core.authn import services as authn
 from core.blobs import services as blobs
 from core.common.clock import now as clock_now
@@ -43,6 +44,19 @@ def remove_condemned_content(context: RunContext) -> dict[str, Any]:
 def remove_stray_content(context: RunContext) -> dict[str, Any]:
     """Remove stored bytes that no row names. Walks over the whole storage."""
     return {"strays_removed": blobs.sweep_strays(clock_now(), older_than=STRAY_AGE)}
+
+
+@run_kind("housekeeping.expired_tags")
+def end_expired_tags(context: RunContext) -> dict[str, Any]:
+    """End tags whose time is over; they can be restored from the trash."""
+    now, after_id, total = clock_now(), 0, 0
+    while True:
+        last_id, ended = expiry.end_expired_tags(now, after_id=after_id, limit=BATCH)
+        total += ended
+        if last_id is None:
+            return {"tags_ended": total}
+        after_id = last_id
+        context.report(total, message=f"{total} tags ended")
 
 
 @run_kind("housekeeping.expired_trash")

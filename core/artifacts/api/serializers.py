@@ -58,10 +58,28 @@ class TagSerializer(ResponseSerializer):
     push_time = TimestampField(source="started_at")
     pull_time = TimestampField(source="last_pulled_at")
     immutable = serializers.SerializerMethodField()
+    expires_at = serializers.SerializerMethodField()
+
+    def get_expires_at(self, tag: Tag) -> str:
+        """Return when the tag ends by itself; left out when it does not."""
+        return timestamp(tag.expires_at) if tag.expires_at else ""
 
     def get_immutable(self, tag: Tag) -> bool:
         """Tell whether a rule of the project keeps the tag from being moved or deleted."""
         return bool(self.context["immutability"].covers(tag.name))
+
+
+class TagExpirySerializer(RequestSerializer):
+    """When a tag ends: at a time (null: never), or after such as ``2w``."""
+
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    expires_after = serializers.CharField(required=False, max_length=32)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Insist on exactly one of the two."""
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Give either expires_at or expires_after.")
+        return attrs
 
 
 class TagRequestSerializer(RequestSerializer):
@@ -212,7 +230,7 @@ class ArtifactSerializer(ResponseSerializer):
 
 def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:
     """Return what ``TagSerializer`` would; a page may hold thousands of tags."""
-    return {
+    rendered = {
         "id": tag.pk,
         "repository_id": tag.repository_id,
         "artifact_id": tag.manifest_id,
@@ -221,6 +239,9 @@ def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:
         "pull_time": timestamp(tag.last_pulled_at),
         "immutable": is_immutable,
     }
+    if tag.expires_at is not None:
+        rendered["expires_at"] = timestamp(tag.expires_at)
+    return rendered
 
 
 def _reference(row: ManifestReference) -> dict[str, Any]:

@@ -21,6 +21,7 @@ urlpatterns = [
     path(_ARTIFACT, artifact_views.ArtifactView.as_view()),
     path(f"{_REPOSITORY}/artifacts", artifact_views.ArtifactsView.as_view()),
     path(f"{_REPOSITORY}/tags/<reference:tag>/history", views.TagHistoryView.as_view()),
+    path(f"{_REPOSITORY}/tags/<reference:tag>/expiry", views.TagExpiryView.as_view()),
     # The shortest route would swallow every longer one, so it comes last.
     path(_REPOSITORY, views.RepositoryView.as_view()),
 ]

@@ -18,10 +18,14 @@ from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
     RepositorySerializer,
     RepositoryUpdateSerializer,
+    TagExpirySerializer,
     TagPeriodSerializer,
 )
 from core.artifacts.models import Repository, Tag
+from core.artifacts.rules import parse_life
+from core.artifacts.services.expiry import set_tag_expiry
 from core.artifacts.services.repositories import delete_repository, update_repository
+from core.common.clock import now
 from core.projects.api.scope import ProjectView
 
 
@@ -118,3 +122,18 @@ class TagHistoryView(RepositoryScopedView):
         """Return the periods, the latest first; empty for a name that was never a tag."""
         periods = Tag.objects.filter(repository_id=self.repository_id, name=tag)
         return self.page(periods, TagPeriodSerializer, HISTORY_LISTING)
+
+
+class TagExpiryView(RepositoryScopedView):
+    """When a tag ends by itself."""
+
+    access: ClassVar[dict[str, Access]] = {"PUT": "tag:delete"}
+
+    @operation("Set a tag's expiry", tag="repositories", body=TagExpirySerializer)
+    def put(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
+        """Let the tag end at a time to come, or never."""
+        wanted = self.parse(TagExpirySerializer)
+        life = wanted.get("expires_after")
+        expires_at = wanted.get("expires_at") if life is None else now() + parse_life(life)
+        set_tag_expiry(self.full_name, tag, expires_at, actor=self.actor)
+        return self.done()

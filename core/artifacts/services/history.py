@@ -49,8 +49,8 @@ _BEGIN = Statement(
     "tags_begin",
     """
 INSERT INTO artifacts_tag
-       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by)
-SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, ''
+       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by, expires_at)
+SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, '', $7::timestamptz
   FROM unnest($6::text[]) AS name
 """,
 )
@@ -97,10 +97,12 @@ def begin_tags(
     digest: Digest,
     started_by: str,
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> None:
-    """Let locked names without a live row point at the manifest."""
+    """Let locked names without a live row point at the manifest, for ever or to an end."""
     if names:
-        _BEGIN.execute(repository_id, manifest_id, digest.to_bytes(), now, started_by, list(names))
+        where = (repository_id, manifest_id, digest.to_bytes())
+        _BEGIN.execute(*where, now, started_by, list(names), expires_at)
 
 
 def _live(statement: Statement, *parameters: object) -> list[LiveTag]:

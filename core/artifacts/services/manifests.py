@@ -240,6 +240,9 @@ def store_push_locked(push: Push) -> PushedManifest:
             repository_id, manifest_id, push.digest, len(push.payload), total_bytes
         )
     history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
+    expires_at = None
+    if changed and not push.is_restored:
+        expires_at = rules.expiry_of_push(push.parsed.annotations, now)
     history.begin_tags(
         changed,
         repository_id=repository_id,
@@ -247,6 +250,7 @@ def store_push_locked(push: Push) -> PushedManifest:
         digest=push.digest,
         started_by=push.actor.label,
         now=now,
+        expires_at=expires_at,
     )
     pushed = PushedManifest(
         id=manifest_id,

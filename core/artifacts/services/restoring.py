@@ -13,7 +13,7 @@ from core.artifacts.errors import ManifestUnknown
 from core.artifacts.services.blobs import serve_blob_locked
 from core.artifacts.services.manifests import Push, store_push_locked
 from core.artifacts.services.repositories import obtain_repository_locked
-from core.artifacts.types import StoredBlob
+from core.artifacts.types import Place, StoredBlob
 from core.database import raw
 from core.oci.digest import Digest
 from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
@@ -43,13 +43,6 @@ SELECT b.id, b.digest, b.size_bytes, b.store, b.storage_key
 _BACKDATE = """
 UPDATE artifacts_manifest SET pushed_at = %s, pushed_by = %s, last_pulled_at = %s WHERE id = %s
 """
-
-
-class Place(NamedTuple):
-    """The repository that something returns to, by name, in its project."""
-
-    repository_name: str
-    project_id: int
 
 
 class _Copy(NamedTuple):

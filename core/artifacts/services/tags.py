@@ -5,11 +5,12 @@ from core.artifacts.events import TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services import history
 from core.artifacts.services.discarding import discard_tag_locked
+from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
     share_repository_locked,
     touch_repository_locked,
 )
-from core.artifacts.types import PendingWrite
+from core.artifacts.types import PendingWrite, Place
 from core.audit import services as audit
 from core.common import clock
 from core.database import raw
@@ -76,7 +77,14 @@ def delete_tag(repository_name: str, tag: str, *, actor: Actor) -> None:
     live = history.lock_tags(repository_id, [tag]).get(tag)
     if live is None:
         raise ManifestUnknown
-    now = clock.now()
+    delete_live_tag_locked(Place(repository_name, project_id), repository_id, live, actor=actor)
+
+
+def delete_live_tag_locked(
+    place: Place, repository_id: int, live: LiveTag, *, actor: Actor
+) -> None:
+    """Do the same with a tag that the caller's transaction has locked."""
+    (repository_name, project_id), tag, now = place, live.name, clock.now()
     ask_gatekeepers(
         PendingWrite(
             action="tag.delete",

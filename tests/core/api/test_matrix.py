@@ -249,6 +249,7 @@ CASES: list[tuple[str, str, Any, str]] = [
         {"digest": str(Digest.of(image_document(layers=[b"layer"])))},
         "200 200 200 200 403 403 403 401 200 200",
     ),
+    ("PUT", f"{REPOSITORY}/tags/v1/expiry", {"expires_after": "2w"}, MAINTAINERS),
     # the trash
     ("GET", "/projects/secret/trash", None, MAINTAINERS),
     ("DELETE", "/projects/secret/trash", None, OWNER),

@@ -1,0 +1,87 @@
+"""Tags that end by themselves, into the trash."""
+
+from datetime import datetime
+
+import structlog
+
+from core.artifacts import rules
+from core.artifacts.errors import ManifestUnknown
+from core.artifacts.services import history
+from core.artifacts.services.repositories import share_repository_locked
+from core.artifacts.services.tags import delete_live_tag_locked
+from core.artifacts.types import Place
+from core.audit import services as audit
+from core.common import clock
+from core.common.errors import DomainError
+from core.database import raw
+from core.database.transactions import durable_write
+from core.rbac.types import Actor
+
+log = structlog.get_logger(__name__)
+
+_SET = "UPDATE artifacts_tag SET expires_at = %s WHERE id = %s"
+
+_FIND_EXPIRED = """
+SELECT t.id, r.name, t.name
+  FROM artifacts_tag t JOIN artifacts_repository r ON r.id = t.repository_id
+ WHERE t.expires_at <= %s AND t.ended_at IS NULL AND t.id > %s
+ ORDER BY t.id LIMIT %s
+"""
+
+_IS_EXPIRED = "SELECT FROM artifacts_tag WHERE id = %s AND expires_at <= %s"
+
+
+@durable_write
+def set_tag_expiry(
+    repository_name: str, tag: str, expires_at: datetime | None, *, actor: Actor
+) -> None:
+    """Let a live tag end at that time; None lets it live for ever.
+
+    When the tag is moved, the time is that of the push which moves it. Raises ExpiryInvalid,
+    NameUnknown, and ManifestUnknown when there is no such live tag.
+    """
+    if expires_at is not None:
+        rules.ensure_in_bounds(expires_at, clock.now())
+    repository_id, project_id = share_repository_locked(repository_name)
+    live = history.lock_tags(repository_id, [tag]).get(tag)
+    if live is None:
+        raise ManifestUnknown(f"There is no tag {repository_name}:{tag}.")
+    raw.execute(_SET, (expires_at, live.id))
+    audit.record(
+        "tag.expiry.updated",
+        actor,
+        target_kind="tag",
+        target_label=f"{repository_name}:{tag}",
+        project_id=project_id,
+        project_name=repository_name.partition("/")[0],
+        detail={"expires_at": expires_at.isoformat() if expires_at else None},
+    )
+
+
+def end_expired_tags(now: datetime, *, after_id: int, limit: int = 100) -> tuple[int | None, int]:
+    """End up to ``limit`` tags that expired before ``now``, by their ids behind ``after_id``.
+
+    Returns the last id, None behind the last one, and how many were ended. A tag that a
+    gatekeeper protects, such as an immutable one, stays; the next run tries it again.
+    """
+    last_id, ended = None, 0
+    for tag_id, repository_name, tag in raw.fetch_all(_FIND_EXPIRED, (now, after_id, limit)):
+        last_id = int(tag_id)
+        try:
+            ended += _end(repository_name, tag, last_id, now, actor=Actor.system())
+        except DomainError as error:
+            log.info("expired_tag_kept", tag=f"{repository_name}:{tag}", reason=error.message)
+    return last_id, ended
+
+
+@durable_write
+def _end(repository_name: str, tag: str, tag_id: int, now: datetime, *, actor: Actor) -> bool:
+    """End the very tag that was found; one that was moved meanwhile has a life of its own."""
+    repository_id, project_id = share_repository_locked(repository_name)
+    live = history.lock_tags(repository_id, [tag]).get(tag)
+    if live is None or live.id != tag_id:
+        return False
+    if raw.fetch_one(_IS_EXPIRED, (tag_id, now)) is None:
+        return False
+    delete_live_tag_locked(Place(repository_name, project_id), repository_id, live, actor=actor)
+    return True
