@@ -8,11 +8,15 @@ Answers, in order: no or unusable credentials 401; a token that was never asked 
 needed action 401 ``insufficient_scope``, so that the client asks once; a token that was asked
 and refused 403, so that it does not ask for ever. A repository that the caller may not pull
 is answered exactly like one that does not exist.
+
+Pulls find a repository by its former names, too. A token names such a name in full among its
+projects, with the project that it led to, and grants pulls by it as long as it does.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from core.artifacts import queries
 from core.artifacts.types import TargetLookup
@@ -39,6 +43,9 @@ DENIED_TYPE: Final = "denied"
 _DENIED_MESSAGE: Final = "Requested access to the resource is denied."
 
 
+Found = TypeVar("Found", bound=TargetLookup)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Whoever makes a request; ``token`` is None when the credentials came with it."""
@@ -50,6 +57,10 @@ class Caller:
     def subject(self) -> str:
         """On whose behalf look-ups read."""
         return self.actor.subject
+
+    def follows_redirect(self, name: str) -> bool:
+        """Whether the token was issued for where a former name of a repository leads."""
+        return self.token is not None and name in self.token.projects
 
     @property
     def has_expired_token(self) -> bool:
@@ -131,13 +142,19 @@ def is_current(token: RegistryToken, name: str, lookup: TargetLookup) -> bool:
     """Tell whether what a token grants in a repository still counts where a look-up led."""
     if is_revoked(token, lookup):
         return False
-    project = lookup.project
+    project, first = lookup.project, name.partition("/")[0]
+    # A token for a former name counts where that leads, and one for a name where that is.
+    key = first if lookup.redirected_to is None else name
     if project is None:
-        return token.kind is not ActorKind.ANONYMOUS
+        # A project that was there has been deleted, or renamed: a new token knows.
+        is_known = first in token.projects or name in token.projects
+        return not is_known and token.kind is not ActorKind.ANONYMOUS
     if token.kind is ActorKind.ANONYMOUS and not project.is_public:
         return False
+    if key is first and name in token.projects:
+        return False
     # Another project may have taken the name, and what was public may have become private.
-    return token.projects.get(name.partition("/")[0]) == (project.id, project.generation)
+    return token.projects.get(key) == (project.id, project.generation)
 
 
 def is_revoked(token: RegistryToken, lookup: TargetLookup) -> bool:
@@ -182,8 +199,32 @@ def admit(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admissi
     name = call.repository_name()
     require_scope(call, caller, name, action)
     lookup = queries.find_target(str(name), caller.subject)
+    if action == PULL and lookup.repository_id is None and _may_follow(caller, str(name)):
+        redirected = queries.find_redirected_target(str(name), caller.subject)
+        lookup = lookup if redirected.redirected_to is None else redirected
     require_current(call, caller, name, action, lookup)
     return _admission(caller, name, lookup)
+
+
+async def followed(
+    caller: Caller, name: RepositoryName, find: Callable[..., Awaitable[Found]]
+) -> Found:
+    """Return what a pull finds under a name, or where a redirect from it leads.
+
+    A token says itself whether it was issued for a redirect, so its look-up is one statement.
+    For callers without a token, a redirect is looked for when there is nothing else.
+    """
+    if caller.token is not None:
+        return await find(redirected=caller.follows_redirect(str(name)))
+    lookup = await find()
+    if lookup.repository_id is not None:
+        return lookup
+    redirected = await find(redirected=True)
+    return lookup if redirected.redirected_to is None else redirected
+
+
+def _may_follow(caller: Caller, name: str) -> bool:
+    return caller.token is None or caller.follows_redirect(name)
 
 
 async def admitted(call: Call, action: str, *, grace: timedelta = timedelta()) -> Admission:

@@ -1,6 +1,7 @@
 """/v2/<name>/blobs/<digest>: reading and deleting blobs (end-2, end-10)."""
 
 from collections.abc import Sequence
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -47,7 +48,8 @@ async def get_blob(call: Call) -> Response:
     name = call.repository_name()
     digest = Digest.parse(call.location.item)
     auth.require_scope(call, caller, name, PULL)
-    lookup = await find_blob(str(name), digest, caller.subject)
+    find = partial(find_blob, str(name), digest, caller.subject)
+    lookup = await auth.followed(caller, name, find)
     await auth.required_current(call, caller, name, PULL, lookup)
     if lookup.repository_id is None:
         raise RegistryError("NAME_UNKNOWN")

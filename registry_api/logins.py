@@ -85,9 +85,24 @@ async def recognise(
 async def anybody(names: Sequence[str], origin: Origin) -> Recognised:
     """Return the same for everybody, with what is public."""
     actor = Actor.anonymous(origin)
-    targets = await _all([find_target(name, actor.subject) for name in names])
+    targets = [
+        await _followed(name, target, actor.subject) if target.has_redirect else target
+        for name, target in zip(
+            names, await _all([find_target(name, actor.subject) for name in names]), strict=True
+        )
+    ]
     rights = [(target, ()) for target in targets]
     return Recognised(actor, tuple(targets), partial(_standing, actor, 0, names, rights))
+
+
+async def _followed(name: str, target: TargetLookup, subject: str) -> TargetLookup:
+    """Return where a former name leads everybody, which is where the project is public.
+
+    Nobody may push without credentials, so such a name never means anything else.
+    """
+    found = await find_target(name, subject, redirected=True)
+    is_public = found.project is not None and found.project.is_public
+    return found if is_public and found.redirected_to is not None else target
 
 
 async def _robot(
@@ -98,7 +113,9 @@ async def _robot(
         return None
     found = await _all(
         [
-            find_robot(RobotQuestion(name.project_name, name.name, project_of(repository)))
+            find_robot(
+                RobotQuestion(name.project_name, name.name, project_of(repository), repository)
+            )
             for repository in names or ("",)
         ]
     )
@@ -155,7 +172,13 @@ async def _password(
 def _recognised(
     actor: Actor, names: Sequence[str], rights: Rights, evidence: Evidence
 ) -> Recognised | None:
-    """Put answers together; None when the subject was revoked between two of them."""
+    """Put answers together.
+
+    None when the subject was revoked between two of them, or when a name may be a former one of a
+    repository, which takes a closer look.
+    """
+    if any(target.has_redirect for target, _ in rights):
+        return None
     generation = rights[0][0].generation
     if len(rights) > 1 and any(target.generation != generation for target, _ in rights):
         return None

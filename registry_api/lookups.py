@@ -12,6 +12,9 @@ from core.artifacts.lookups import (
     BLOBS,
     MANIFESTS,
     PAYLOADS,
+    REDIRECTED_BLOBS,
+    REDIRECTED_MANIFESTS,
+    REDIRECTED_TARGETS,
     TARGETS,
     BlobQuestion,
     ManifestQuestion,
@@ -45,6 +48,15 @@ _MANIFESTS: Final[Batches[ManifestQuestion, ManifestLookup]] = Batches(
     partial(MANIFESTS.ask, CONNECTIONS)
 )
 _BLOBS: Final[Batches[BlobQuestion, BlobLookup]] = Batches(partial(BLOBS.ask, CONNECTIONS))
+_REDIRECTED_TARGETS: Final[Batches[TargetQuestion, TargetLookup]] = Batches(
+    partial(REDIRECTED_TARGETS.ask, CONNECTIONS)
+)
+_REDIRECTED_MANIFESTS: Final[Batches[ManifestQuestion, ManifestLookup]] = Batches(
+    partial(REDIRECTED_MANIFESTS.ask, CONNECTIONS)
+)
+_REDIRECTED_BLOBS: Final[Batches[BlobQuestion, BlobLookup]] = Batches(
+    partial(REDIRECTED_BLOBS.ask, CONNECTIONS)
+)
 _PROJECT_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
     partial(PROJECT_ROBOTS.ask, CONNECTIONS)
 )
@@ -62,14 +74,22 @@ def project_of(repository_name: str) -> str:
     return repository_name.partition("/")[0]
 
 
-async def find_target(name: str, subject: str) -> TargetLookup:
-    """Return where a repository name leads, for a subject (``Actor.subject``)."""
+async def find_target(name: str, subject: str, *, redirected: bool = False) -> TargetLookup:
+    """Return where a repository name leads, for a subject (``Actor.subject``).
+
+    Here and below, a ``redirected`` look-up takes the name for one that a repository had.
+    """
     question = TargetQuestion(subject, project_of(name), name)
-    return await _TARGETS.ask(question)
+    return await (_REDIRECTED_TARGETS if redirected else _TARGETS).ask(question)
 
 
 async def find_manifest(
-    name: str, reference: Digest | str, subject: str, *, with_payload: bool
+    name: str,
+    reference: Digest | str,
+    subject: str,
+    *,
+    with_payload: bool,
+    redirected: bool = False,
 ) -> ManifestLookup:
     """Return the manifest that a digest or tag names in a repository."""
     question = ManifestQuestion(
@@ -80,7 +100,7 @@ async def find_manifest(
         reference.to_bytes() if isinstance(reference, Digest) else None,
         with_payload,
     )
-    lookup = await _MANIFESTS.ask(question)
+    lookup = await (_REDIRECTED_MANIFESTS if redirected else _MANIFESTS).ask(question)
     manifest = lookup.manifest
     if with_payload and manifest is not None and manifest.payload is None:
         # Large ones come one by one, so that no statement holds many of them.
@@ -93,11 +113,13 @@ async def find_manifest(
     return lookup
 
 
-async def find_blob(name: str, digest: Digest, subject: str) -> BlobLookup:
+async def find_blob(
+    name: str, digest: Digest, subject: str, *, redirected: bool = False
+) -> BlobLookup:
     """Return a blob that the repository may serve."""
     project = project_of(name)
     question = BlobQuestion(subject, project, name, digest.to_bytes())
-    return await _BLOBS.ask(question)
+    return await (_REDIRECTED_BLOBS if redirected else _BLOBS).ask(question)
 
 
 async def find_robot(question: RobotQuestion) -> RobotStanding:

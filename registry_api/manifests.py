@@ -42,7 +42,8 @@ async def get_manifest(call: Call) -> Response:
     reference = parse_reference(call.location.item)
     auth.require_scope(call, caller, name, PULL)
     is_head = call.method == "HEAD"
-    lookup = await find_manifest(str(name), reference, caller.subject, with_payload=not is_head)
+    find = partial(find_manifest, str(name), reference, caller.subject, with_payload=not is_head)
+    lookup = await auth.followed(caller, name, find)
     await auth.required_current(call, caller, name, PULL, lookup)
     if lookup.repository_id is None or lookup.project is None:
         raise RegistryError("NAME_UNKNOWN")
@@ -58,7 +59,7 @@ async def get_manifest(call: Call) -> Response:
         return Answer(b"", 200, headers)
     pulls.record_pull(
         repository_id=lookup.repository_id,
-        repository_name=str(name),
+        repository_name=lookup.redirected_to or str(name),
         project_id=lookup.project.id,
         manifest=manifest,
         tag_name="" if isinstance(reference, Digest) else reference,

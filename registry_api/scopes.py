@@ -8,6 +8,8 @@ from core.artifacts.types import TargetLookup
 from core.authn.types import Access, ProjectStamp, Session
 from core.oci.errors import NameInvalid
 from core.oci.reference import parse_repository_name
+from core.rbac.services import allowed
+from core.rbac.types import Actor
 from registry_api.auth import DENIED_TYPE
 from registry_api.challenges import DELETE, PULL, PUSH
 from registry_api.errors import RegistryError
@@ -56,6 +58,31 @@ def repositories_of(requested: RequestedScopes) -> list[str]:
     return [name for kind, name, _actions in requested if kind == "repository"]
 
 
+def settle(
+    actor: Actor,
+    requested: RequestedScopes,
+    targets: Mapping[str, TargetLookup],
+    redirects: Mapping[str, TargetLookup],
+) -> Mapping[str, TargetLookup]:
+    """Return where each name leads somebody, of itself or as a former name of a repository.
+
+    Whoever asks to push and may push means the name itself, where a repository may come to
+    be; and where a former name leads is known only to those who may pull there.
+    """
+    settled = dict(targets)
+    for kind, name, actions in requested:
+        redirect = redirects.get(name) if kind == "repository" else None
+        if redirect is None or redirect.redirected_to is None:
+            continue
+        own = targets[name]
+        is_own = own.project is not None and PUSH in actions
+        if is_own and allowed(actor, f"repository:{PUSH}", own.target(name)):
+            continue
+        if allowed(actor, f"repository:{PULL}", redirect.target(name)):
+            settled[name] = redirect
+    return settled
+
+
 def grant_access(standing: Standing, requested: RequestedScopes) -> list[Access]:
     """Return what somebody gets of it, and for each repository what it asked for in vain.
 
@@ -68,7 +95,11 @@ def grant_access(standing: Standing, requested: RequestedScopes) -> list[Access]
             is_administrator = standing.session.actor.is_system_admin
             granted = actions if is_administrator else frozenset[str]()
         else:
-            granted = _granted_actions(name, actions, standing.held)
+            wanted = actions
+            if standing.targets[name].redirected_to is not None:
+                # By a former name a repository can be pulled, and nothing else.
+                wanted = actions & {PULL}
+            granted = _granted_actions(name, wanted, standing.held)
         if granted:
             access.append(Access(kind, name, granted))
         if kind == "repository" and actions - granted:
@@ -80,13 +111,15 @@ def stamps_of(targets: Mapping[str, TargetLookup]) -> Mapping[str, ProjectStamp]
     """Return which projects the names mean; missing ones mean nothing yet.
 
     When two look-ups have found different ones under the same name, it means neither: what was
-    granted in one of them must not be used in the other.
+    granted in one of them must not be used in the other. A former name of a repository stands
+    by itself and in full, for the project it leads to.
     """
     stamps: dict[str, set[ProjectStamp]] = {}
     for name, target in targets.items():
         if target.project is not None:
             stamp = ProjectStamp(target.project.id, target.project.generation)
-            stamps.setdefault(name.partition("/")[0], set()).add(stamp)
+            key = name if target.redirected_to is not None else name.partition("/")[0]
+            stamps.setdefault(key, set()).add(stamp)
     return {project: found.pop() for project, found in stamps.items() if len(found) == 1}
 
 

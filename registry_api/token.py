@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from starlette.responses import Response
 
-from core.artifacts.queries import find_target
+from core.artifacts.queries import find_redirected_target, find_target
 from core.artifacts.types import TargetLookup
 from core.audit.buffer import BUFFER
 from core.authn import registry_tokens, services
@@ -36,6 +36,7 @@ from registry_api.scopes import (
     granted_scope,
     parse_scopes,
     repositories_of,
+    settle,
     stamps_of,
 )
 from registry_api.threads import Work, in_thread
@@ -206,10 +207,13 @@ def _answer(
     """Issue a token for as much of what is asked for as the proven actor may do."""
     service = _service_for(call, asked)
 
-    def read(subject: str) -> Mapping[str, TargetLookup]:
-        return {name: find_target(name, subject) for name in asked.names}
+    def read(subject: str) -> tuple[Mapping[str, TargetLookup], Mapping[str, TargetLookup]]:
+        targets = {name: find_target(name, subject) for name in asked.names}
+        missing = [name for name, target in targets.items() if target.repository_id is None]
+        return targets, {name: find_redirected_target(name, subject) for name in missing}
 
-    session, targets = services.open_session(verify, read=read)
+    session, (plain, redirects) = services.open_session(verify, read=read)
+    targets = settle(session.actor, asked.requested, plain, redirects)
     if refresh_token is None and asked.wants_refresh_token:
         client = _first(asked.fields, "client_id")
         refresh_token = services.issue_refresh_token(session, client=client)

@@ -67,6 +67,14 @@ class TagExists(DomainError):
     default_message: ClassVar[str] = "The tag exists already."
 
 
+class RepositoryNameTaken(DomainError):
+    """Another repository has the name that one would move to."""
+
+    code: ClassVar[str] = "REPOSITORY_NAME_TAKEN"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = "A repository of this name exists already."
+
+
 class ExpiryInvalid(DomainError):
     """The time after which a tag is to end cannot be read or is out of bounds."""
 

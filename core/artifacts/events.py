@@ -24,6 +24,17 @@ class RepositoryDeleted(Event):
 
 
 @dataclass(frozen=True)
+class RepositoryMoved(Event):
+    """A repository has another name, in its project or in another one."""
+
+    repository_id: int
+    old_name: str
+    new_name: str
+    old_project_id: int
+    new_project_id: int
+
+
+@dataclass(frozen=True)
 class ArtifactPushed(Event):
     """A manifest was pushed that the repository did not have."""
 

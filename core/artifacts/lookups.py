@@ -5,9 +5,11 @@ asks, and the content asked for. Nothing here is cached, because a delete or a m
 in the next read.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeVar
 
-from core.artifacts.queries import PROJECT_AND_GENERATION
+from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_GENERATION
 from core.artifacts.types import (
     BlobLookup,
     ManifestLookup,
@@ -16,7 +18,7 @@ from core.artifacts.types import (
     StoredManifest,
     TargetLookup,
 )
-from core.database.prepared import Lookup
+from core.database.prepared import Lookup, Question
 from core.database.raw import Row
 from core.oci.digest import Digest
 
@@ -25,6 +27,9 @@ SMALL_PAYLOAD_BYTES: Final = 64 << 10
 
 Larger ones are rare and are read one by one, so that a statement for many holds little memory.
 """
+
+
+FoundTarget = TypeVar("FoundTarget", bound=TargetLookup)
 
 
 class TargetQuestion(NamedTuple):
@@ -62,7 +67,7 @@ class BlobQuestion(NamedTuple):
 
 
 def _target(_question: TargetQuestion, row: Row) -> TargetLookup:
-    return TargetLookup(_project(row), row[3], row[4])
+    return TargetLookup(_project(row), row[3], row[4], has_redirect=row[5])
 
 
 def _manifest(_question: ManifestQuestion, row: Row) -> ManifestLookup:
@@ -99,6 +104,17 @@ def _blob(question: BlobQuestion, row: Row) -> BlobLookup:
     return BlobLookup(_project(row), row[3], row[4], blob)
 
 
+def _by_redirect(
+    answer: Callable[[Question, Row], FoundTarget],
+) -> Callable[[Question, Row], FoundTarget]:
+    """Return the answer to a question for a former name; the row ends with the present one."""
+
+    def redirected(question: Question, row: Row) -> FoundTarget:
+        return replace(answer(question, row[:-1]), redirected_to=row[-1])
+
+    return redirected
+
+
 def _project(row: Row) -> ProjectFacts | None:
     if row[0] is None:
         return None
@@ -114,10 +130,28 @@ _REPOSITORY: Final = """
   LEFT JOIN projects_project p ON p.name = asked.project
   LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""
 
+_MANIFEST: Final = """
+  LEFT JOIN artifacts_tag t
+         ON t.repository_id = r.id AND t.name = asked.tag AND t.ended_at IS NULL
+  LEFT JOIN artifacts_manifest m
+         ON m.repository_id = r.id AND m.digest = coalesce(t.digest, asked.digest)"""
+_BLOB: Final = """
+  LEFT JOIN blobs_blob b ON b.digest = asked.digest
+  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id"""
+
+# Only while the name's project has not given way to another of the same name.
+_REDIRECTED: Final = """
+  LEFT JOIN artifacts_redirect a
+         ON a.name = asked.repository
+        AND NOT EXISTS (SELECT FROM projects_project taken
+                         WHERE taken.name = asked.project AND taken.id <> a.project_id)
+  LEFT JOIN artifacts_repository r ON r.id = a.repository_id
+  LEFT JOIN projects_project p ON p.id = r.project_id"""
+
 TARGETS: Final = Lookup(
     "find_target",
     _WHO_AND_WHERE,
-    select=f"{PROJECT_AND_GENERATION}, r.id",
+    select=f"{PROJECT_AND_GENERATION}, r.id, {HAS_REDIRECT.format(repository='r.id')}",
     joins=_REPOSITORY,
     answer=_target,
 )
@@ -128,11 +162,7 @@ MANIFESTS: Final = Lookup(
     select=f"""{PROJECT_AND_GENERATION},
        r.id, m.id, m.digest, m.media_type, m.size_bytes, m.touched_at,
        CASE WHEN asked.with_payload AND m.size_bytes <= {SMALL_PAYLOAD_BYTES} THEN m.payload END""",
-    joins=f"""{_REPOSITORY}
-  LEFT JOIN artifacts_tag t
-         ON t.repository_id = r.id AND t.name = asked.tag AND t.ended_at IS NULL
-  LEFT JOIN artifacts_manifest m
-         ON m.repository_id = r.id AND m.digest = coalesce(t.digest, asked.digest)""",
+    joins=f"{_REPOSITORY}{_MANIFEST}",
     answer=_manifest,
 )
 
@@ -150,8 +180,33 @@ BLOBS: Final = Lookup(
     select=f"""{PROJECT_AND_GENERATION},
        r.id, l.id, b.id, b.size_bytes, b.store, b.storage_key, b.damaged_at IS NOT NULL,
        l.leased_until""",
-    joins=f"""{_REPOSITORY}
-  LEFT JOIN blobs_blob b ON b.digest = asked.digest
-  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id""",
+    joins=f"{_REPOSITORY}{_BLOB}",
     answer=_blob,
+)
+
+# The same three for names that a repository had before. They are asked where the plain ones
+# found nothing, so pulls by present names pay nothing for them.
+
+REDIRECTED_TARGETS: Final = Lookup(
+    "find_redirected_target",
+    TARGETS.columns,
+    select=f"{TARGETS.select}, r.name",
+    joins=_REDIRECTED,
+    answer=_by_redirect(_target),
+)
+
+REDIRECTED_MANIFESTS: Final = Lookup(
+    "find_redirected_manifest",
+    MANIFESTS.columns,
+    select=f"{MANIFESTS.select}, r.name",
+    joins=f"{_REDIRECTED}{_MANIFEST}",
+    answer=_by_redirect(_manifest),
+)
+
+REDIRECTED_BLOBS: Final = Lookup(
+    "find_redirected_blob",
+    BLOBS.columns,
+    select=f"{BLOBS.select}, r.name",
+    joins=f"{_REDIRECTED}{_BLOB}",
+    answer=_by_redirect(_blob),
 )

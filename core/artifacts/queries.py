@@ -24,6 +24,10 @@ PROJECT_AND_GENERATION: Final = """p.id, p.is_public, p.generation,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = asked.subject), 0)"""
 
+# For names without a repository only, so others pay nothing for it.
+HAS_REDIRECT: Final = """CASE WHEN {repository} IS NULL THEN
+       EXISTS (SELECT FROM artifacts_redirect WHERE name = asked.repository) ELSE false END"""
+
 _VIEWER_PROJECT_REPOSITORY: Final = """
   FROM (SELECT %s AS subject) AS asked
   LEFT JOIN projects_project p ON p.name = %s
@@ -34,6 +38,19 @@ SELECT {PROJECT_AND_GENERATION},
        r.id
 {_VIEWER_PROJECT_REPOSITORY}
 """
+
+# As in ``core.artifacts.lookups``.
+_FIND_REDIRECTED_TARGET: Final = f"""
+SELECT {PROJECT_AND_GENERATION},
+       r.id, r.name
+  FROM (SELECT %s AS subject) AS asked
+  LEFT JOIN artifacts_redirect a
+         ON a.name = %s
+        AND NOT EXISTS (SELECT FROM projects_project taken
+                         WHERE taken.name = %s AND taken.id <> a.project_id)
+  LEFT JOIN artifacts_repository r ON r.id = a.repository_id
+  LEFT JOIN projects_project p ON p.id = r.project_id
+"""  # noqa: S608  # made of constants
 
 _LIST_TAGS: Final = """
 SELECT name FROM artifacts_tag
@@ -77,6 +94,12 @@ def find_target(name: str, subject: str) -> TargetLookup:
     """Return where a repository name leads, content apart, for a subject (``Actor.subject``)."""
     row = _one(_FIND_TARGET, (subject, name.partition("/")[0], name))
     return TargetLookup(_project(row), row[3], row[4])
+
+
+def find_redirected_target(name: str, subject: str) -> TargetLookup:
+    """Return where a former name leads; without project and repository if it leads nowhere."""
+    row = _one(_FIND_REDIRECTED_TARGET, (subject, name, name.partition("/")[0]))
+    return TargetLookup(_project(row), row[3], row[4], redirected_to=row[5])
 
 
 def list_tags(repository_id: int, after: str, limit: int) -> list[str]:

@@ -29,12 +29,15 @@ class TargetLookup:
     ``generation`` is that of the subject the look-up was made for (``core.users.revocations``);
     a token of another one has been revoked. ``redirected_to`` is the present name of a
     repository that was found by a former one, whose project ``project`` is then.
+    ``has_redirect`` says, of look-ups for tokens, that the name is none of a repository and may
+    be a former one.
     """
 
     project: ProjectFacts | None
     generation: int
     repository_id: int | None
     redirected_to: str | None = field(default=None, kw_only=True)
+    has_redirect: bool = field(default=False, kw_only=True)
 
     def target(self, name: str) -> Target:
         """Return what ``core.rbac`` decides about, for the repository name looked up."""

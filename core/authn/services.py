@@ -152,6 +152,23 @@ def open_session(
     return Session(actor, generation), found
 
 
+_RENAME_PROJECT = """
+UPDATE authn_personaltoken
+   SET project_names = (SELECT jsonb_agg(DISTINCT CASE WHEN listed.project = %s THEN %s
+                                                         ELSE listed.project END)
+                          FROM jsonb_array_elements_text(project_names) AS listed(project))
+ WHERE project_names @> to_jsonb(%s::text)
+"""
+
+
+def rename_project_in_tokens_locked(old: str, new: str) -> int:
+    """Let personal access tokens limited to a project follow its new name; return how many.
+
+    A later project of the old name is none that they were limited to.
+    """
+    return raw.execute(_RENAME_PROJECT, (old, new, old))
+
+
 @durable_write
 def unlock_logins(username: str, *, actor: Actor) -> int:
     """Let a name log in again that too many failures have shut out; return how many there were.

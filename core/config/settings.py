@@ -156,7 +156,10 @@ GATEKEEPERS: tuple[str, ...] = (
 CONSTRAINT_REFUSALS = {"quotas_quota_not_exceeded": "core.quotas.rules.exceeded"}
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
-EVENT_SUBSCRIBERS: tuple[str, ...] = ("core.robots.subscribers.SUBSCRIPTIONS",)
+EVENT_SUBSCRIBERS: tuple[str, ...] = (
+    "core.robots.subscribers.SUBSCRIPTIONS",
+    "core.moves.subscribers.SUBSCRIPTIONS",
+)
 # Modules that define what a worker can carry out, and the schedules that come with it.
 RUN_TASKS = (
     "jobservice.runs.tasks",

@@ -18,6 +18,7 @@ FEATURE_URLS = (
     "core.grants.api.urls",
     "core.usage.api.urls",
     "core.trash.api.urls",
+    "core.moves.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
 )

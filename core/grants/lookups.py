@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from core.artifacts.queries import HAS_REDIRECT
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.authn.types import TokenFacts
 from core.database.prepared import Lookup
@@ -64,13 +65,13 @@ class TokenStanding:
 @lru_cache(maxsize=1024)
 def _by_password(_question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
-    return PasswordStanding(user, target, grants, row[11])
+    return PasswordStanding(user, target, grants, row[12])
 
 
 @lru_cache(maxsize=1024)
 def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
     user, target, grants = _user(row)
-    token_id, scopes, project_names, *times = row[11:]
+    token_id, scopes, project_names, *times = row[12:]
     if user is None:
         return TokenStanding(None, target, grants)
     token = TokenFacts(
@@ -81,12 +82,12 @@ def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
 
 def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]:
     user = LoginFacts(*row[:5]) if row[0] is not None else None
-    generation, repository_id, grants = row[5], row[9], row[10]
+    generation, repository_id, grants, has_redirect = row[5], *row[9:12]
     project = ProjectFacts(*row[6:9]) if row[6] is not None else None
     listed = json.loads(grants) if grants is not None else ()
     return (
         user,
-        TargetLookup(project, generation, repository_id),
+        TargetLookup(project, generation, repository_id, has_redirect=has_redirect),
         tuple(to_grant(*grant, repository_id=repository_id) for grant in listed),
     )
 
@@ -98,7 +99,8 @@ _USER_AND_GRANTS: Final = f"""u.id, u.username, u.password, u.is_active, u.is_su
        p.id, p.is_public, p.generation, r.id,
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
             (SELECT json_agg(json_build_array(kind, name, permissions, via))::text
-               FROM ({_GRANTS}) AS held(kind, name, permissions, via)) END"""  # noqa: S608  # made of constants
+               FROM ({_GRANTS}) AS held(kind, name, permissions, via)) END,
+       {HAS_REDIRECT.format(repository="r.id")}"""  # noqa: S608  # made of constants
 _REPOSITORY: Final = """
   LEFT JOIN projects_project p ON p.name = asked.project
   LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""

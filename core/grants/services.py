@@ -71,6 +71,29 @@ def revoke_repository_grant(
     _record("grants.right.revoked", actor, repository, subject, right.value)
 
 
+def revoke_all_locked(repository_id: int, *, actor: Actor) -> int:
+    """Take away every right on a repository that the caller has reserved; return how many.
+
+    The caller sees to it that registry tokens issued before end.
+    """
+    repository = Repository.objects.select_related("project").get(pk=repository_id)
+    user_grants = RepositoryUserGrant.objects.filter(content_object=repository)
+    group_grants = RepositoryGroupGrant.objects.filter(content_object=repository)
+    held: list[tuple[User | Group, str]] = [
+        (grant.user, grant.permission.codename)
+        for grant in user_grants.select_related("user", "permission").order_by("pk")
+    ]
+    held += [
+        (Group.objects.get(pk=grant.group_id), grant.permission.codename)
+        for grant in group_grants.select_related("permission").order_by("pk")
+    ]
+    for subject, right in held:
+        _record("grants.right.revoked", actor, repository, subject, right)
+    user_grants.delete()
+    group_grants.delete()
+    return len(held)
+
+
 def _hold_repository(repository: Repository) -> Repository:
     """Lock the repository row, which puts changes of its grants in order."""
     held = (

@@ -9,8 +9,9 @@ from core.projects.rules import new_metadata
 class Project(models.Model):
     """A tenant. Its name is the first component of its repositories' names.
 
-    ``generation`` counts how often it was made private. Registry tokens of before may rest on
-    its having been public, so they count in the generation they were issued in and in no other.
+    ``generation`` counts how often it was made private, renamed or lost a repository. Registry
+    tokens of before may rest on what was then, so they count in the generation they were issued
+    in and in no other.
 
     ``metadata`` holds texts under the names of ``rules.METADATA``. Visibility, which Harbor
     keeps among them, has a column of its own and never stands there.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 
 from core.audit import services as audit
 from core.common.clock import now as current_time
@@ -19,7 +19,7 @@ from core.projects.errors import (
     ProjectNotEmpty,
     ProjectUnknown,
 )
-from core.projects.events import ProjectDeleted
+from core.projects.events import ProjectDeleted, ProjectRenamed
 from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
 
@@ -141,6 +141,52 @@ def delete_metadata(project: Project, name: str, *, actor: Actor) -> None:
         raise MetadataInvalid(f"metadata.{name} cannot be deleted.")
     kept = {key: value for key, value in project.metadata.items() if key != name}
     _change_locked(project, None, kept, actor=actor)
+
+
+def rename_project_locked(project: Project, name: str, *, actor: Actor) -> tuple[Project, str]:
+    """Give a project another name; return it, held alone until the commit, with the old name.
+
+    The caller lets all that carries the name follow. Raises ``ProjectNameInvalid``,
+    ``ProjectNameTaken`` and ``ProjectUnknown``.
+    """
+    rules.ensure_valid_name(name)
+    project = lock_project(project, for_deletion=True)
+    old, project.name, project.updated_at = project.name, name, current_time()
+    project.generation += 1
+    try:
+        with transaction.atomic():
+            project.save(update_fields=["name", "generation", "updated_at"])
+    except IntegrityError as error:
+        raise ProjectNameTaken(f"A project named {name} exists already.") from error
+    audit.record(
+        "projects.project.renamed",
+        actor,
+        target_kind="project",
+        target_id=project.pk,
+        target_label=name,
+        project_id=project.pk,
+        project_name=name,
+        detail={"previous_name": old},
+    )
+    publish(ProjectRenamed(project_id=project.pk, old_name=old, new_name=name))
+    return project, old
+
+
+def lock_projects(*project_ids: int) -> dict[int, Project]:
+    """Hold projects, by id, until the end of the caller's transaction.
+
+    Raises ``ProjectUnknown`` when one of them is gone.
+    """
+    held = Project.objects.select_for_update(no_key=True).filter(pk__in=project_ids)
+    projects = {project.pk: project for project in held.order_by("pk")}
+    if set(projects) != set(project_ids):
+        raise ProjectUnknown
+    return projects
+
+
+def withdraw_tokens_locked(project_id: int) -> None:
+    """End the registry tokens that speak of a held project."""
+    Project.objects.filter(pk=project_id).update(generation=F("generation") + 1)
 
 
 @durable_write

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from core.artifacts.queries import HAS_REDIRECT
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
@@ -15,14 +16,16 @@ from core.system_settings import queries as system_settings
 
 
 class RobotQuestion(NamedTuple):
-    """Whose secret is presented, and in which project for what it is meant.
+    """Whose secret is presented, and for which repository it is meant.
 
-    ``owner`` is the project of the robot, None for robots of the system.
+    ``owner`` is the project of the robot, None for robots of the system. ``project`` is the
+    repository's first component.
     """
 
     owner: str | None
     name: str
     project: str
+    repository: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +50,7 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     """Make sense of a row, once for as long as it stays the same."""
     (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
-    target = TargetLookup(project, generation, None)
+    target = TargetLookup(project, generation, row[14], has_redirect=row[15])
     if robot_id is None:
         return RobotStanding(None, {}, target)
     secret, previous, *times = secrets_and_times
@@ -68,15 +71,18 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     return RobotStanding(facts, permissions, target)
 
 
-_COLUMNS: Final = {"owner": "text", "name": "text", "project": "text"}
-_SELECT: Final = """r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
+_COLUMNS: Final = {"owner": "text", "name": "text", "project": "text", "repository": "text"}
+_SELECT: Final = f"""r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
        r.is_disabled, r.expires_at, r.last_used_at,
        (r.permissions -> asked.project)::text, (r.permissions -> '*')::text,
        (r.project_ids ->> asked.project)::bigint,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'robot:' || r.id), 0),
-       p.id, p.is_public, p.generation"""
-_PROJECT: Final = "LEFT JOIN projects_project p ON p.name = asked.project"
+       p.id, p.is_public, p.generation, t.id,
+       {HAS_REDIRECT.format(repository="t.id")}"""  # noqa: S608  # made of constants
+_REPOSITORY: Final = """
+  LEFT JOIN projects_project p ON p.name = asked.project
+  LEFT JOIN artifacts_repository t ON t.name = asked.repository AND t.project_id = p.id"""
 
 PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_project_robot",
@@ -85,7 +91,7 @@ PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     joins=f"""
   LEFT JOIN projects_project o ON o.name = asked.owner
   LEFT JOIN robots_robot r ON r.project_id = o.id AND r.name = asked.name
-  {_PROJECT}""",
+{_REPOSITORY}""",
     answer=_standing,
 )
 
@@ -95,6 +101,6 @@ SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     select=_SELECT,
     joins=f"""
   LEFT JOIN robots_robot r ON r.project_id IS NULL AND r.name = asked.name
-  {_PROJECT}""",
+{_REPOSITORY}""",
     answer=_standing,
 )

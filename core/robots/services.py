@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from core.audit import services as audit
 from core.authn.rules import earlier
@@ -239,6 +240,31 @@ def forget_project(project_name: str, *, project_id: int, actor: Actor) -> int:
         robot.updated_at = at
         robot.save(update_fields=["permissions", "project_ids", "updated_at"])
         revoke_registry_tokens_locked(subject_of(robot))
+        _record("robots.robot.updated", actor, robot, {"permissions": robot.permissions})
+    return len(robots)
+
+
+def rename_project_in_robots_locked(old: str, new: str, *, project_id: int, actor: Actor) -> int:
+    """Let the rights of robots follow a project that the caller has renamed; return how many.
+
+    What a robot of the system held under the new name was meant for another project, which is
+    gone.
+    """
+    of_system = Q(project=None, project_ids__contains={old: project_id})
+    robots = list(
+        Robot.objects.select_for_update(of=("self",))
+        .select_related("project")
+        .filter(Q(project_id=project_id) | of_system)
+        .order_by("pk")
+    )
+    at = current_time()
+    for robot in robots:
+        if old in robot.permissions:
+            robot.permissions[new] = robot.permissions.pop(old)
+        if old in robot.project_ids:
+            robot.project_ids[new] = robot.project_ids.pop(old)
+        robot.updated_at = at
+        robot.save(update_fields=["permissions", "project_ids", "updated_at"])
         _record("robots.robot.updated", actor, robot, {"permissions": robot.permissions})
     return len(robots)
 

@@ -24,6 +24,9 @@ SCHEDULES = (
         "housekeeping.expired_tags", "housekeeping.expired_tags", timedelta(minutes=5)
     ),
     DeclaredSchedule(
+        "housekeeping.dead_redirects", "housekeeping.dead_redirects", timedelta(minutes=10)
+    ),
+    DeclaredSchedule(
         "housekeeping.expired_tokens", "housekeeping.expired_tokens", timedelta(hours=1)
     ),
     DeclaredSchedule("housekeeping.quota_usage", "housekeeping.quota_usage", timedelta(minutes=1)),

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.artifacts import pulls
-from core.artifacts.services import expiry
+from core.artifacts.services import expiry, naming
 from core.authn import services as authn
 from core.blobs import services as blobs
 from core.common.clock import now as clock_now
@@ -57,6 +57,12 @@ def end_expired_tags(context: RunContext) -> dict[str, Any]:
             return {"tags_ended": total}
         after_id = last_id
         context.report(total, message=f"{total} tags ended")
+
+
+@run_kind("housekeeping.dead_redirects")
+def end_dead_redirects(context: RunContext) -> dict[str, Any]:
+    """Remove redirects whose names belong to other projects now."""
+    return {"redirects_ended": naming.end_dead_redirects()}
 
 
 @run_kind("housekeeping.expired_trash")

@@ -14,6 +14,8 @@ from core.authn.models import LoginFailure
 from core.authn.services import create_personal_token
 from core.database.asynchronous import Connections
 from core.database.prepared import PreparedStatement
+from core.moves.services import rename_project
+from core.rbac.types import Actor
 from core.robots.queries import login_name
 from core.users.models import User
 from tests.factories.robots import make_robot
@@ -69,6 +71,19 @@ def test_a_manifest_costs_one_statement(
         with statements() as sent:
             path = f"/v2/{place.name}/manifests/{reference}"
             assert client.request(method, path, token=token).status == 200
+        assert len(sent) == 1, sent
+
+
+def test_a_pull_by_a_former_name_costs_one_statement(
+    developer: Client, guest: Client, place: Place
+) -> None:
+    digest = sha256(developer.push_image(place.name, "v1"))
+    rename_project(place.project, f"{place.project.name}-new", actor=Actor.system())
+    token = guest.token(f"repository:{place.name}:pull")
+    for path in ("manifests/v1", f"manifests/{digest}", f"blobs/{sha256(EMPTY_JSON)}"):
+        with statements() as sent:
+            answer = guest.request("GET", f"/v2/{place.name}/{path}", token=token)
+            assert answer.status == 200
         assert len(sent) == 1, sent
 
 

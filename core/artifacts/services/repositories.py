@@ -179,7 +179,7 @@ def delete_repository(name: str, *, actor: Actor) -> None:
             project_id=repository.project_id,
             repository_id=repository.pk,
             repository_name=name,
-            moved_tags=_live_tags_alone(repository.pk),
+            moved_tags=live_tags_alone(repository.pk),
         )
     )
     discard_repository_locked(repository, actor=actor, now=clock.now())
@@ -198,7 +198,7 @@ def delete_repository(name: str, *, actor: Actor) -> None:
     repository.delete()
 
 
-def _live_tags_alone(repository_id: int) -> dict[str, Digest]:
+def live_tags_alone(repository_id: int) -> dict[str, Digest]:
     """Return the live tags; the caller holds off every other write into the repository."""
     rows = raw.fetch_all(
         "SELECT name, digest FROM artifacts_tag WHERE repository_id = %s AND ended_at IS NULL",

@@ -250,6 +250,15 @@ CASES: list[tuple[str, str, Any, str]] = [
         "200 200 200 200 403 403 403 401 200 200",
     ),
     ("PUT", f"{REPOSITORY}/tags/v1/expiry", {"expires_after": "2w"}, MAINTAINERS),
+    ("POST", "/projects/secret/rename", {"project_name": "renamed"}, OWNER),
+    (
+        "POST",
+        f"{REPOSITORY}/transfer",
+        {"project": "secret", "repository": "moved"},
+        MAINTAINERS,
+    ),
+    ("GET", f"{REPOSITORY}/redirects", None, MEMBERS),
+    ("DELETE", f"{REPOSITORY}/redirects", None, MAINTAINERS),
     # the trash
     ("GET", "/projects/secret/trash", None, MAINTAINERS),
     ("DELETE", "/projects/secret/trash", None, OWNER),

@@ -160,6 +160,15 @@ def more_trash(cast: Cast, numbers: range) -> None:
         entry.tags.create(name="a", digest=_digest(number), started_at=now())
 
 
+def more_redirects(cast: Cast, numbers: range) -> None:
+    repository = Repository.objects.filter(name="secret/app").first()
+    repository = repository or make_repository(cast.project, "app")
+    for number in numbers:
+        repository.redirects.create(
+            name=f"old/app{number}", project_id=cast.project.pk, created_at=now()
+        )
+
+
 APP = "/projects/secret/repositories/app"
 
 # Two statements are the login, one the caller's grants where a role decides; the rest
@@ -172,6 +181,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
     ("owner", "/projects/secret/trash", more_trash, 7),
+    ("guest", f"{APP}/redirects", more_redirects, 6),
     ("guest", "/projects/secret/members", more_members, 6),
     ("maintainer", "/projects/secret/immutabletagrules", more_rules, 6),
     ("admin", "/quotas?sort=-used.storage", more_projects, 4),

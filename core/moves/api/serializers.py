@@ -1,0 +1,35 @@
+"""Shapes of moves on the wire."""
+
+from rest_framework import serializers
+
+from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+
+
+class ProjectRenameSerializer(RequestSerializer):
+    """The new name of a project."""
+
+    project_name = serializers.CharField(max_length=512)
+
+
+class RepositoryTransferSerializer(RequestSerializer):
+    """Where a repository moves: a project by name, and a path in it unless it stays."""
+
+    project = serializers.CharField(max_length=512)
+    repository = serializers.CharField(required=False, allow_null=True, max_length=512)
+
+
+class MovedSerializer(ResponseSerializer):
+    """The name after the move."""
+
+    always = frozenset({"name"})
+
+    name = serializers.CharField()
+
+
+class RedirectSerializer(ResponseSerializer):
+    """A former name by which pulls find a repository."""
+
+    always = frozenset({"name"})
+
+    name = serializers.CharField()
+    creation_time = TimestampField(source="created_at")

@@ -1,0 +1,97 @@
+"""Renaming projects, transferring repositories, and the former names of these."""
+
+from typing import ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.documentation import operation
+from core.api.permissions import Access
+from core.artifacts.api.scope import RepositoryScopedView
+from core.artifacts.models import Redirect
+from core.moves import services
+from core.moves.api.filters import REDIRECT_LISTING
+from core.moves.api.serializers import (
+    MovedSerializer,
+    ProjectRenameSerializer,
+    RedirectSerializer,
+    RepositoryTransferSerializer,
+)
+from core.projects.api.scope import ProjectView
+from core.projects.errors import ProjectUnknown
+from core.projects.queries import find_project, target_of
+from core.rbac.types import Target
+
+
+class ProjectRenameView(ProjectView):
+    """The name of a project."""
+
+    access: ClassVar[dict[str, Access]] = {"POST": "project:update"}
+
+    @operation(
+        "Rename a project",
+        tag="projects",
+        body=ProjectRenameSerializer,
+        answer=MovedSerializer,
+        errors=(409,),
+    )
+    def post(self, request: Request, project: str) -> Response:
+        """Give the project another name; pulls by the old one go on."""
+        name = self.parse(ProjectRenameSerializer)["project_name"]
+        renamed = services.rename_project(self.project, name, actor=self.actor)
+        return Response(MovedSerializer({"name": renamed.name}).data)
+
+
+class RepositoryTransferView(RepositoryScopedView):
+    """The project of a repository."""
+
+    access: ClassVar[dict[str, Access]] = {"POST": "repository:delete"}
+
+    @operation(
+        "Transfer a repository",
+        tag="repositories",
+        body=RepositoryTransferSerializer,
+        answer=MovedSerializer,
+        errors=(409, 412),
+    )
+    def post(self, request: Request, project_name: str, repository: str) -> Response:
+        """Move the repository; takes ``repository:create`` in the other project as well."""
+        wanted = self.parse(RepositoryTransferSerializer)
+        project = find_project(wanted["project"])
+        self.authorize(
+            "repository:create",
+            Target(project_name=wanted["project"]) if project is None else target_of(project),
+        )
+        if project is None:
+            raise ProjectUnknown
+        name = services.transfer_repository(
+            self.full_name, project, path=wanted.get("repository"), actor=self.actor
+        )
+        return Response(MovedSerializer({"name": name}).data)
+
+
+class RedirectsView(RepositoryScopedView):
+    """The former names of a repository."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": "repository:read",
+        "DELETE": "repository:delete",
+    }
+
+    @operation(
+        "List a repository's former names",
+        tag="repositories",
+        answer=RedirectSerializer,
+        is_list=True,
+        has_query=True,
+    )
+    def get(self, request: Request, project_name: str, repository: str) -> Response:
+        """Return the names by which pulls still find the repository."""
+        redirects = Redirect.objects.filter(repository_id=self.repository_id)
+        return self.page(redirects, RedirectSerializer, REDIRECT_LISTING)
+
+    @operation("End the redirects to a repository", tag="repositories")
+    def delete(self, request: Request, project_name: str, repository: str) -> Response:
+        """Let pulls by former names find nothing any more."""
+        services.end_redirects(self.full_name, actor=self.actor)
+        return self.done()

@@ -1,0 +1,231 @@
+"""Projects under other names, and repositories in other projects."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from core.artifacts import queries
+from core.artifacts.errors import NameUnknown, RepositoryNameTaken
+from core.artifacts.models import Redirect, Repository, Tag, TrashEntry
+from core.artifacts.services import naming
+from core.artifacts.services.manifests import delete_manifest
+from core.artifacts.services.repositories import delete_repository
+from core.artifacts.types import PendingWrite
+from core.audit.models import AuditEntry
+from core.authn.models import PersonalToken
+from core.blobs.models import Upload
+from core.common.clock import now
+from core.common.errors import DomainError
+from core.grants.models import RepositoryUserGrant
+from core.grants.services import grant_repository
+from core.moves import services, subscribers
+from core.moves.errors import AlreadyThere
+from core.oci.errors import NameInvalid
+from core.projects.errors import ProjectNameInvalid, ProjectNameTaken
+from core.projects.events import ProjectDeleted
+from core.projects.models import Project
+from core.rbac.types import Actor
+from core.robots.models import Robot
+from core.robots.queries import permissions_of
+from core.trash.services import restore_entry
+from tests.factories.artifacts import (
+    PUSHER,
+    VIEWER,
+    at_once,
+    make_image,
+    make_upload,
+    storage_in,
+)
+from tests.factories.members import make_member, make_person
+from tests.factories.projects import make_project, make_repository
+from tests.factories.robots import make_robot
+
+
+@pytest.fixture(autouse=True)
+def storage_root(tmp_path: Path, settings: Settings) -> Iterator[Path]:
+    with storage_in(tmp_path / "storage", settings) as root:
+        yield root
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    return make_project("team")
+
+
+def rename(project: Project, name: str) -> Project:
+    return services.rename_project(project, name, actor=PUSHER)
+
+
+def names() -> list[str]:
+    return sorted(Repository.objects.values_list("name", flat=True))
+
+
+def leads(name: str) -> str | None:
+    return queries.find_redirected_target(name, VIEWER).redirected_to
+
+
+def refuse(write: PendingWrite) -> None:
+    if write.action == "repository.transfer":
+        raise RepositoryNameTaken("No.")
+
+
+def test_everything_follows_the_name_of_a_project(project: Project) -> None:
+    image = make_image(project, "v1")
+    make_image(project, "v1", path="sub/team/lib")
+    delete_manifest("team/sub/team/lib", image.digest, actor=PUSHER)
+    upload = make_upload(project)
+    own = make_robot("ci", project=project, permissions={"team": ["repository:pull"]})
+    far = make_robot("sys", project=None, permissions={"team": ["repository:pull"]})
+    owner = make_person("owner")
+    make_member(project, owner, "projectAdmin")
+    for number, limited in enumerate((["team", "x"], ["crew", "team"], ["teams"])):
+        PersonalToken.objects.create(
+            user=owner,
+            name=str(number),
+            secret_hash=bytes([number]),
+            project_names=limited,
+            created_at=now(),
+        )
+    renamed = rename(project, "crew")
+    assert names() == ["crew/app", "crew/sub/team/lib"]
+    assert (renamed.name, renamed.generation) == ("crew", 1)
+    for robot in Robot.objects.filter(pk__in=(own.robot.pk, far.robot.pk)):
+        assert permissions_of(robot) == {"crew": frozenset({"repository:pull"})}
+    assert list(PersonalToken.objects.order_by("pk").values_list("project_names", flat=True)) == [
+        ["crew", "x"],
+        ["crew"],
+        ["teams"],
+    ]
+    assert Upload.objects.get(pk=upload.id).expires_at <= now()
+    assert leads("team/app") == "crew/app"
+    restore_entry(renamed, TrashEntry.objects.get().pk, actor=PUSHER)
+    assert Tag.objects.get(repository__name="crew/sub/team/lib", ended_at=None).name == "v1"
+    entry = AuditEntry.objects.get(action="projects.project.renamed")
+    assert entry.detail == {"previous_name": "team"}
+
+
+def test_redirects_end_with_the_name(project: Project) -> None:
+    make_repository(project, "app")
+    make_repository(project, "lib")
+    crew = rename(project, "crew")
+    again = make_project("team")
+    assert leads("team/app") is None
+    # Should it go again, its subscribers and a periodic run keep the redirect from reviving.
+    assert naming.end_dead_redirects() == 2
+    taken_by = again.pk
+    again.delete()
+    assert leads("team/app") is None
+    rename(crew, "team")
+    assert (leads("crew/app"), leads("team/app")) == ("team/app", None)
+    rename(crew, "crew")
+    assert (leads("crew/app"), leads("team/app")) == (None, "crew/app")
+    subscribers.on_project_deleted(ProjectDeleted(project_id=taken_by, project_name="team"))
+    assert leads("team/app") is None
+    delete_repository("crew/app", actor=PUSHER)
+    assert not Redirect.objects.filter(name="team/app").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("team", AlreadyThere),
+        ("other", ProjectNameTaken),
+        ("No", ProjectNameInvalid),
+        ("", ProjectNameInvalid),
+        ("x" * 252, NameInvalid),
+    ],
+)
+def test_names_that_cannot_be_are_refused(
+    project: Project, name: str, error: type[DomainError]
+) -> None:
+    make_project("other")
+    make_repository(project, "app")
+    with pytest.raises(error):
+        rename(project, name)
+    assert names() == ["team/app"]
+    assert not Redirect.objects.exists()
+
+
+def test_a_repository_moves_with_all_but_grants(project: Project) -> None:
+    other = make_project("other")
+    image = make_image(project, "v1")
+    second = make_image(project, "v1", config=b'{"a":1}')
+    delete_manifest("team/app", second.digest, actor=PUSHER)
+    delete_repository("team/app", actor=PUSHER)
+    make_image(project, "v1")
+    make_image(project, "v1", config=b'{"a":1}')
+    delete_manifest("team/app", second.digest, actor=PUSHER)
+    repository = Repository.objects.get()
+    grant_repository(repository, user=make_person("guest"), permission="pull", actor=Actor.system())
+    history = list(Tag.objects.order_by("id").values_list("name", "digest", "ended_at"))
+    moved = services.transfer_repository("team/app", other, path="sub/app", actor=PUSHER)
+    assert moved == "other/sub/app"
+    repository.refresh_from_db()
+    assert (repository.name, repository.project_id) == (moved, other.pk)
+    assert list(Tag.objects.order_by("id").values_list("name", "digest", "ended_at")) == history
+    assert not RepositoryUserGrant.objects.exists()
+    assert Project.objects.get(pk=project.pk).generation == 1
+    assert leads("team/app") == moved
+    kept = TrashEntry.objects.order_by("pk").values_list("kind", "project_id", "path")
+    assert set(kept) >= {
+        ("manifest", other.pk, "sub/app"),
+        ("repository", project.pk, "app"),
+    }
+    actions = AuditEntry.objects.filter(action="repository.transferred")
+    assert {entry.project_id for entry in actions} == {project.pk, other.pk}
+    # A push to the old name makes a repository there, and the redirect is over.
+    make_image(project, "v1")
+    assert leads("team/app") is None
+    assert image.digest
+    services.end_redirects(moved, actor=PUSHER)
+
+
+def test_moves_that_cannot_be_are_refused(project: Project, settings: Settings) -> None:
+    other = make_project("other")
+    for place in (project, other):
+        make_repository(place, "app")
+    for target, path, error in (
+        (other, None, RepositoryNameTaken),
+        (project, None, AlreadyThere),
+        (other, "Not/Valid", NameInvalid),
+        (other, "x" * 255, NameInvalid),
+    ):
+        with pytest.raises(error):
+            services.transfer_repository("team/app", target, path=path, actor=PUSHER)
+    with pytest.raises(NameUnknown):
+        services.transfer_repository("team/none", other, actor=PUSHER)
+    settings.GATEKEEPERS = (f"{__name__}.refuse",)
+    with pytest.raises(RepositoryNameTaken, match="No"):
+        services.transfer_repository("team/app", other, path="new", actor=PUSHER)
+    assert names() == ["other/app", "team/app"]
+    assert not Redirect.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_renames_pushes_deletes_and_transfers_race_without_harm() -> None:
+    """Names of repositories begin with their projects', and no redirect hides a repository."""
+    project, other = make_project("team"), make_project("other")
+    for path in ("app", "lib", "gone"):
+        make_image(project, "v1", path=path)
+
+    def work(number: int) -> object:
+        match number:
+            case 0 | 1:
+                return rename(project, f"crew{number}")
+            case 2 | 3:
+                return make_image(project, "v2", path=f"new{number}")
+            case 4:
+                return delete_repository("team/gone", actor=PUSHER)
+            case 5:
+                return services.transfer_repository("team/lib", other, actor=PUSHER)
+            case _:
+                return make_image(project, "v2")
+
+    refused = [result for result in at_once(8, work) if isinstance(result, DomainError)]
+    kinds = {error.code for error in refused}
+    assert kinds <= {"NAME_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}, refused
+    for repository in Repository.objects.select_related("project"):
+        assert repository.name.startswith(f"{repository.project.name}/")
+    assert not set(Redirect.objects.values_list("name", flat=True)) & set(names())
