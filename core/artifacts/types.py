@@ -151,9 +151,9 @@ class PendingWrite:
 
     ``action`` is one of manifest.push, tag.create, tag.delete, manifest.delete, blob.push,
     blob.mount, blob.delete, repository.update, repository.delete and repository.transfer.
-    ``moved_tags`` holds the
-    tags that would point elsewhere or vanish, with the digest they have now. ``size_bytes`` is
-    the size of a pushed blob, or of the pushed manifest with everything it names.
+    ``moved_tags`` holds the tags that would point elsewhere or vanish, with the digest they have
+    now. ``size_bytes`` is the size of a pushed blob, or of the pushed manifest with everything it
+    names.
     """
 
     action: str

@@ -25,6 +25,7 @@ from core.projects.services import (
 )
 from core.rbac.types import Actor
 from core.robots.services import rename_project_in_robots_locked
+from core.system_settings.queries import ensure_writable_locked
 
 
 @durable_write
@@ -35,6 +36,7 @@ def rename_project(project: Project, name: str, *, actor: Actor) -> Project:
     robots log in under the new name. Raises AlreadyThere, ProjectNameInvalid, ProjectNameTaken,
     ProjectUnknown, and NameInvalid when a repository's name would be too long.
     """
+    ensure_writable_locked()
     renamed, old = rename_project_locked(project, name, actor=actor)
     if old == name:
         raise AlreadyThere
@@ -103,6 +105,7 @@ def transfer_repository(
 @durable_write
 def end_redirects(repository_name: str, *, actor: Actor) -> None:
     """Let former names of a repository lead nowhere. Raises NameUnknown."""
+    ensure_writable_locked()
     repository_id, project_id = reserve_repository_locked(repository_name)
     names = naming.end_redirects_to_locked(repository_id)
     audit.record(

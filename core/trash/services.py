@@ -29,6 +29,7 @@ from core.oci.reference import parse_tag
 from core.projects.errors import ProjectUnknown
 from core.projects.models import Project
 from core.rbac.types import Actor
+from core.system_settings.queries import ensure_writable_locked
 from core.trash.errors import NameTakenMeanwhile, RestoredTagsInvalid, TrashEntryUnknown
 
 _HOLD_PROJECT = "SELECT name FROM projects_project WHERE id = %s FOR KEY SHARE"
@@ -157,6 +158,7 @@ def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor
 @durable_write
 def delete_entry(project: Project, entry_id: int, *, actor: Actor) -> None:
     """Let go of an entry before its time. Raises TrashEntryUnknown."""
+    ensure_writable_locked()
     entry = TrashEntry.objects.select_for_update().filter(pk=entry_id, project=project).first()
     if entry is None:
         raise TrashEntryUnknown
@@ -167,6 +169,7 @@ def delete_entry(project: Project, entry_id: int, *, actor: Actor) -> None:
 @durable_write
 def empty_trash(project: Project, *, actor: Actor) -> int:
     """Let go of everything in a project's trash; return how many entries that were."""
+    ensure_writable_locked()
     entries = TrashEntry.objects.select_for_update().filter(project=project).order_by("pk")
     ids = list(entries.values_list("pk", flat=True))
     let_go_locked(ids)

@@ -16,6 +16,7 @@ from core.common.errors import DomainError
 from core.database import raw
 from core.database.transactions import durable_write
 from core.rbac.types import Actor
+from core.system_settings.queries import ensure_writable_locked
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ def set_tag_expiry(
     When the tag is moved, the time is that of the push which moves it. Raises ExpiryInvalid,
     NameUnknown, and ManifestUnknown when there is no such live tag.
     """
+    ensure_writable_locked()
     if expires_at is not None:
         rules.ensure_in_bounds(expires_at, clock.now())
     repository_id, project_id = share_repository_locked(repository_name)

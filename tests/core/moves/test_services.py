@@ -10,6 +10,7 @@ from core.artifacts import queries
 from core.artifacts.errors import NameUnknown, RepositoryNameTaken
 from core.artifacts.models import Redirect, Repository, Tag, TrashEntry
 from core.artifacts.services import naming
+from core.artifacts.services.expiry import set_tag_expiry
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository
 from core.artifacts.types import PendingWrite
@@ -18,6 +19,7 @@ from core.authn.models import PersonalToken
 from core.blobs.models import Upload
 from core.common.clock import now
 from core.common.errors import DomainError
+from core.configurations.services import update_settings
 from core.grants.models import RepositoryUserGrant
 from core.grants.services import grant_repository
 from core.moves import services, subscribers
@@ -26,10 +28,12 @@ from core.oci.errors import NameInvalid
 from core.projects.errors import ProjectNameInvalid, ProjectNameTaken
 from core.projects.events import ProjectDeleted
 from core.projects.models import Project
+from core.quotas.errors import QuotaExceeded
 from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.robots.queries import permissions_of
-from core.trash.services import restore_entry
+from core.system_settings.errors import SystemReadOnly
+from core.trash.services import empty_trash, restore_entry
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
@@ -40,6 +44,7 @@ from tests.factories.artifacts import (
 )
 from tests.factories.members import make_member, make_person
 from tests.factories.projects import make_project, make_repository
+from tests.factories.quotas import limit, truly_held, used
 from tests.factories.robots import make_robot
 
 
@@ -229,3 +234,34 @@ def test_renames_pushes_deletes_and_transfers_race_without_harm() -> None:
     for repository in Repository.objects.select_related("project"):
         assert repository.name.startswith(f"{repository.project.name}/")
     assert not set(Redirect.objects.values_list("name", flat=True)) & set(names())
+
+
+def test_nothing_changes_in_read_only_mode(db: None) -> None:
+    team, other = make_project("team"), make_project("other")
+    make_image(team, "latest")
+    update_settings({"read_only": True}, actor=Actor.system())
+    for change in (
+        lambda: services.rename_project(team, "renamed", actor=PUSHER),
+        lambda: services.transfer_repository("team/app", other, actor=PUSHER),
+        lambda: services.end_redirects("team/app", actor=PUSHER),
+        lambda: empty_trash(team, actor=PUSHER),
+        lambda: set_tag_expiry("team/app", "latest", now(), actor=PUSHER),
+    ):
+        with pytest.raises(SystemReadOnly):
+            change()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transfer_takes_its_bytes_along_unless_they_do_not_fit() -> None:
+    team, other = make_project("team"), make_project("other")
+    make_image(team, "latest")
+    held = used(team)
+    assert held > 0
+    limit(other, held - 1)
+    with pytest.raises(QuotaExceeded):
+        services.transfer_repository("team/app", other, actor=PUSHER)
+    assert (used(team), used(other)) == (held, 0)
+    limit(other, held)
+    services.transfer_repository("team/app", other, actor=PUSHER)
+    assert (used(team), used(other)) == (0, held)
+    assert truly_held(other) == held
