@@ -59,6 +59,7 @@ STATUS_OF_KIND: Final[Mapping[ErrorKind, int]] = {
     ErrorKind.UPSTREAM: 502,
     ErrorKind.BUSY: 503,
     ErrorKind.STORAGE_FULL: 507,
+    ErrorKind.NOT_IMPLEMENTED: 501,
 }
 
 # What a domain error with a code of its own is called on this surface.
@@ -76,6 +77,7 @@ CODE_OF_KIND: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.UPSTREAM: "UNAVAILABLE",
     ErrorKind.BUSY: "UNAVAILABLE",
     ErrorKind.STORAGE_FULL: "UNAVAILABLE",
+    ErrorKind.NOT_IMPLEMENTED: "UNSUPPORTED",
 }
 
 RETRY_LATER_SECONDS: Final = 1

@@ -26,6 +26,7 @@ ERROR_DESCRIPTIONS = {
     415: "The request body is not JSON.",
     422: "A value is of the wrong type or out of its bounds.",
     429: "Too many attempts; see Retry-After.",
+    501: "The operation belongs to a feature that this version does not have.",
 }
 _ALWAYS = (400, 401, 403, 404, 422, 429)
 
@@ -134,23 +135,27 @@ def operation(
     tag: str,
     body: Any = None,
     answer: Any = None,
-    status: int = 200,
+    status: int | None = 200,
     is_list: bool = False,
     has_query: bool = False,
     parameters: Iterable[OpenApiParameter] = (),
     errors: Iterable[int] = (),
+    later: str = "",
 ) -> Callable[[Method], Method]:
     """Document one method of a view.
 
     ``body`` and ``answer`` are serializer classes or OpenAPI types; None means an empty body.
-    The summary, unique in the API, also names the operation.
+    ``status`` is that of success, None for operations that never succeed. ``later`` names the
+    missing feature of an operation that comes later. The summary, unique in the API, also names
+    the operation.
     """
     documented: dict[int, Any] = {
         code: OpenApiResponse(ErrorsSerializer, ERROR_DESCRIPTIONS[code])
         for code in sorted({*_ALWAYS, *errors, *((413, 415) if body is not None else ())})
     }
     shape = answer(many=True) if is_list and isinstance(answer, type) else answer
-    documented[status] = OpenApiResponse(shape, "Done." if answer is None else "The answer.")
+    if status is not None:
+        documented[status] = OpenApiResponse(shape, "Done." if answer is None else "The answer.")
     listed = (*LIST_PARAMETERS, *(QUERY_PARAMETERS if has_query else ())) if is_list else ()
     decorator: Callable[[Method], Method] = extend_schema(
         operation_id=_operation_id(summary),
@@ -160,6 +165,7 @@ def operation(
         responses=documented,
         parameters=[*listed, *parameters],
         filters=False,
+        extensions={"x-later": later} if later else None,
     )
     return decorator
 

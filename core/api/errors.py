@@ -35,6 +35,7 @@ RESPONSES: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.UPSTREAM: (502, "UNKNOWN"),
     ErrorKind.BUSY: (503, "UNKNOWN"),
     ErrorKind.STORAGE_FULL: (507, "UNKNOWN"),
+    ErrorKind.NOT_IMPLEMENTED: (501, "NOT_IMPLEMENTED"),
 }
 """Kind of an error to its status and Harbor's code."""
 

@@ -20,6 +20,7 @@ class ErrorKind(StrEnum):
     BUSY = "busy"
     UPSTREAM = "upstream"
     STORAGE_FULL = "storage_full"
+    NOT_IMPLEMENTED = "not_implemented"
 
 
 class DomainError(Exception):

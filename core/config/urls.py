@@ -15,6 +15,7 @@ FEATURE_URLS = (
     "core.members.api.urls",
     "core.tag_rules.api.urls",
     # Names of repositories may hold slashes, so longer routes below them come first.
+    "core.later.api.urls",
     "core.grants.api.urls",
     "core.usage.api.urls",
     "core.trash.api.urls",

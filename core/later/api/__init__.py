@@ -1,0 +1,1 @@
+"""Routes of the later operations, made from the table."""
