@@ -70,6 +70,10 @@ format: $(VENV)/.installed-dev  ## Format the code and repair what can be repair
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
+.PHONY: openapi
+openapi: $(VENV)/.installed-dev  ## Write docs/openapi.json again; commit what changes
+	@$(CHECK_ENVIRONMENT) $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+
 .PHONY: lock
 lock: $(VENV)/.installed-dev  ## Choose versions again; commit what changes
 	@for lock in "--extra embedded -o requirements.txt" "--extra dev -c requirements.txt -o requirements-dev.txt"; do \

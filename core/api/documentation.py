@@ -58,6 +58,22 @@ QUERY_PARAMETERS = (
         "sort", str, description="Order: comma-separated keys, descending with a minus."
     ),
 )
+CREATED_HEADERS = (
+    OpenApiParameter(
+        "Location",
+        str,
+        OpenApiParameter.HEADER,
+        description="Path of the new object.",
+        response=[201],
+    ),
+)
+LIST_HEADERS = tuple(
+    OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=meaning, response=[200])
+    for name, kind, meaning in (
+        ("X-Total-Count", int, "Number of rows on all pages."),
+        ("Link", str, "The next and previous page, as rel=next and rel=prev."),
+    )
+)
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -157,13 +173,14 @@ def operation(
     if status is not None:
         documented[status] = OpenApiResponse(shape, "Done." if answer is None else "The answer.")
     listed = (*LIST_PARAMETERS, *(QUERY_PARAMETERS if has_query else ())) if is_list else ()
+    headers = LIST_HEADERS if is_list else CREATED_HEADERS if status == 201 else ()
     decorator: Callable[[Method], Method] = extend_schema(
         operation_id=_operation_id(summary),
         summary=summary,
         tags=[tag],
         request=body,
         responses=documented,
-        parameters=[*listed, *parameters],
+        parameters=[*listed, *parameters, *headers],
         filters=False,
         extensions={"x-later": later} if later else None,
     )

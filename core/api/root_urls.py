@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from core.api import system
+from core.api import explorer, system
 
 urlpatterns = [
     path("api/version", system.api_version),
+    path("api/docs", explorer.explorer),
+    path("api/docs/<str:name>", explorer.explorer_asset),
     path("api/<path:path>", system.UnknownRouteView.as_view()),
 ]

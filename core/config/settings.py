@@ -193,11 +193,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Roadstead",
     "DESCRIPTION": "Management API of the Roadstead registry.",
     "VERSION": "2.0",
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/api/v2\.0",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.examples.add_examples",
+    ],
 }
 # Larger bodies than this belong to /v2/, which Django never sees.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20

@@ -4,10 +4,13 @@ import json
 import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from django.urls import get_resolver
+from drf_spectacular.validation import validate_schema
 
 from core.api.views import ManagementView
+from tests.architecture.source import ROOT
 from tests.core.api.cast import anonymous
 from tests.core.api.test_matrix import _routes as routes
 
@@ -62,14 +65,83 @@ def test_every_operation_says_what_it_needs_and_answers(document: dict[str, Any]
         assert operation["tags"], where
         assert operation["operationId"] not in names, where
         names.add(operation["operationId"])
+        assert len(operation["description"]) > 10, where
         statuses = set(operation["responses"])
         assert statuses & {"200", "201"} or "x-later" in operation, where
         assert {"400", "401", "403", "404", "422", "429"} <= statuses, where
+        assert {"413", "415"} <= statuses or "requestBody" not in operation, where
         assert {"basic": []} in operation["security"], where
         assert {"token": []} in operation["security"], where
         for parameter in operation.get("parameters", []):
             assert parameter.get("description") or parameter["in"] == "query", where
-    assert len(names) > 60
+            assert parameter["schema"], where
+        created = operation["responses"].get("201", {"headers": {"Location": {}}})
+        assert "Location" in created["headers"], where
+    assert len(names) > 150
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    def fits(example: Any, schema: dict[str, Any]) -> bool:
+        whole = {**schema, "components": document["components"]}
+        return jsonschema_rs.is_valid(whole, example)
+
+    checked = 0
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        described = [(row["example"], row["schema"]) for row in operation.get("parameters", [])]
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for body in bodies:
+            if "$ref" in body:
+                body = document["components"]["responses"][body["$ref"].rpartition("/")[2]]
+            for content in body.get("content", {}).values():
+                described.append((content["example"], content["schema"]))
+        for example, schema in described:
+            checked += 1
+            assert fits(example, schema), f"{where}: {example} is no {schema}"
+    assert checked > 1000
+
+
+def test_the_committed_document_is_the_one_that_is_served(document: dict[str, Any]) -> None:
+    committed = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    assert committed == json.loads(json.dumps(document)), "run: make openapi"
+
+
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    validate_schema(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "needle"),
+    [
+        ("/api/docs", "text/html; charset=utf-8", b'src="/api/docs/start.js"'),
+        ("/api/docs/start.js", "text/javascript; charset=utf-8", b"/api/v2.0/openapi.json"),
+        ("/api/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", b"SwaggerUIBundle"),
+        ("/api/docs/swagger-ui.css", "text/css; charset=utf-8", b".swagger-ui"),
+        ("/api/docs/favicon-32x32.png", "image/png", b"PNG"),
+    ],
+)
+def test_the_explorer_comes_from_this_server_alone(
+    path: str, content_type: str, needle: bytes
+) -> None:
+    response = anonymous().get(path)
+    assert (response.status_code, response["Content-Type"]) == (200, content_type)
+    assert needle in response.content
+    policy = response["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert anonymous().post(path).status_code == 405
+    if path == "/api/docs":
+        text = response.content.decode()
+        assert "://" not in text
+        assert not re.search(r"<script>|<style|\son\w+=", text)
+
+
+@pytest.mark.parametrize("name", ["other.js", "..%2Fswagger-ui.css", "swagger-ui.css.map", "%00"])
+def test_the_explorer_serves_nothing_else(name: str) -> None:
+    assert anonymous().get(f"/api/docs/{name}").status_code == 404
 
 
 def test_open_routes_say_so(document: dict[str, Any]) -> None:
