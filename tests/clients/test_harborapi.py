@@ -1,0 +1,248 @@
+"""The `harborapi` package from PyPI, unmodified, against a real server."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+
+import pytest
+from harborapi import HarborAsyncClient
+from harborapi.exceptions import Conflict, Forbidden, HarborAPIException, NotFound, Unauthorized
+from harborapi.models import (
+    Access,
+    ProjectReq,
+    Robot,
+    RobotCreate,
+    RobotPermission,
+    Schedule,
+    Tag,
+    UserCreationReq,
+)
+from harborapi.models.models import ProjectMetadata
+
+from tests.clients.images import make_image
+from tests.clients.management import PASSWORD, unique
+from tests.clients.protocol import Account, Registry
+from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.server
+
+REPOSITORY = "team/app"
+
+
+class Api:
+    """Makes clients of the package, and closes them when a scenario is over."""
+
+    def __init__(self, address: str, administrator: Account) -> None:
+        self._address = address
+        self._administrator = administrator
+        self._made: list[HarborAsyncClient] = []
+
+    def __call__(self, account: Account | None = None) -> HarborAsyncClient:
+        """Return a client for an account, the administrator by default."""
+        who = account or self._administrator
+        client = HarborAsyncClient(self._address, who.username, who.secret, retry=None)
+        self._made.append(client)
+        return client
+
+    def run(self, scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Carry out a scenario."""
+
+        async def closing() -> None:
+            try:
+                await scenario()
+            finally:
+                for client in self._made:
+                    await client.client.aclose()
+                self._made.clear()
+
+        asyncio.run(closing())
+
+
+@pytest.fixture
+def api(server: RunningServer, administrator: Account) -> Api:
+    return Api(f"{server.url}/api/v2.0", administrator)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Let the package's own log be; a client makes it once for the process."""
+    logging.getLogger("harborapi").setLevel(logging.CRITICAL)
+    yield
+    logging.getLogger("harborapi").setLevel(logging.NOTSET)
+
+
+def number_in(location: str) -> int:
+    assert location.startswith("/api/v2.0/"), location
+    return int(location.rpartition("/")[2])
+
+
+def robot_of(project: str) -> RobotCreate:
+    access = [
+        Access(resource=resource, action=action)
+        for resource, action in (
+            ("repository", "pull"),
+            ("repository", "push"),
+            ("artifact", "list"),
+            ("tag", "create"),
+        )
+    ]
+    return RobotCreate(
+        name="ci",
+        level="project",
+        duration=30,
+        permissions=[RobotPermission(kind="project", namespace=project, access=access)],
+    )
+
+
+def test_projects_members_robots_and_what_is_pushed(server: RunningServer, api: Api) -> None:
+    project, user = unique("harborapi"), unique("alice")
+    image = make_image()
+
+    async def scenario() -> None:
+        admin = api()
+        assert await admin.ping() == "Pong"
+        assert (await admin.health_check()).status == "healthy"
+        info = await admin.get_system_info()
+        assert (info.harbor_version or "").startswith("v2.")
+        assert (await admin.get_current_user()).sysadmin_flag is True
+
+        await people_and_project(admin, project, user)
+        robot = await robot_account(admin, project)
+
+        pushed = Registry(server.registry, robot)
+        for layer in image.layers:
+            pushed.push_blob(f"{project}/{REPOSITORY}", layer.content)
+        pushed.push_blob(f"{project}/{REPOSITORY}", image.config)
+        assert pushed.push_manifest(f"{project}/{REPOSITORY}", "v1", image.manifest).status == 201
+
+        await artifacts_and_tags(admin, api(robot), project, image.digest)
+        await refusals(api, admin, project, user)
+        entries = await admin.get_project_logs(project, query="operation=create")
+        assert {"project", "robot", "tag"} & {entry.resource_type for entry in entries}
+        assert len(await admin.get_audit_logs(page_size=1, limit=3)) == 3
+        await removal(admin, project, user)
+
+    api.run(scenario)
+
+
+async def people_and_project(admin: HarborAsyncClient, project: str, user: str) -> None:
+    created = await admin.create_user(
+        UserCreationReq(
+            username=user, password=PASSWORD, email=f"{user}@example.org", realname="Alice"
+        )
+    )
+    found = await admin.get_user_by_username(user)
+    assert found.user_id == number_in(created)
+    location = await admin.create_project(
+        ProjectReq(project_name=project, metadata=ProjectMetadata(public="false"))
+    )
+    assert await admin.project_exists(project)
+    assert not await admin.project_exists(f"{project}-not")
+    read = await admin.get_project(project)
+    # The package asks for the name in Location with a header of Harbor's.
+    assert location == f"/api/v2.0/projects/{project}"
+    assert read.metadata is not None
+    assert read.metadata.public == "false"
+    assert [one.name for one in await admin.get_projects(query=f"name={project}")] == [project]
+    await admin.update_project(project, ProjectReq(metadata=ProjectMetadata(public="true")))
+    assert (await admin.get_project(project)).metadata.public == "true"  # type: ignore[union-attr]
+    member = number_in(await admin.add_project_member_user(project, user, 2))
+    await admin.update_project_member_role(project, member, 3)
+    assert (await admin.get_project_member(project, member)).role_name == "guest"
+    names = [one.entity_name for one in await admin.get_project_members(project)]
+    assert user in names
+    assert (await admin.get_project_summary(project)).guest_count == 1
+
+
+async def robot_account(admin: HarborAsyncClient, project: str) -> Account:
+    created = await admin.create_robot(robot_of(project))
+    assert created.id is not None
+    assert created.name is not None
+    assert created.name.endswith(f"{project}+ci")
+    robot = await admin.get_robot(created.id)
+    assert (robot.level, robot.duration, robot.disable) == ("project", 30, False)
+    number = (await admin.get_project(project)).project_id
+    listed = await admin.get_robots(query=f"Level=project,ProjectID={number}")
+    assert [one.id for one in listed] == [created.id]
+    changed = Robot(**{**robot.model_dump(exclude_none=True), "description": "for the build"})
+    await admin.update_robot(created.id, changed)
+    assert (await admin.get_robot(created.id)).description == "for the build"
+    rotated = await admin.refresh_robot_secret(created.id, "")
+    assert rotated.secret not in (None, "", created.secret)
+    return Account(created.name, str(rotated.secret))
+
+
+async def artifacts_and_tags(
+    admin: HarborAsyncClient, robot: HarborAsyncClient, project: str, digest: str
+) -> None:
+    assert [one.name for one in await admin.get_repositories(project)] == [
+        f"{project}/{REPOSITORY}"
+    ]
+    repository = await admin.get_repository(project, REPOSITORY)
+    assert repository.artifact_count == 1
+    await robot.create_artifact_tag(project, REPOSITORY, "v1", Tag(name="v2"))
+    (artifact,) = await robot.get_artifacts(project, REPOSITORY)
+    assert (artifact.digest, artifact.type) == (digest, "IMAGE")
+    assert {tag.name for tag in artifact.tags or ()} == {"v1", "v2"}
+    assert (await admin.get_artifact(project, REPOSITORY, "v2")).digest == digest
+    for number in range(12):
+        await robot.create_artifact_tag(project, REPOSITORY, digest, Tag(name=f"n{number}"))
+    # The package follows Link from page to page.
+    tags = await admin.get_artifact_tags(project, REPOSITORY, "v1", page_size=5)
+    assert len({tag.name for tag in tags}) == 14
+    await admin.delete_artifact_tag(project, REPOSITORY, digest, "v2")
+    with pytest.raises(NotFound):
+        await admin.get_artifact(project, REPOSITORY, "v2")
+    assert await admin.get_artifact_accessories(project, REPOSITORY, "v1") == []
+
+
+async def refusals(api: Api, admin: HarborAsyncClient, project: str, user: str) -> None:
+    with pytest.raises(Conflict):
+        await admin.create_project(ProjectReq(project_name=project))
+    with pytest.raises(Unauthorized):
+        await api(Account(user, "Wrong-horse-9")).get_current_user()
+    with pytest.raises(Forbidden) as refused:
+        await api(Account(user, PASSWORD)).delete_repository(project, REPOSITORY)
+    assert refused.value.errors is not None
+    with pytest.raises(HarborAPIException):
+        await admin.delete_project(project)
+    assert (await admin.get_project_deletable(project)).deletable is False
+
+
+async def removal(admin: HarborAsyncClient, project: str, user: str) -> None:
+    await admin.delete_artifact(project, REPOSITORY, "v1")
+    await admin.delete_repository(project, REPOSITORY)
+    for robot in await admin.get_robots(
+        query=f"Level=project,ProjectID={(await admin.get_project(project)).project_id}"
+    ):
+        await admin.delete_robot(int(robot.id or 0))
+    await admin.delete_project(project)
+    assert not await admin.project_exists(project)
+    await admin.delete_user((await admin.get_user_by_username(user)).user_id)
+
+
+def test_what_comes_later_is_understood(api: Api, project: str) -> None:
+    async def scenario() -> None:
+        admin = api()
+        assert await admin.get_registries() == []
+        assert await admin.get_replication_policies() == []
+        assert await admin.get_replications() == []
+        assert await admin.get_registry_adapters() == []
+        assert await admin.get_webhook_policies(project) == []
+        assert await admin.get_webhook_policy_last_trigger(project) == []
+        assert await admin.get_scanners() == []
+        assert await admin.get_gc_jobs() == []
+        assert await admin.get_purge_job_history() == []
+        assert (await admin.get_scan_all_metrics()).ongoing is False
+        assert (await admin.get_scan_exports()).items == []
+        assert (await admin.get_retention_metadata()).templates == []
+        for read in (admin.get_gc_schedule, admin.get_scan_all_schedule):
+            found = (await read()).schedule
+            assert found is not None
+            assert found.type is not None
+            assert found.type.value == "None"
+        with pytest.raises(HarborAPIException) as refused:
+            await admin.create_gc_schedule(Schedule())
+        assert "NOT_IMPLEMENTED" in str(refused.value)
+
+    api.run(scenario)
