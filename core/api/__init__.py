@@ -7,7 +7,8 @@ that its clients work unmodified.
 Modules: ``views`` (the base view), ``permissions`` (what a route declares about access),
 ``authentication`` and ``origin`` (who calls, from where), ``parsers`` (request bodies),
 ``errors`` (the one error renderer), ``pagination``, ``query_language`` and ``listing``
-(``page``, ``q`` and ``sort``), ``fields`` (serializer bases), ``documentation`` and
-``examples`` (OpenAPI), ``explorer`` (the pages that show it), ``system`` (routes about the
-installation itself).
+(``page``, ``q`` and ``sort``), ``exports`` (lists as files), ``fields`` (serializer bases),
+``conditions`` (entity tags), ``idempotency`` (keys of POST, with the one table in ``models``),
+``documentation``, ``conventions`` and ``examples`` (OpenAPI), ``explorer`` (the pages that show
+it), ``system`` (routes about the installation itself).
 """

@@ -1,11 +1,12 @@
 """The base of every management view: authorize, parse, render."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import structlog
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import cached_property
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
@@ -16,9 +17,12 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from core.api import conditions
 from core.api.documentation import ManagementSchema
 from core.api.errors import envelope
+from core.api.exports import export, wanted_format
 from core.api.filtering import ParameterFilter
+from core.api.idempotency import HEADER, IdempotentPost
 from core.api.listing import Listing
 from core.api.origin import origin_of
 from core.api.pagination import PageNumberPagination
@@ -32,6 +36,7 @@ from core.api.permissions import (
     ensure_signed_in,
 )
 from core.common.origin import Origin
+from core.database.transactions import Step, first_steps
 from core.rbac.services import authorize
 from core.rbac.types import Actor, Target
 
@@ -39,6 +44,14 @@ log = structlog.get_logger(__name__)
 
 Context = Callable[[list[Any]], Mapping[str, Any]]
 """Given the rows of a page, what its serializer needs beside them, read in bulk."""
+
+
+class Answered(Exception):
+    """The answer is another than the method returns: an earlier response, or a whole list."""
+
+    def __init__(self, response: HttpResponseBase) -> None:
+        self.response = response
+        super().__init__()
 
 
 class OnlyJSON(BaseContentNegotiation):
@@ -72,6 +85,9 @@ class ManagementView(APIView):
     metadata_class = None
     schema = ManagementSchema()
     has_authorized = False
+    # What the write of this request does first, in its transaction.
+    _first_steps: list[Step]
+    _idempotent: IdempotentPost | None = None
 
     @cached_property
     def origin(self) -> Origin:
@@ -131,7 +147,8 @@ class ManagementView(APIView):
     ) -> Response:
         """Return one page of the rows, filtered and ordered as the request asks.
 
-        ``parameters`` are filters that are query parameters of their own, beside ``q``.
+        ``parameters`` are filters that are query parameters of their own, beside ``q``. A caller
+        who asks for a file gets all rows (``Answered``).
         """
         if parameters is not None:
             filterset = parameters(self.request.query_params, queryset=rows)
@@ -140,6 +157,10 @@ class ManagementView(APIView):
             rows = filterset.qs
         if listing is not None:
             rows = listing.apply(rows, self.request)
+        form = wanted_format(self.request)
+        if form is not None:
+            name = self.request.path.rstrip("/").rpartition("/")[2]
+            raise Answered(export(rows, serializer_class, context, form=form, name=name))
         paginator = PageNumberPagination()
         shown = paginator.paginate_queryset(rows, self.request, self)
         extra = dict(context(shown)) if context is not None and shown else {}
@@ -165,10 +186,35 @@ class ManagementView(APIView):
             for value in values:
                 ensure_storable_text(str(value), "query")
         super().initial(request, *args, **kwargs)
+        self._prepare_write(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Render a failure, or pass on the answer that was found elsewhere."""
+        if isinstance(exc, Answered):
+            # Django only needs some response here, as everything after this does.
+            return cast("Response", exc.response)
+        return super().handle_exception(exc)
+
+    def _prepare_write(self, request: Request) -> None:
+        """Heed ``Idempotency-Key`` and ``If-Match``, now and in the transaction of the write."""
+        if request.method == "POST" and HEADER in request.headers:
+            self._idempotent = IdempotentPost(request, self.actor)
+            earlier = self._idempotent.earlier_response()
+            if earlier is not None:
+                self.has_authorized = True
+                raise Answered(earlier)
+            self._first_steps.append(self._idempotent.record)
+        header = request.headers.get("If-Match", "")
+        if header and request.method in conditions.CHANGING:
+            conditions.ensure_matches(self, header)
+            self._first_steps.append(partial(conditions.ensure_matches_locked, self, header))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Handle the request with its id bound to the log."""
-        with structlog.contextvars.bound_contextvars(request_id=origin_of(request).request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=origin_of(request).request_id),
+            first_steps() as self._first_steps,
+        ):
             return super().dispatch(request, *args, **kwargs)
 
     def finalize_response(
@@ -179,6 +225,10 @@ class ManagementView(APIView):
         if isinstance(access, Deferred) and not self.has_authorized and response.status_code < 400:
             log.error("response_without_authorization", view=type(self).__name__)
             response = Response(envelope(500, "internal server error"), status=500)
+        if self._idempotent is not None:
+            self._idempotent.complete(response)
+        if request.method in ("GET", "HEAD") and conditions.is_single(self):
+            response = conditions.conditional(self, response)
         final = super().finalize_response(request, response, *args, **kwargs)
         final["X-Request-Id"] = self.origin.request_id
         final["Cache-Control"] = "no-store"

@@ -45,6 +45,7 @@ FEATURES = (
     "core.grants",
     "core.robots",
     "core.usage",
+    "core.api",
     "core.audit",
     "jobservice.runs",
 )
@@ -198,6 +199,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v2\.0",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.conventions.add_conventions",
         "core.api.examples.add_examples",
     ],
 }

@@ -1,6 +1,8 @@
 """The outermost transaction of every public write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -10,6 +12,9 @@ from core.database.refusals import refusal_of
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Step = Callable[[], None]
+
+_first_steps: ContextVar[list[Step] | None] = ContextVar("first_steps", default=None)
 
 
 def durable_write(
@@ -24,13 +29,34 @@ def durable_write(
 
     @wraps(function)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        steps = _first_steps.get()
         try:
             with transaction.atomic(durable=True):
-                return function(*args, **kwargs)
+                for step in steps or ():
+                    step()
+                result = function(*args, **kwargs)
         except IntegrityError as error:
             refusal = refusal_of(error)
             if refusal is None:
                 raise
             raise refusal from error
+        if steps:
+            steps.clear()
+        return result
 
     return wrapper
+
+
+@contextmanager
+def first_steps() -> Iterator[list[Step]]:
+    """Yield a list of what the next durable write inside does first, in its transaction.
+
+    A step that raises undoes the write. When a write with the steps has been committed, the
+    list is empty, and further writes go without.
+    """
+    steps: list[Step] = []
+    token = _first_steps.set(steps)
+    try:
+        yield steps
+    finally:
+        _first_steps.reset(token)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from core.api import idempotency
 from core.artifacts import pulls
 from core.artifacts.services import expiry, naming
 from core.authn import services as authn
@@ -77,8 +78,9 @@ def let_go_of_expired_trash(context: RunContext) -> dict[str, Any]:
 
 @run_kind("housekeeping.expired_tokens")
 def remove_expired_tokens(context: RunContext) -> dict[str, Any]:
-    """Remove tokens, refresh tokens and login failures that are past their use."""
-    return dict(authn.delete_expired(clock_now()))
+    """Remove tokens, refresh tokens, login failures and keys that are past their use."""
+    at = clock_now()
+    return {**authn.delete_expired(at), "idempotent_requests": idempotency.delete_expired(at)}
 
 
 @run_kind("housekeeping.pull_records")

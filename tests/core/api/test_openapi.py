@@ -156,4 +156,16 @@ def test_path_parameters_are_described(document: dict[str, Any]) -> None:
     assert "twice" in parameters["repository"]["description"]
     member = document["paths"]["/api/v2.0/projects/{project}/members/{member_id}"]["get"]
     kinds = {row["name"]: row["schema"]["type"] for row in member["parameters"]}
-    assert kinds == {"project": "string", "member_id": "integer"}
+    assert kinds == {"project": "string", "member_id": "integer", "If-None-Match": "string"}
+
+
+def test_what_all_views_do_is_described(document: dict[str, Any]) -> None:
+    robots, robot = (document["paths"][f"/api/v2.0/robots{tail}"] for tail in ("", "/{robot_id}"))
+    assert {"ETag"} == set(robot["get"]["responses"]["200"]["headers"])
+    assert "304" in robot["get"]["responses"]
+    for method, name in (("get", "If-None-Match"), ("put", "If-Match"), ("delete", "If-Match")):
+        assert name in {row["name"] for row in robot[method]["parameters"]}
+        assert method == "get" or "412" in robot[method]["responses"]
+    assert {"Idempotency-Key"} <= {row["name"] for row in robots["post"]["parameters"]}
+    assert "format" in {row["name"] for row in robots["get"]["parameters"]}
+    assert set(robots["get"]["responses"]["200"]["content"]) == {"application/json", "text/csv"}

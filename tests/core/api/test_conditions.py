@@ -1,0 +1,105 @@
+"""ETag, If-None-Match and If-Match on single objects."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from core.users.models import Group
+from tests.core.api.cast import BASE, Cast, body_of, caller_of, errors_of
+from tests.factories.members import make_group
+from tests.factories.users import make_user
+
+
+def test_a_tag_stands_for_what_the_caller_gets(cast: Cast) -> None:
+    admin = cast["admin"]
+    first = admin.get("/projects/secret")
+    tag = first["ETag"]
+    assert (
+        tag
+        == admin.get("/projects/secret")["ETag"]
+        == admin.get(f"/projects/{cast.project.pk}")["ETag"]
+    )
+    assert tag.startswith('"')
+    head = admin.call("HEAD", "/projects/secret")
+    assert (head.status_code, head["ETag"], head.content) == (200, tag, b"")
+    # The answer names the caller's own role.
+    assert cast["guest"].get("/projects/secret")["ETag"] != tag
+    admin.put("/projects/secret", {"metadata": {"public": "true"}})
+    assert admin.get("/projects/secret")["ETag"] != tag
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [("{tag}", 304), ("W/{tag}", 304), ('"a", {tag}', 304), ("*", 304), ('"a"', 200), ("", 200)],
+)
+def test_who_has_it_already_gets_no_body(cast: Cast, header: str, status: int) -> None:
+    tag = cast["guest"].get("/projects/secret")["ETag"]
+    response = cast["guest"].get("/projects/secret", If_None_Match=header.replace("{tag}", tag))
+    assert (response.status_code, response["ETag"]) == (status, tag)
+    assert bool(response.content) is (status == 200)
+
+
+def test_lists_and_what_nobody_can_change_have_no_tag(cast: Cast) -> None:
+    for path in ("/projects", "/systeminfo", "/projects/secret/summary", "/projects/missing"):
+        assert "ETag" not in cast["admin"].get(path)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize(
+    ("header", "refused"), [("{tag}", False), ("*", False), ('"old"', True), ("{tag}x", True)]
+)
+def test_changes_need_the_state_they_name(
+    cast: Cast, method: str, header: str, refused: bool
+) -> None:
+    group = make_group("team")
+    path = f"/usergroups/{group.pk}"
+    tag = cast["admin"].get(path)["ETag"]
+    response = cast["admin"].call(
+        method, path, {"group_name": "crew"}, If_Match=header.replace("{tag}", tag)
+    )
+    assert response.status_code == (412 if refused else 200)
+    if refused:
+        assert errors_of(response)[0]["code"] == "PRECONDITION"
+        assert Group.objects.get().name == "team"
+    else:
+        assert not Group.objects.filter(name="team").exists()
+
+
+def test_conditions_tell_nothing_to_strangers(cast: Cast) -> None:
+    for tag in ("*", '"old"'):
+        response = cast["outsider"].put("/projects/secret", {}, If_Match=tag)
+        assert response.status_code == 403
+        assert cast["anonymous"].get("/projects/secret", If_None_Match=tag).status_code == 401
+    assert cast["admin"].put("/projects/missing", {}, If_Match="*").status_code == 404
+    too_long = cast["admin"].put("/projects/secret", {}, If_Match='"a",' * 3000)
+    assert too_long.status_code == 400
+
+
+def test_what_cannot_be_read_cannot_match(cast: Cast) -> None:
+    path = f"/users/{cast.users['outsider'].pk}/sysadmin"
+    response = cast["admin"].put(path, {"sysadmin_flag": True}, If_Match='"a"')
+    assert response.status_code == 412
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_writers_who_saw_the_same_one_wins() -> None:
+    admin = make_user("boss", is_system_admin=True)
+    path = f"{BASE}/usergroups/{make_group('team').pk}"
+    tag = caller_of(admin).get(path)["ETag"]
+    count = 6
+    barrier = Barrier(count)
+
+    def rename(number: int) -> int:
+        caller = caller_of(admin)
+        barrier.wait()
+        try:
+            return caller.put(path, {"group_name": f"g{number}"}, If_Match=tag).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        statuses = list(pool.map(rename, range(count)))
+    assert sorted(statuses) == [200, *[412] * (count - 1)]
+    assert body_of(caller_of(admin).get(path))["group_name"] == f"g{statuses.index(200)}"

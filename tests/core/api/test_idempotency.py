@@ -1,0 +1,137 @@
+"""Idempotency-Key: a POST that is sent twice is carried out once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from core.api import idempotency
+from core.api.models import IdempotentRequest
+from core.common.clock import now
+from core.projects.models import Project
+from core.robots.models import Robot
+from core.users.models import Group
+from tests.core.api.cast import Cast, body_of, caller_of, errors_of
+from tests.core.api.test_matrix import ROBOT
+from tests.factories.users import make_user
+
+NEW = {"project_name": "new"}
+
+
+def test_a_repetition_gets_the_first_response(cast: Cast) -> None:
+    owner = cast["owner"]
+    first = owner.post("/projects", NEW, Idempotency_Key="k1")
+    again = owner.post("/projects", NEW, Idempotency_Key="k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (again["Location"], again.content) == (first["Location"], first.content)
+    assert "Idempotency-Replayed" not in first
+    assert again["Idempotency-Replayed"] == "true"
+    assert Project.objects.filter(name="new").count() == 1
+    assert owner.post("/projects", NEW, Idempotency_Key="k2").status_code == 409
+
+
+def test_a_key_belongs_to_its_caller_and_request(cast: Cast) -> None:
+    assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 201
+    other = {"project_name": "other"}
+    assert cast["guest"].post("/projects", other, Idempotency_Key="k").status_code == 201
+    response = cast["owner"].post("/projects", other, Idempotency_Key="k")
+    assert response.status_code == 422
+    assert "Idempotency-Key" in errors_of(response)[0]["message"]
+    assert cast["owner"].post("/projects?x=1", NEW, Idempotency_Key="k").status_code == 422
+
+
+def test_a_refused_request_may_be_sent_again(cast: Cast) -> None:
+    owner = cast["owner"]
+    assert owner.post("/projects", {"project_name": "A B"}, Idempotency_Key="k").status_code == 400
+    assert (
+        owner.post("/projects", {"project_name": "secret"}, Idempotency_Key="k").status_code == 409
+    )
+    assert not IdempotentRequest.objects.exists()
+    assert owner.post("/projects", NEW, Idempotency_Key="k").status_code == 201
+
+
+def test_secrets_are_not_kept(cast: Cast) -> None:
+    first = cast["owner"].post("/robots", ROBOT, Idempotency_Key="k")
+    secret = body_of(first)["secret"]
+    again = cast["owner"].post("/robots", ROBOT, Idempotency_Key="k")
+    assert (first.status_code, again.status_code) == (201, 409)
+    assert "secret" in errors_of(again)[0]["message"]
+    assert Robot.objects.filter(name="other").count() == 1
+    kept = IdempotentRequest.objects.get()
+    assert (kept.status, kept.body) == (None, "")
+    assert secret not in str(vars(kept))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (None, False),
+        ({"id": 1}, False),
+        ({"secret": ""}, False),
+        ({"secret": "x"}, True),
+        ({"robot": {"new_password": "x"}}, True),
+        ([{"rows": [{"accessToken": "x"}]}], True),
+        ({"token_count": 0}, False),
+    ],
+)
+def test_secrets_are_known_by_their_names(data: Any, expected: bool) -> None:
+    assert idempotency.shows_secret(data) is expected
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "\u00e9"])
+def test_malformed_keys_are_refused(cast: Cast, key: str) -> None:
+    response = cast["owner"].post("/projects", NEW, Idempotency_Key=key)
+    assert response.status_code == 400
+    assert not Project.objects.filter(name="new").exists()
+
+
+def test_keys_need_a_caller_and_do_not_replace_permissions(cast: Cast) -> None:
+    anonymous = cast["anonymous"].post("/projects", NEW, Idempotency_Key="k")
+    assert anonymous.status_code == 401
+    path = "/projects/secret/members"
+    body = {"role_id": 3, "member_user": {"username": "outsider"}}
+    assert cast["owner"].post(path, body, Idempotency_Key="k").status_code == 201
+    assert cast["guest"].post(path, body, Idempotency_Key="k").status_code == 403
+
+
+def test_keys_are_forgotten_after_a_day(cast: Cast) -> None:
+    assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 201
+    IdempotentRequest.objects.update(created_at=now() - timedelta(hours=24, seconds=1))
+    other = {"project_name": "other"}
+    assert cast["owner"].post("/projects", other, Idempotency_Key="k").status_code == 201
+    assert IdempotentRequest.objects.count() == 1
+    assert idempotency.delete_expired(now()) == 0
+    assert idempotency.delete_expired(now() + timedelta(hours=24)) == 1
+
+
+def test_a_lost_response_is_not_made_up(cast: Cast) -> None:
+    assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 201
+    IdempotentRequest.objects.update(status=None, location="", body="")
+    assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 409
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_parallel_repetitions_one_is_carried_out() -> None:
+    admin = make_user("boss", is_system_admin=True)
+    count = 6
+    barrier = Barrier(count)
+
+    def create(_: int) -> int:
+        caller = caller_of(admin)
+        barrier.wait()
+        try:
+            body = {"group_name": "team"}
+            return caller.post("/usergroups", body, Idempotency_Key="k").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        statuses = list(pool.map(create, range(count)))
+    assert Group.objects.count() == 1
+    assert 201 in statuses
+    assert set(statuses) <= {201, 409}
+    again = caller_of(admin).post("/usergroups", {"group_name": "team"}, Idempotency_Key="k")
+    assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
