@@ -157,6 +157,7 @@ def operation(
     parameters: Iterable[OpenApiParameter] = (),
     errors: Iterable[int] = (),
     later: str = "",
+    media_type: str = "application/json",
 ) -> Callable[[Method], Method]:
     """Document one method of a view.
 
@@ -165,13 +166,15 @@ def operation(
     missing feature of an operation that comes later. The summary, unique in the API, also names
     the operation.
     """
-    documented: dict[int, Any] = {
+    documented: dict[int | tuple[int, str], Any] = {
         code: OpenApiResponse(ErrorsSerializer, ERROR_DESCRIPTIONS[code])
         for code in sorted({*_ALWAYS, *errors, *((413, 415) if body is not None else ())})
     }
     shape = answer(many=True) if is_list and isinstance(answer, type) else answer
     if status is not None:
-        documented[status] = OpenApiResponse(shape, "Done." if answer is None else "The answer.")
+        documented[status, media_type] = OpenApiResponse(
+            shape, "Done." if answer is None else "The answer."
+        )
     listed = (*LIST_PARAMETERS, *(QUERY_PARAMETERS if has_query else ())) if is_list else ()
     headers = LIST_HEADERS if is_list else CREATED_HEADERS if status == 201 else ()
     decorator: Callable[[Method], Method] = extend_schema(

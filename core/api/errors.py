@@ -158,7 +158,11 @@ def _domain_response(error: DomainError) -> Response:
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return _response(status, error.message, headers)
+    response = _response(status, error.message, headers)
+    if error.kind is ErrorKind.NOT_IMPLEMENTED:
+        # Nothing failed here, so Django is not to log it as a failure.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _response(

@@ -97,7 +97,7 @@ class PingView(ManagementView):
 
     access: ClassVar[dict[str, Access]] = {"GET": Public("clients test the address with it")}
 
-    @operation("Ping the server", tag="system", answer=OpenApiTypes.STR)
+    @operation("Ping the server", tag="system", answer=OpenApiTypes.STR, media_type="text/plain")
     def get(self, request: Request) -> HttpResponse:
         """Answer the text ``Pong``."""
         return HttpResponse("Pong", content_type="text/plain; charset=utf-8")
