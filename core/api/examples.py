@@ -13,6 +13,8 @@ METHODS = ("get", "post", "put", "patch", "delete", "head")
 _DIGEST = "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 _TIME = "2026-01-31T13:45:00.123Z"
 _DEEPEST = 12
+# What a map holds, by the type of its values: metadata, limits, selectors.
+_KEYS = {"string": "public", "integer": "storage", "array": "repository"}
 
 VALUES: Mapping[str, Any] = {
     "Member.entity_type": "u",
@@ -29,12 +31,15 @@ VALUES: Mapping[str, Any] = {
     "Accessory.type": "signature.cosign",
     "action": "pull",
     "address": "192.0.2.7",
+    "cve_id": "CVE-2026-0001",
+    "decoration": "matches",
     "description": "For the build of the product",
     "digest": _DIGEST,
     "email": "alice@example.com",
     "external_url": "https://registry.example.com",
     "group_name": "developers",
     "harbor_version": "v2.14.0-roadstead-1.0.0",
+    "kind": "doublestar",
     "level": "project",
     "media_type": "application/vnd.oci.image.config.v1+json",
     "manifest_media_type": "application/vnd.oci.image.manifest.v1+json",
@@ -45,6 +50,7 @@ VALUES: Mapping[str, Any] = {
     "old_password": "Earlier-horse-8",
     "operation": "create",
     "owner_name": "alice",
+    "pattern": "v*",
     "password": "Correct-horse-9",
     "permission": "repository:pull",
     "permissions": ["repository:pull"],
@@ -69,6 +75,7 @@ VALUES: Mapping[str, Any] = {
     "user_agent": "docker/28.0",
     "username": "alice",
     "project": "library",
+    "public": "true",
     "q": "name=~app",
     "sort": "-update_time",
     "page": 1,
@@ -155,6 +162,10 @@ class _Shapes:
         kind = _type(schema)
         if kind == "object":
             own = schema.get("properties", {})
+            others = schema.get("additionalProperties")
+            if not own and isinstance(others, dict) and others:
+                key = _KEYS.get(_type(others), "name")
+                return {key: self.example(others, key, shape, depth + 1)}
             return {
                 member: self.example(inner, member, shape, depth + 1)
                 for member, inner in own.items()
