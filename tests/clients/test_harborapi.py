@@ -9,7 +9,11 @@ from harborapi import HarborAsyncClient
 from harborapi.exceptions import Conflict, Forbidden, HarborAPIException, NotFound, Unauthorized
 from harborapi.models import (
     Access,
+    CVEAllowlist,
+    ImmutableRule,
+    ImmutableSelector,
     ProjectReq,
+    QuotaUpdateReq,
     Robot,
     RobotCreate,
     RobotPermission,
@@ -17,12 +21,12 @@ from harborapi.models import (
     Tag,
     UserCreationReq,
 )
-from harborapi.models.models import ProjectMetadata
+from harborapi.models.models import CVEAllowlistItem, ProjectMetadata
 
-from tests.clients.images import make_image
+from tests.clients.images import Image, make_image
 from tests.clients.management import PASSWORD, unique
 from tests.clients.protocol import Account, Registry
-from tests.support.server import RunningServer
+from tests.support.server import ADMINISTRATOR, RunningServer
 
 pytestmark = pytest.mark.server
 
@@ -76,6 +80,15 @@ def number_in(location: str) -> int:
     return int(location.rpartition("/")[2])
 
 
+def push(server: RunningServer, account: Account, project: str, image: Image) -> None:
+    """Push an image as v1 over the registry protocol."""
+    registry, name = Registry(server.registry, account), f"{project}/{REPOSITORY}"
+    for layer in image.layers:
+        registry.push_blob(name, layer.content)
+    registry.push_blob(name, image.config)
+    assert registry.push_manifest(name, "v1", image.manifest).status == 201
+
+
 def robot_of(project: str) -> RobotCreate:
     access = [
         Access(resource=resource, action=action)
@@ -109,12 +122,7 @@ def test_projects_members_robots_and_what_is_pushed(server: RunningServer, api: 
         await people_and_project(admin, project, user)
         robot = await robot_account(admin, project)
 
-        pushed = Registry(server.registry, robot)
-        for layer in image.layers:
-            pushed.push_blob(f"{project}/{REPOSITORY}", layer.content)
-        pushed.push_blob(f"{project}/{REPOSITORY}", image.config)
-        assert pushed.push_manifest(f"{project}/{REPOSITORY}", "v1", image.manifest).status == 201
-
+        push(server, robot, project, image)
         await artifacts_and_tags(admin, api(robot), project, image.digest)
         await refusals(api, admin, project, user)
         entries = await admin.get_project_logs(project, query="operation=create")
@@ -219,6 +227,70 @@ async def removal(admin: HarborAsyncClient, project: str, user: str) -> None:
     await admin.delete_project(project)
     assert not await admin.project_exists(project)
     await admin.delete_user((await admin.get_user_by_username(user)).user_id)
+
+
+def test_metadata_quota_and_allowlists(api: Api, project: str) -> None:
+    async def scenario() -> None:
+        admin = api()
+        await admin.set_project_metadata(project, ProjectMetadata(prevent_vul="true"))
+        await admin.set_project_metadata(project, ProjectMetadata(severity="low"))
+        await admin.update_project_metadata_entry(
+            project, "severity", ProjectMetadata(severity="high")
+        )
+        metadata = await admin.get_project_metadata(project)
+        assert (metadata.prevent_vul, metadata.severity) == ("true", "high")
+        await admin.delete_project_metadata_entry(project, "severity")
+        assert (await admin.get_project_metadata(project)).severity is None
+
+        number = (await admin.get_project(project)).project_id
+        quotas = await admin.get_quotas(reference="project", reference_id=str(number))
+        (quota,) = quotas
+        assert quota.id is not None
+        await admin.update_quota(quota.id, QuotaUpdateReq(hard={"storage": 1_000_000}))
+        changed = await admin.get_quota(quota.id)
+        assert changed.hard is not None
+        assert changed.hard.model_dump()["storage"] == 1_000_000
+
+        await admin.update_cve_allowlist(
+            CVEAllowlist(items=[CVEAllowlistItem(cve_id="CVE-2026-0001")])
+        )
+        listed = await admin.get_cve_allowlist()
+        assert [item.cve_id for item in listed.items or ()] == ["CVE-2026-0001"]
+        await admin.update_cve_allowlist(CVEAllowlist(items=[]))
+
+    api.run(scenario)
+
+
+def test_immutable_tags(server: RunningServer, api: Api, project: str) -> None:
+    image = make_image()
+    rule = ImmutableRule(
+        action="immutable",
+        template="immutable_template",
+        tag_selectors=[ImmutableSelector(kind="doublestar", decoration="matches", pattern="v*")],
+        scope_selectors={
+            "repository": [
+                ImmutableSelector(kind="doublestar", decoration="repoMatches", pattern="**")
+            ]
+        },
+    )
+
+    async def scenario() -> None:
+        admin = api()
+        await admin.create_project_immutable_tag_rule(project, rule)
+        (stored,) = await admin.get_project_immutable_tag_rules(project)
+        assert stored.id is not None
+        (artifact,) = await admin.get_artifacts(project, REPOSITORY, with_immutable_status=True)
+        assert [tag.immutable for tag in artifact.tags or ()] == [True]
+        with pytest.raises(HarborAPIException) as refused:
+            await admin.delete_artifact_tag(project, REPOSITORY, "v1", "v1")
+        assert "PRECONDITION" in str(refused.value)
+        await admin.enable_project_immutable_tagrule(project, stored.id, False)
+        await admin.delete_artifact_tag(project, REPOSITORY, image.digest, "v1")
+        await admin.delete_project_immutable_tag_rule(project, stored.id)
+        assert await admin.get_project_immutable_tag_rules(project) == []
+
+    push(server, Account(ADMINISTRATOR, PASSWORD), project, image)
+    api.run(scenario)
 
 
 def test_what_comes_later_is_understood(api: Api, project: str) -> None:

@@ -44,6 +44,12 @@ class MetadatasView(ProjectView):
         return self.done()
 
 
+class UnslashedMetadatasView(MetadatasView):
+    """The same without the slash at the end."""
+
+    schema = None  # type: ignore[assignment]  # left out of the OpenAPI document
+
+
 class MetadataView(ProjectView):
     """One of the metadata of a project."""
 

@@ -156,6 +156,44 @@ def test_lists_are_read_until_an_empty_page(cast: Cast) -> None:
     assert rows_of(admin.get("/registries?page=1&page_size=100")) == []
 
 
+def test_quotas_are_read_with_a_trailing_slash(cast: Cast) -> None:
+    """The provider finds a project's quota on `/quotas/?page=1&page_size=100`."""
+    response = cast["admin"].get("/quotas/?page=1&page_size=100")
+    (quota,) = [row for row in rows_of(response) if row["ref"]["id"] == cast.project.pk]
+    assert quota["hard"] == {"storage": -1}
+    updated = cast["admin"].put(f"/quotas/{quota['id']}", {"hard": {"storage": 5 << 30}})
+    assert (updated.status_code, updated.content) == (200, b"")
+
+
+def test_immutable_rules_are_found_in_their_list(cast: Cast) -> None:
+    """There is no GET of one rule: the provider takes the id of Location and reads the list."""
+    rule = {
+        "disabled": False,
+        "action": "immutable",
+        "template": "immutable_template",
+        "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "v*"}],
+        "scope_selectors": {
+            "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]
+        },
+    }
+    path = f"/projects/{cast.project.pk}/immutabletagrules"
+    created = cast["admin"].post(path, rule)
+    assert (created.status_code, created.content) == (201, b"")
+    number = int(created["Location"].rpartition("/")[2])
+    (found,) = rows_of(cast["admin"].get(f"{path}?page=1&page_size=100"))
+    assert found["id"] == number
+    assert cast["admin"].put(f"{path}/{number}", {**rule, "disabled": True}).status_code == 200
+    assert cast["admin"].delete(f"{path}/{number}").status_code == 200
+
+
+def test_metadata_are_texts_under_a_path_with_its_slash(cast: Cast) -> None:
+    path = "/projects/secret/metadatas/"
+    assert body_of(cast["admin"].get(path))["public"] == "false"
+    assert cast["admin"].post(path, {"auto_scan": "true"}).status_code == 200
+    assert body_of(cast["admin"].get(f"{path}auto_scan")) == {"auto_scan": "true"}
+    assert cast["admin"].delete(f"{path}auto_scan").status_code == 200
+
+
 def test_slashes_in_names_come_encoded_twice(cast: Cast, tmp_path: Any) -> None:
     with override_settings(STORAGE_ROOT=tmp_path):
         default_driver.cache_clear()

@@ -154,6 +154,8 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("PUT", "/projects/secret", {"metadata": {"public": "true"}}, OWNER),
     ("GET", "/projects/secret/metadatas/", None, MAINTAINERS),
     ("POST", "/projects/secret/metadatas/", {"auto_scan": "true"}, OWNER),
+    ("GET", "/projects/secret/metadatas", None, MAINTAINERS),
+    ("POST", "/projects/secret/metadatas", {"auto_scan": "true"}, OWNER),
     ("GET", "/projects/secret/metadatas/public", None, MAINTAINERS),
     ("PUT", "/projects/secret/metadatas/public", {"public": "true"}, OWNER),
     ("DELETE", "/projects/secret/metadatas/reuse_sys_cve_allowlist", None, OWNER),
