@@ -1,9 +1,9 @@
 """``Idempotency-Key``: a POST that is sent twice is carried out once.
 
-The key is remembered with the caller and a keyed hash of the request, in the transaction of the write.
-A repetition gets the recorded response. One that comes while the first is under way waits for
-that transaction and is then 409 until the response is recorded. A refused request leaves nothing,
-so it may be sent again under the same key.
+The key is remembered with the caller and a keyed hash of the request, in the transaction of the
+write. A repetition gets the recorded response. One that comes while the first is under way waits
+for that transaction and is then 409 until the response is recorded. A refused request leaves
+nothing, so it may be sent again under the same key.
 """
 
 import json
