@@ -10,7 +10,7 @@ from pathlib import Path
 from core import __version__
 from core.common.clock import now
 
-PACKAGES = ("django", "starlette", "gunicorn", "psycopg2-binary")
+PACKAGES = ("django", "gunicorn", "httptools", "uvloop", "asyncpg", "psycopg2-binary")
 
 
 def describe(peer: str | None) -> list[tuple[str, str]]:
