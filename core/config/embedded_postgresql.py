@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,8 @@ from core.config.sockets import (
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
+# Sessions whose server was killed notice it as soon as they have nothing to compute.
+ORPHANED_SESSIONS_SECONDS = 20.0
 LOG_BYTES = 16 << 20
 
 SERVER_OPTIONS = {
@@ -244,14 +247,17 @@ def end_orphan(cluster: Path) -> None:
     """End a server of `cluster` that outlived the process which started it.
 
     Whoever calls this holds the lock of the data directory, so nobody needs that
-    server any more. A lock file that names a process of another kind is removed.
+    server any more. A lock file that names a process of another kind is removed, once nothing
+    uses the server's memory. Raises PostgreSQLFailed when something goes on to.
     """
     lock_file = cluster / "postmaster.pid"
     try:
-        pid = int(lock_file.read_text(encoding="utf-8").splitlines()[0])
+        lines = lock_file.read_text(encoding="utf-8").splitlines()
+        pid = int(lines[0])
     except (FileNotFoundError, ValueError, IndexError):
         return
     if not _is_postmaster(pid, cluster):
+        _wait_until_unused(lines, cluster)
         lock_file.unlink(missing_ok=True)
         return
     for order, patience in ((signal.SIGINT, STOP_TIMEOUT_SECONDS), (signal.SIGQUIT, 5.0)):
@@ -264,6 +270,31 @@ def end_orphan(cluster: Path) -> None:
             if not _is_postmaster(pid, cluster):
                 return
             time.sleep(0.05)
+
+
+def _wait_until_unused(lock_lines: Sequence[str], cluster: Path) -> None:
+    """Wait for sessions of a server that was killed: beside them, a new one would destroy data."""
+    deadline = time.monotonic() + ORPHANED_SESSIONS_SECONDS
+    while _is_memory_used(lock_lines):
+        if time.monotonic() > deadline:
+            raise PostgreSQLFailed(
+                f"Processes of an earlier PostgreSQL still use {cluster}: end the processes named "
+                "'postgres: roadstead', then start again."
+            )
+        time.sleep(0.1)
+
+
+def _is_memory_used(lock_lines: Sequence[str]) -> bool:
+    """Tell whether a process is attached to the shared memory that a lock file names."""
+    try:
+        identifier = lock_lines[6].split()[1]
+        segments = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:]
+    except (IndexError, FileNotFoundError):
+        return False
+    return any(
+        fields[1] == identifier and int(fields[6]) > 0
+        for fields in (segment.split() for segment in segments)
+    )
 
 
 def _is_postmaster(pid: int, cluster: Path) -> bool:

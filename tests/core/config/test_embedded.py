@@ -15,7 +15,12 @@ import pytest
 from redis import Redis
 
 from core.config import embedded_postgresql, embedded_redis, privileges
-from core.config.embedded_postgresql import EmbeddedPostgreSQL, end_orphan, private_directory
+from core.config.embedded_postgresql import (
+    EmbeddedPostgreSQL,
+    PostgreSQLFailed,
+    end_orphan,
+    private_directory,
+)
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.reader import ConfigurationError
 from core.config.sockets import sockets_of
@@ -99,6 +104,36 @@ def test_a_server_that_outlived_its_parent_is_ended(
         second.wait_ready()
         assert postgresql.process is not None
         assert postgresql.process.wait(5) == 0
+        assert rows(tmp_path, "SELECT 1") == [(1,)]
+    finally:
+        second.stop()
+
+
+def test_a_killed_server_is_not_replaced_while_a_session_of_it_goes_on(
+    postgresql: EmbeddedPostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_postgresql, "ORPHANED_SESSIONS_SECONDS", 0.5)
+    postgresql.start()
+    postgresql.wait_ready()
+    connection = psycopg2.connect(sockets_of(tmp_path).database_url)
+    session = psutil.Process(connection.info.backend_pid)
+    session.suspend()
+    assert postgresql.process is not None
+    postgresql.process.kill()
+    postgresql.process.wait(10)
+    second = EmbeddedPostgreSQL(tmp_path, sockets_of(tmp_path), durable=False)
+    try:
+        with pytest.raises(PostgreSQLFailed, match="still use"):
+            second.start()
+        assert (tmp_path / "postgresql" / "postmaster.pid").exists()
+    finally:
+        session.resume()
+        connection.close()
+    monkeypatch.undo()
+    wait_until_ended([session])
+    second.start()
+    try:
+        second.wait_ready()
         assert rows(tmp_path, "SELECT 1") == [(1,)]
     finally:
         second.stop()
