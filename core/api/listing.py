@@ -112,7 +112,7 @@ def condition(column: Column, pattern: Pattern, key: str) -> Q:
 
 def _value(column: Column, text: str, key: str) -> str | int | bool | datetime:
     if column.kind is ColumnKind.INTEGER:
-        return _integer(text, key)
+        return integer(text, key)
     if column.kind is ColumnKind.TIME:
         return _time(text, key)
     if column.kind is ColumnKind.BOOLEAN:
@@ -132,7 +132,8 @@ def boolean(text: str, key: str) -> bool:
     raise BadRequest(f"{key} must be true or false.")
 
 
-def _integer(text: str, key: str) -> int:
+def integer(text: str, key: str) -> int:
+    """Return a number that a column may hold. Raises ``BadRequest``."""
     if len(text) <= 20 and text.isascii() and text.removeprefix("-").isdigit():
         value = int(text)
         if -_BIGGEST <= value <= _BIGGEST:

@@ -86,6 +86,22 @@ class ExpiryInvalid(DomainError):
     )
 
 
+class LabelAttached(DomainError):
+    """The artifact carries the label already."""
+
+    code: ClassVar[str] = "LABEL_ATTACHED"
+    kind: ClassVar[ErrorKind] = ErrorKind.CONFLICT
+    default_message: ClassVar[str] = "The artifact has this label already."
+
+
+class LabelNotAttached(DomainError):
+    """The artifact does not carry the label."""
+
+    code: ClassVar[str] = "LABEL_NOT_ATTACHED"
+    kind: ClassVar[ErrorKind] = ErrorKind.NOT_FOUND
+    default_message: ClassVar[str] = "The artifact does not have this label."
+
+
 class OutcomeUncertain(DomainError):
     """The database connection broke while committing; asking again settles it."""
 

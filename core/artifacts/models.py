@@ -3,6 +3,7 @@
 from django.db import models
 
 from core.blobs.models import Blob
+from core.labels.models import Label
 from core.projects.models import Project
 
 
@@ -264,6 +265,28 @@ class TrashedTag(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=512, blank=True)
     last_pulled_at = models.DateTimeField(null=True)
+
+
+class ManifestLabel(models.Model):
+    """A label on a manifest, each at most once.
+
+    The migration of this table has what Django cannot say: the foreign keys take the row along
+    whoever deletes the other one, a label of a project is refused on a manifest of another
+    project, and a repository that moves into another project loses the labels of the former.
+    """
+
+    manifest = models.ForeignKey(
+        Manifest, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    label = models.ForeignKey(
+        Label, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("manifest", "label", name="artifacts_manifestlabel_unique"),
+        )
+        indexes = (models.Index("label", "manifest", name="artifacts_manifestlabel_label"),)
 
 
 class PullRecord(models.Model):

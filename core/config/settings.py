@@ -40,6 +40,7 @@ FEATURES = (
     "core.quotas",
     "core.members",
     "core.tag_rules",
+    "core.labels",
     "core.blobs",
     "core.artifacts",
     "core.grants",

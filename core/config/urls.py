@@ -14,6 +14,7 @@ FEATURE_URLS = (
     "core.quotas.api.urls",
     "core.members.api.urls",
     "core.tag_rules.api.urls",
+    "core.labels.api.urls",
     # Names of repositories may hold slashes, so longer routes below them come first.
     "core.later.api.urls",
     "core.grants.api.urls",

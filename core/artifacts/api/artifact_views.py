@@ -26,8 +26,10 @@ from core.artifacts.api.serializers import (
 )
 from core.artifacts.errors import ContentInUse, ManifestUnknown
 from core.artifacts.models import Manifest, Tag
+from core.artifacts.services.labels import add_label, remove_label
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
+from core.labels.api.serializers import LabelReferenceSerializer
 from core.oci.digest import Digest
 
 _WITH_IMMUTABLE_STATUS = OpenApiParameter(
@@ -38,6 +40,7 @@ _WITH_IMMUTABLE_STATUS = OpenApiParameter(
 )
 _FLAGS = (
     OpenApiParameter("with_tag", bool, description="With tags.", default=True),
+    OpenApiParameter("with_label", bool, description="With labels.", default=False),
     OpenApiParameter("with_accessory", bool, description="With accessories.", default=False),
     _WITH_IMMUTABLE_STATUS,
 )
@@ -58,17 +61,12 @@ class ArtifactsView(RepositoryScopedView):
     )
     def get(self, request: Request, project_name: str, repository: str) -> Response:
         """Return the newest artifact first; children of an index and accessories are hidden."""
-        with_tags, with_accessories = _flags(request)
+        flags = _flags(request)
         return self.page(
             artifacts_of(self.repository, request.query_params.get("q", "")),
             ArtifactSerializer,
             ARTIFACT_LISTING,
-            lambda manifests: artifact_context(
-                self.repository,
-                manifests,
-                with_tags=with_tags,
-                with_accessories=with_accessories,
-            ),
+            lambda manifests: artifact_context(self.repository, manifests, **flags),
         )
 
 
@@ -83,13 +81,7 @@ class ArtifactView(RepositoryScopedView):
     @operation("Get an artifact", tag="artifacts", answer=ArtifactSerializer, parameters=_FLAGS)
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
         """Return the artifact that a tag or digest names."""
-        with_tags, with_accessories = _flags(request)
-        context = artifact_context(
-            self.repository,
-            [self.manifest],
-            with_tags=with_tags,
-            with_accessories=with_accessories,
-        )
+        context = artifact_context(self.repository, [self.manifest], **_flags(request))
         return Response(ArtifactSerializer(self.manifest, context=dict(context)).data)
 
     @operation("Delete an artifact", tag="artifacts", errors=(412,))
@@ -163,6 +155,37 @@ class ArtifactTagView(RepositoryScopedView):
         return self.done()
 
 
+class ArtifactLabelsView(RepositoryScopedView):
+    """The labels of an artifact, which it is shown with."""
+
+    access: ClassVar[dict[str, Access]] = {"POST": "artifact-label:create"}
+
+    @operation("Label an artifact", tag="artifacts", body=LabelReferenceSerializer, errors=(409,))
+    def post(
+        self, request: Request, project_name: str, repository: str, reference: str
+    ) -> Response:
+        """Put a global label or one of the project on the artifact; 200, as Harbor answers."""
+        label_id = self.parse(LabelReferenceSerializer)["id"]
+        digest = Digest.from_bytes(bytes(self.manifest.digest))
+        add_label(self.full_name, digest, label_id, actor=self.actor)
+        return self.done()
+
+
+class ArtifactLabelView(RepositoryScopedView):
+    """One label of an artifact."""
+
+    access: ClassVar[dict[str, Access]] = {"DELETE": "artifact-label:delete"}
+
+    @operation("Take a label off an artifact", tag="artifacts")
+    def delete(
+        self, request: Request, project_name: str, repository: str, reference: str, label_id: int
+    ) -> Response:
+        """Take the label off; the label itself stays."""
+        digest = Digest.from_bytes(bytes(self.manifest.digest))
+        remove_label(self.full_name, digest, label_id, actor=self.actor)
+        return self.done()
+
+
 class AccessoriesView(RepositoryScopedView):
     """What is attached to an artifact: signatures, SBOMs and the like."""
 
@@ -188,14 +211,17 @@ class AccessoriesView(RepositoryScopedView):
         )
 
 
-def _flags(request: Request) -> tuple[bool, bool]:
-    """Return ``with_tag`` and ``with_accessory``. Raises ``BadRequest``."""
-    parameters = request.query_params
+def _flags(request: Request) -> dict[str, bool]:
+    """Return what ``artifact_context`` is to read along. Raises ``BadRequest``."""
     _ensure_immutable_status(request)
-    return (
-        boolean(parameters.get("with_tag", "true"), "with_tag"),
-        boolean(parameters.get("with_accessory", "false"), "with_accessory"),
-    )
+    return {
+        argument: boolean(request.query_params.get(name, default), name)
+        for argument, name, default in (
+            ("with_tags", "with_tag", "true"),
+            ("with_labels", "with_label", "false"),
+            ("with_accessories", "with_accessory", "false"),
+        )
+    }
 
 
 def _ensure_immutable_status(request: Request) -> None:

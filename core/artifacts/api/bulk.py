@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import Count
 
 from core.artifacts.api.filters import listed
-from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.artifacts.models import Manifest, ManifestLabel, ManifestReference, Repository, Tag
+from core.labels.models import Label
 from core.oci.digest import Digest
 from core.oci.media_types import INDEX_TYPES
 from core.tag_rules.queries import find_immutability
@@ -32,8 +33,9 @@ def artifact_context(
     *,
     with_tags: bool = True,
     with_accessories: bool = False,
+    with_labels: bool = False,
 ) -> Mapping[str, Any]:
-    """Return tags, children and accessories of the manifests, by manifest id.
+    """Return tags, children, accessories and labels of the manifests, by manifest id.
 
     With tags comes the immutability of those in the repository.
     """
@@ -43,6 +45,7 @@ def artifact_context(
         "immutability": immutability_of(repository) if with_tags else Immutability(),
         "references": _references(manifests),
         "accessories": _accessories(repository, manifests) if with_accessories else {},
+        "labels": _labels(manifests) if with_labels else {},
     }
 
 
@@ -66,6 +69,15 @@ def _references(manifests: Sequence[Manifest]) -> Mapping[int, list[ManifestRefe
     for reference in rows.order_by("parent_id", "position"):
         references[reference.parent_id].append(reference)
     return references
+
+
+def _labels(manifests: Sequence[Manifest]) -> Mapping[int, list[Label]]:
+    labels: dict[int, list[Label]] = defaultdict(list)
+    ids = [manifest.pk for manifest in manifests]
+    rows = ManifestLabel.objects.filter(manifest__in=ids).select_related("label")
+    for row in rows.order_by("label__name", "label_id"):
+        labels[row.manifest_id].append(row.label)
+    return labels
 
 
 def _accessories(

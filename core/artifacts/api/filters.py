@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from core.api.errors import BadRequest
-from core.api.listing import Column, ColumnKind, Listing
+from core.api.listing import Column, ColumnKind, Listing, integer
 from core.api.query_language import AllOf, AnyOf, Exact, Fuzzy, Pattern, parse_query
-from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.artifacts.models import Manifest, ManifestLabel, ManifestReference, Repository, Tag
 from core.members.api.filters import projects_where
 from core.oci import media_types
 from core.oci.digest import Digest
@@ -153,8 +153,18 @@ def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
 
 
 def _by_labels(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
-    """No artifact carries a label yet."""
-    return manifests.none()
+    """Select the artifacts that carry every label of a list, by id, or the only one."""
+    match pattern:
+        case Exact(value):
+            texts: tuple[str, ...] = (value,)
+        case AllOf(values):
+            texts = values
+        case _:
+            raise BadRequest("q: labels takes an id or a (list) of ids.")
+    ids = {integer(text, "labels") for text in texts}
+    carried = ManifestLabel.objects.filter(label__in=ids).values("manifest")
+    complete = carried.annotate(number=Count("label")).filter(number=len(ids))
+    return manifests.filter(pk__in=complete.values("manifest"))
 
 
 def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":

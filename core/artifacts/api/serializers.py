@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
 from core.artifacts.api.bulk import digest_text
 from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.labels.api.serializers import LabelSerializer
 from core.oci.media_types import artifact_kind
 
 COSIGN_TYPES = frozenset(
@@ -183,6 +185,7 @@ class ArtifactSerializer(ResponseSerializer):
     annotations: Any = serializers.JSONField()
     references: Any = serializers.SerializerMethodField()
     tags: Any = serializers.SerializerMethodField()
+    labels: Any = serializers.SerializerMethodField()
     accessories: Any = serializers.SerializerMethodField()
 
     def get_type(self, manifest: Manifest) -> str:
@@ -220,6 +223,12 @@ class ArtifactSerializer(ResponseSerializer):
             _tag(tag, is_immutable=immutability.covers(tag.name))
             for tag in self.context["tags"].get(manifest.pk, ())
         ]
+
+    @extend_schema_field(LabelSerializer(many=True))
+    def get_labels(self, manifest: Manifest) -> list[Any]:
+        """Return the labels by name."""
+        rows = self.context["labels"].get(manifest.pk, ())
+        return [LabelSerializer(label).data for label in rows]
 
     def get_accessories(self, manifest: Manifest) -> list[Any]:
         """Return the manifests that are about this one."""

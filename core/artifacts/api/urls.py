@@ -17,6 +17,8 @@ urlpatterns = [
     path("projects/<str:project_name>/repositories", views.ProjectRepositoriesView.as_view()),
     path(f"{_ARTIFACT}/tags/<reference:tag>", artifact_views.ArtifactTagView.as_view()),
     path(f"{_ARTIFACT}/tags", artifact_views.ArtifactTagsView.as_view()),
+    path(f"{_ARTIFACT}/labels/<identifier:label_id>", artifact_views.ArtifactLabelView.as_view()),
+    path(f"{_ARTIFACT}/labels", artifact_views.ArtifactLabelsView.as_view()),
     path(f"{_ARTIFACT}/accessories", artifact_views.AccessoriesView.as_view()),
     path(_ARTIFACT, artifact_views.ArtifactView.as_view()),
     path(f"{_REPOSITORY}/artifacts", artifact_views.ArtifactsView.as_view()),

@@ -5,7 +5,7 @@ as blobs of a repository, mounts, deletes, leases. ``manifests``: pushes and del
 tags without a push. ``history``: the rows of tags, which the three share. ``waiting``:
 references of manifests to content that is not there yet. ``discarding``: the way into the trash,
 and ``restoring`` the way back. ``expiry``: tags that end by themselves. ``naming``: repositories
-under other names.
+under other names. ``labels``: put on manifests and taken off.
 
 Locks, taken in this order everywhere so that nobody waits in a ring. First the project's row,
 where it is locked at all: KEY SHARE by what creates repositories and by deletes, UPDATE by
@@ -13,9 +13,9 @@ renaming it. Then the repository's
 row: KEY SHARE for pushes, uploads, mounts and single tags, which may run side by side; FOR
 UPDATE for deletes of content and for pushes that leave or fill a gap (``waiting``), which run
 alone in their repository. Then blobs and links by
-blob id, manifests by id (a child is older than its index), tags by name, what gatekeepers
-lock, and at the very end the update of the repository's row. What a statement does to links and
-manifests is counted with it (``core.usage``): the contents of a project, blobs before manifests
-and by digest, are locked right behind them. The quota of a project comes last of all, when the
-transaction commits.
+blob id, manifests by id (a child is older than its index), a label, tags by name, what
+gatekeepers lock, and at the very end the update of the repository's row. What a statement does to
+links and manifests is counted with it (``core.usage``): the contents of a project, blobs before
+manifests and by digest, are locked right behind them. The quota of a project comes last of all,
+when the transaction commits.
 """

@@ -25,6 +25,14 @@ SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR K
 """
 
 
+def share_manifest_locked(repository_id: int, digest: Digest) -> int:
+    """Return the manifest's id, kept from deletion until the commit. Raises ManifestUnknown."""
+    found = raw.fetch_one(_SHARE_MANIFEST, (repository_id, digest.to_bytes()))
+    if found is None:
+        raise ManifestUnknown
+    return int(found[0])
+
+
 @durable_write
 def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor) -> None:
     """Let a new tag point at a manifest.
@@ -34,9 +42,7 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
     """
     tag = parse_tag(name)
     repository_id, project_id = share_repository_locked(repository_name)
-    found = raw.fetch_one(_SHARE_MANIFEST, (repository_id, digest.to_bytes()))
-    if found is None:
-        raise ManifestUnknown
+    manifest_id = share_manifest_locked(repository_id, digest)
     if history.lock_tags(repository_id, [tag]):
         raise TagExists
     now = clock.now()
@@ -54,7 +60,7 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
     history.begin_tags(
         [tag],
         repository_id=repository_id,
-        manifest_id=int(found[0]),
+        manifest_id=manifest_id,
         digest=digest,
         started_by=actor.label,
         now=now,

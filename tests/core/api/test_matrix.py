@@ -14,6 +14,7 @@ from core.api.views import ManagementView
 from core.artifacts.models import Repository, TrashEntry
 from core.artifacts.services.tags import delete_tag
 from core.grants.services import grant_repository
+from core.labels.models import Label
 from core.members.models import Membership
 from core.oci.digest import Digest
 from core.quotas.models import Quota
@@ -24,6 +25,7 @@ from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
 from tests.core.later.cases import CASES as LATER
 from tests.factories.artifacts import image_document, make_image
 from tests.factories.browser_sessions import make_browser_session
+from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_group, make_role
 from tests.factories.tag_rules import make_tag_rule
 from tests.factories.users import PASSWORD
@@ -228,6 +230,23 @@ CASES: list[tuple[str, str, Any, str]] = [
         MAINTAINERS,
     ),
     ("DELETE", "/projects/secret/immutabletagrules/{rule}", None, MAINTAINERS),
+    # labels
+    ("GET", "/labels", None, SIGNED_IN),
+    ("GET", "/labels?scope=p&project_id={project}", None, GUESTS),
+    ("POST", "/labels", {"name": "new", "scope": "g"}, SYSTEM.replace("200", "201")),
+    (
+        "POST",
+        "/labels",
+        {"name": "new", "color": "#00ff00", "scope": "p", "project_id": "{project}"},
+        MAINTAINERS.replace("200", "201"),
+    ),
+    ("GET", "/labels/{label}", None, hidden_from_system_robots(GUESTS)),
+    ("PUT", "/labels/{label}", {"name": "new"}, hidden_from_system_robots(MAINTAINERS)),
+    ("DELETE", "/labels/{label}", None, hidden_from_system_robots(MAINTAINERS)),
+    ("GET", "/labels/{global_label}", None, SIGNED_IN),
+    ("PUT", "/labels/{global_label}", {"name": "new"}, SYSTEM),
+    ("DELETE", "/labels/{global_label}", None, SYSTEM),
+    ("GET", "/labels/999999", None, "404 403 403 403 403 403 403 401 403 404"),
     # robots
     ("GET", "/robots", None, SYSTEM),
     ("GET", "/robots?q=Level%3Dproject%2CProjectID%3D{project}", None, GUESTS),
@@ -275,6 +294,8 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", f"{ARTIFACT}/tags", None, MEMBERS),
     ("POST", f"{ARTIFACT}/tags", {"name": "v2"}, "201 201 201 201 403 403 403 401 201 201"),
     ("DELETE", f"{ARTIFACT}/tags/v1", None, MAINTAINERS),
+    ("POST", f"{ARTIFACT}/labels", {"id": "{global_label}"}, DEVELOPERS),
+    ("DELETE", f"{ARTIFACT}/labels/{{label}}", None, DEVELOPERS),
     ("GET", f"{ARTIFACT}/accessories", None, MEMBERS_NO_ROBOTS),
     # grants and explanations
     ("GET", f"{REPOSITORY}/grants", None, GUESTS),
@@ -331,8 +352,10 @@ def stage(
         cast = make_cast()
         make_image(cast.project, "gone", path="team/app")
         delete_tag("secret/team/app", "gone", actor=Actor.system())
-        make_image(cast.project, "v1", path="team/app")
-        yield Stage(cast, _ids(cast))
+        image = make_image(cast.project, "v1", path="team/app")
+        ids = _ids(cast)
+        put_label(Label.objects.get(pk=ids["label"]), image.id)
+        yield Stage(cast, ids)
         default_driver.cache_clear()
 
 
@@ -354,6 +377,8 @@ def _ids(cast: Cast) -> dict[str, int]:
         "session": make_browser_session(cast.users["outsider"]).session.pk,
         "role": make_role("custom", ["tag:list"]).pk,
         "member": Membership.objects.get(user=cast.users["guest"]).pk,
+        "label": make_label(project=cast.project).pk,
+        "global_label": make_label("approved").pk,
         "rule": make_tag_rule(cast.project, tags="release-*").pk,
         "robot": Robot.objects.get(project=cast.project).pk,
         "entry": TrashEntry.objects.get().pk,

@@ -11,12 +11,14 @@ from core.artifacts.models import Manifest, ManifestReference, Repository, Tag, 
 from core.audit.models import AuditEntry
 from core.authn.models import PersonalToken
 from core.common.clock import now
+from core.labels.models import Label
 from core.members.models import Membership
 from core.oci.digest import Digest
 from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST
 from core.robots.models import Robot
 from tests.core.api.cast import Cast, rows_of
 from tests.factories.browser_sessions import make_browser_session
+from tests.factories.labels import make_label, put_label
 from tests.factories.members import built_in, make_group, make_person
 from tests.factories.projects import make_project, make_repository
 from tests.factories.tag_rules import make_tag_rule
@@ -55,6 +57,24 @@ def more_artifacts(cast: Cast, numbers: range) -> None:
         )
         for name in ("a", "b"):
             _tag(index, f"{name}{number}")
+
+
+def more_labelled(cast: Cast, numbers: range) -> None:
+    """Store artifacts with a label of their own and one that all of them carry."""
+    everyones, _is_new = Label.objects.get_or_create(
+        name="approved", defaults={"created_at": now(), "updated_at": now()}
+    )
+    repository = Repository.objects.filter(name="secret/app").first()
+    repository = repository or make_repository(cast.project, "app")
+    for number in numbers:
+        manifest = _manifest(repository, number)
+        for label in (everyones, make_label(f"l{number}", project=cast.project)):
+            put_label(label, manifest.pk)
+
+
+def more_labels(cast: Cast, numbers: range) -> None:
+    for number in numbers:
+        make_label(f"l{number}", project=cast.project)
 
 
 def more_tags(cast: Cast, numbers: range) -> None:
@@ -178,6 +198,8 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
     ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 11),
+    ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 10),
+    ("guest", "/labels?scope=p&project_id={project}", more_labels, 6),
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
     ("owner", "/projects/secret/trash", more_trash, 7),
