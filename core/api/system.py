@@ -29,7 +29,7 @@ from core.rbac.permissions import (
     SYSTEM_ROBOT_PERMISSIONS,
 )
 from core.storage.keys import key_for_upload
-from core.storage.selection import drivers, provider
+from core.storage.selection import default_driver, drivers, provider
 from core.system_settings.queries import current as current_settings
 from core.system_settings.types import FIXED, Settings
 
@@ -92,6 +92,23 @@ class PermissionsSerializer(ResponseSerializer):
     project = PermissionSerializer(many=True)
 
 
+class VolumeSerializer(ResponseSerializer):
+    """The room of one storage, in bytes."""
+
+    always = frozenset({"total", "free"})
+
+    total = serializers.IntegerField()
+    free = serializers.IntegerField()
+
+
+class VolumesSerializer(ResponseSerializer):
+    """Harbor's ``SystemInfo``."""
+
+    always = frozenset({"storage"})
+
+    storage = VolumeSerializer(many=True)
+
+
 class PingView(ManagementView):
     """Says that the server answers."""
 
@@ -134,6 +151,34 @@ class SystemInfoView(ManagementView):
         if not self.actor.is_anonymous:
             info |= _details(request, changeable)
         return Response(SystemInfoSerializer(info).data)
+
+
+class VolumesView(ManagementView):
+    """How much room the storage has."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": "system-volumes:read"}
+
+    @operation("Get the room of the storage", tag="system", answer=VolumesSerializer)
+    def get(self, request: Request) -> Response:
+        """Return total and free bytes of the storage directory; nothing for a bucket."""
+        driver = default_driver()
+        total, free = driver.total_bytes(), driver.free_bytes()
+        known = total is not None and free is not None
+        volumes = [{"total": total, "free": free}] if known else []
+        return Response(VolumesSerializer({"storage": volumes}).data)
+
+
+class CertificateView(ManagementView):
+    """The certificate of the authority that signed the server's own."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": Public("clients need the certificate before they can trust any answer")
+    }
+
+    @operation("Get the authority's certificate", tag="system", answer=OpenApiTypes.BINARY)
+    def get(self, request: Request) -> Response:
+        """Raise ``NotFound``: TLS ends in front of the server, which has no such file."""
+        raise NotFound("There is no certificate of an authority to download.")
 
 
 class PermissionsView(ManagementView):

@@ -23,6 +23,8 @@ FEATURE_URLS = (
     "core.moves.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
+    "core.search.api.urls",
+    "core.statistics.api.urls",
 )
 
 # What fails outside every view is answered in the same envelope.

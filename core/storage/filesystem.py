@@ -230,6 +230,12 @@ class FilesystemDriver:
             figures = os.statvfs(self._root)
         return figures.f_bavail * figures.f_frsize
 
+    def total_bytes(self) -> int | None:
+        """Return the size of the filesystem, whoever uses it."""
+        with translated("measure the space"):
+            figures = os.statvfs(self._root)
+        return figures.f_blocks * figures.f_frsize
+
     def check(self) -> None:
         """Look over the folders and carry out a small commit."""
         if not self._root.is_dir():

@@ -162,5 +162,8 @@ class StorageDriver(Protocol):
     def free_bytes(self) -> int | None:
         """Return how many bytes can still be stored, None where nobody knows."""
 
+    def total_bytes(self) -> int | None:
+        """Return how many bytes there is room for, stored ones included; None as above."""
+
     def check(self) -> None:
         """Try the storage out; raises StorageMisconfigured with a sentence on the fault."""

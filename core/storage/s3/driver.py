@@ -121,6 +121,10 @@ class S3Driver:
         """None: a bucket has no end that anybody knows."""
         return None
 
+    def total_bytes(self) -> int | None:
+        """None, for the same reason."""
+        return None
+
     def check(self) -> None:
         """Try every kind of request out."""
         probing.probe(self._bucket)

@@ -319,9 +319,10 @@ class DriverSuite:
         assert [item.key for item in driver.list_uploads()] == [upload]
         assert all(before < item.modified_at <= datetime.now(tz=UTC) for item in found)
 
-    def test_free_bytes(self, driver: StorageDriver) -> None:
-        free = driver.free_bytes()
-        assert free is None or free > 0
+    def test_free_and_total_bytes(self, driver: StorageDriver) -> None:
+        free, total = driver.free_bytes(), driver.total_bytes()
+        assert (free is None) == (total is None)
+        assert free is None or total is None or 0 < free <= total
 
     def test_large_blob_in_little_memory(self, driver: StorageDriver) -> None:
         block = random.Random(3).randbytes(1 << 20)

@@ -1,0 +1,1 @@
+"""Management route of the statistics."""
