@@ -19,7 +19,6 @@ from core.config.http_requests import Refused, Requests, Scope
 
 HEAD_SECONDS: Final = 60.0
 """How long the head of a request may take to arrive."""
-"""How long the head of a request may take to arrive."""
 # Longer than the 60 seconds for which common proxies keep an idle connection.
 KEEP_ALIVE_SECONDS: Final = 75.0
 IDLE_BODY_SECONDS: Final = 300.0
@@ -28,6 +27,9 @@ IDLE_BODY_SECONDS: Final = 300.0
 STALLED_SECONDS: Final = 120.0
 DISCONNECT_GRACE_SECONDS: Final = 3.0
 """How long an application may go on for a client who has left."""
+
+QUEUED_REQUESTS: Final = 128
+"""How many requests may come before the first of them is answered."""
 
 WRITE_BUFFER_BYTES: Final = 65_536
 
@@ -161,6 +163,8 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(self, scope, keeps_alive=keeps_alive, expects_continue=expects_continue)
         if self._current is None:
             self._start(exchange)
+        elif len(self._queue) >= QUEUED_REQUESTS:
+            raise Refused(503)
         else:
             self._queue.append(exchange)
             self.pause_reading()
@@ -189,6 +193,11 @@ class Connection(asyncio.Protocol):
         failure: Exception | None = None
         try:
             await self._worker.asgi(exchange.scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            self._current = self._task = None
+            if not self.is_lost:
+                self.transport.abort()
+            raise
         except Exception as error:  # noqa: BLE001  # the edge of the process
             failure = error
         self._task = None
@@ -214,6 +223,8 @@ class Connection(asyncio.Protocol):
 
     def _may_go_on(self, exchange: Exchange) -> bool:
         if exchange.closes or not exchange.is_received or self.transport.is_closing():
+            return False
+        if self.is_stopping:
             return False
         if self._refusal is None:
             return True

@@ -128,8 +128,10 @@ class Exchange:
             self._news = self._news or asyncio.Event()
             self._news.clear()
             self._is_waiting = not self.is_received
-            await self._news.wait()
-            self._is_waiting = False
+            try:
+                await self._news.wait()
+            finally:
+                self._is_waiting = False
 
     def _permit(self) -> None:
         self._expects_continue = False
@@ -169,8 +171,10 @@ class Exchange:
     def _begin(self, status: int, headers: Headers) -> None:
         if self._head is not None or self.is_begun:
             raise RuntimeError("The answer has begun already.")
-        # Before the body was asked for: nobody needs it any more.
-        self._expects_continue = False
+        if self._expects_continue and not self.is_received:
+            # Nobody has asked for the body, and whether it still comes is for the client to say.
+            self._expects_continue = False
+            self.closes = True
         has_no_body = status < 200 or status in (204, 304)
         self._omits_body = self._omits_body or has_no_body
         lines = [_status_line(status)]

@@ -66,7 +66,9 @@ class Requests:
             self._feed(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            raise cause if isinstance(cause, Refused) else error from None
+            if isinstance(cause, Refused):
+                raise cause from None
+            raise
         except httptools.HttpParserError:
             raise Refused(400) from None
         # The parser keeps a field until it has all of it.
@@ -94,6 +96,7 @@ class Requests:
         self._header_bytes = 0
         self._head_bytes = 0
         self._expects_continue = False
+        self._has_host = False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
@@ -110,7 +113,7 @@ class Requests:
             raise Refused(431)
         if self.receiving is not None:
             return
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")
         self._headers.append((name, value))
         if len(self._headers) > HEADER_FIELDS:
             raise Refused(431)
@@ -118,6 +121,11 @@ class Requests:
             self._expects_continue = value.lower() == b"100-continue"
         elif name == b"transfer-encoding" and value.lower() != b"chunked":
             raise Refused(501)
+        elif name == b"host":
+            if self._has_host:
+                # Each half of the product might believe another one.
+                raise Refused(400)
+            self._has_host = True
 
     def on_headers_complete(self) -> None:
         """Have the request served."""
@@ -181,11 +189,14 @@ class Requests:
 def _origin_form(target: bytes) -> bytes:
     """Return path and query of a target in absolute form (RFC 9112, section 3.2.2).
 
-    Raises HttpParserInvalidURLError.
+    Raises Refused.
     """
     if target == b"*":
         return target
-    parts = httptools.parse_url(target)
+    try:
+        parts = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise Refused(400) from None
     path = parts.path or b"/"
     return path + b"?" + parts.query if parts.query else path
 

@@ -38,13 +38,14 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no type hints
         await super()._serve()
 
     def _look_at_connections(self) -> None:
+        self.loop.call_later(LOOK_SECONDS, self._look_at_connections)
         now = self.loop.time()
         for connection in list(self.connections):
             connection.look(now)
-        self.loop.call_later(LOOK_SECONDS, self._look_at_connections)
 
     async def _shutdown(self) -> None:
         """Let requests finish; nobody waits for connections without one."""
+        self.alive = False
         for server in self.servers:
             server.close()
         for connection in list(self.connections):

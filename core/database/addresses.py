@@ -93,8 +93,10 @@ def set_socket_options(connection: socket.socket, parameters: Mapping[str, Any])
     if connection.family == socket.AF_UNIX:
         return
     for name, (level, option) in _SOCKET_OPTIONS.items():
-        if name in parameters:
-            connection.setsockopt(level, option, int(parameters[name]))
+        value = int(parameters.get(name, 0))
+        # To libpq, 0 is what the system does by itself; but for whether to look at all.
+        if value > 0 or (name == "keepalives" and name in parameters):
+            connection.setsockopt(level, option, value)
 
 
 def _is_usable(name: str, value: Any) -> bool:

@@ -157,10 +157,12 @@ class _Connection:
         parameters = django_connection.get_connection_params()
         arguments = arguments_of(parameters)
         settings = arguments.pop("server_settings") | _SETTINGS
+        # To libpq, 0 is no limit.
+        seconds = float(parameters.get("connect_timeout", CONNECT_SECONDS))
         connection = await asyncpg.connect(
             **arguments,
             server_settings=settings,
-            timeout=float(parameters.get("connect_timeout", CONNECT_SECONDS)),
+            timeout=seconds if seconds > 0 else None,
             statement_cache_size=0,
         )
         try:
@@ -217,7 +219,13 @@ class _Connection:
             self._connection.terminate()
 
 
-_FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Stalled)
+_FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    Stalled,
+)
 
 
 def _may_repeat(error: Exception) -> bool:
@@ -228,7 +236,8 @@ def _may_repeat(error: Exception) -> bool:
         return code == _PLAN_HAS_CHANGED or code.startswith(_LOST)
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, asyncpg.DataError | ValueError)
-    return isinstance(error, OSError)
+    # What the driver did not understand leaves its connection in an unknown state.
+    return isinstance(error, OSError | asyncpg.InternalClientError)
 
 
 def _as_psycopg2_says(error: Exception) -> psycopg2.Error:

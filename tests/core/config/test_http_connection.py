@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,6 +86,10 @@ A = ["GET", "/a", "", ""]
         (b"GET http://y/a?b HTTP/1.1\r\n" + HOST + CLOSE, [["GET", "/a", "b", ""]]),
         (b"GET http://y HTTP/1.1\r\n" + HOST + CLOSE, [["GET", "/", "", ""]]),
         (b"OPTIONS * HTTP/1.1\r\n" + HOST + CLOSE, [["OPTIONS", "*", "", ""]]),
+        (b"GET http://a:99999/ HTTP/1.1\r\n" + HOST, [400]),
+        (b"GET http:///x HTTP/1.1\r\n" + HOST, [400]),
+        (GET + HOST, [400]),
+        (GET + b"Content-Length: 0 \r\n" + CLOSE, [A]),
         (b"\r\n" + GET + CLOSE, [A]),
         (b"GET /a HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\n", [A]),
         (b"GET /a HTTP/2.0\r\n" + HOST, [400]),
@@ -136,8 +141,13 @@ def test_an_offer_of_another_protocol_is_passed_over(visit: Visit) -> None:
     with_body = b"POST /a HTTP/1.1\r\n" + upgrade + b"Content-Length: 3\r\n\r\nabc"
     received = answers_to(visit, echo, GET + upgrade + b"\r\n" + with_body + GET + CLOSE + b"\r\n")
     assert bodies(received) == [A, ["POST", "/a", "", "abc"], A]
-    many = (GET + upgrade + b"\r\n") * 2_000 + GET + CLOSE + b"\r\n"
-    assert bodies(answers_to(visit, echo, many)) == [A] * 2_001
+    many = (GET + upgrade + b"\r\n") * 100 + GET + CLOSE + b"\r\n"
+    assert bodies(answers_to(visit, echo, many)) == [A] * 101
+
+
+def test_requests_that_wait_are_bounded(visit: Visit) -> None:
+    received = bodies(answers_to(visit, echo, (GET + b"\r\n") * 1_000))
+    assert received == [A] * (http_connection.QUEUED_REQUESTS + 1) + [503]
 
 
 def test_a_broken_body_is_refused(visit: Visit) -> None:
@@ -167,6 +177,7 @@ def test_permission_is_given_when_the_body_is_asked_for(visit: Visit) -> None:
     # Nobody has to send a body that is refused by its head.
     refused = answers_to(visit, answering(403, [(b"content-length", b"0")]), head)
     assert refused.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"\r\nconnection: close\r\n" in refused
 
 
 def test_an_answer_before_the_end_of_the_body_ends_the_connection(visit: Visit) -> None:
@@ -274,6 +285,43 @@ def test_a_stopping_worker_announces_the_end(visit: Visit) -> None:
         writer.close()
 
     visit(echo, visitor)
+
+
+def test_a_worker_that_stops_during_an_answer_ends_the_connection_behind_it(visit: Visit) -> None:
+    may_end = asyncio.Event()
+
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await may_end.wait()
+        await send({"type": "http.response.body", "body": b"b"})
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"\r\n")
+        await reader.readuntil(b"a")
+        worker.alive = False
+        may_end.set()
+        assert (await reader.read()).endswith(b"b")
+        writer.close()
+
+    visit(application, visitor)
+
+
+def test_an_application_that_is_cancelled_ends_the_connection(visit: Visit) -> None:
+    async def application(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"\r\n")
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        await until(lambda: not worker.connections)
+
+    visit(application, visitor)
 
 
 def test_idle_clients_and_those_that_stop_in_a_body_are_let_go(

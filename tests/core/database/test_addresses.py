@@ -66,5 +66,10 @@ def test_a_lost_server_is_noticed_as_soon_as_by_libpq() -> None:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+    with socket.socket() as connection:
+        before = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        set_socket_options(connection, {**options, "keepalives": "0", "keepalives_idle": "0"})
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == before
+        assert not connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     with socket.socket(socket.AF_UNIX) as connection:
         set_socket_options(connection, options)
