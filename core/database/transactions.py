@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core.database.refusals import refusal_of
 
@@ -15,6 +15,8 @@ Result = TypeVar("Result")
 Step = Callable[[], None]
 
 _first_steps: ContextVar[list[Step] | None] = ContextVar("first_steps", default=None)
+
+_rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 
 def durable_write(
@@ -31,6 +33,8 @@ def durable_write(
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         steps = _first_steps.get()
         try:
+            if _rehearsing.get():
+                return _rehearsed(lambda: function(*args, **kwargs))
             with transaction.atomic(durable=True):
                 for step in steps or ():
                     step()
@@ -60,3 +64,28 @@ def first_steps() -> Iterator[list[Step]]:
         yield steps
     finally:
         _first_steps.reset(token)
+
+
+def _rehearsed(write: Callable[[], Result]) -> Result:
+    """Carry out one write of a rehearsal, and judge it as its commit would be judged."""
+    with transaction.atomic():
+        result = write()
+        connection.check_constraints()
+        return result
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Let the durable writes inside see each other, and be undone in the end, all of them.
+
+    Each raises what it would raise in earnest. Nothing they announce is delivered. Their locks
+    are held until the end, so whoever rehearses several writes first takes a lock that keeps
+    those apart who would otherwise take the same locks in another order.
+    """
+    with transaction.atomic(durable=True):
+        token = _rehearsing.set(True)
+        try:
+            yield
+        finally:
+            _rehearsing.reset(token)
+            transaction.set_rollback(True)

@@ -6,7 +6,9 @@ from pytest_django.fixtures import Settings
 
 from core.common.errors import DomainError
 from core.database import raw
-from core.database.transactions import durable_write
+from core.database.transactions import durable_write, rehearsal
+from core.events.services import publish
+from core.events.types import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +46,38 @@ def test_a_named_constraint_is_a_refusal_and_any_other_a_defect(settings: Settin
 
 
 def test_durable_write_refuses_to_nest() -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        write_something()
+
+
+@durable_write
+def make_table(*, again: bool = False) -> None:
+    """Make a table, and fail when asked to make it twice."""
+    raw.execute("CREATE TABLE rehearsed (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
+    publish(Event())
+    if again:
+        raise Refused
+
+
+@durable_write
+def insert_one() -> None:
+    """Insert a row whose key is looked at when the transaction commits."""
+    raw.execute("INSERT INTO rehearsed VALUES (1)")
+
+
+def test_a_rehearsal_sees_what_it_wrote_and_undoes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered: list[Event] = []
+    monkeypatch.setattr("core.events.services._deliver", delivered.append)
+    with rehearsal():
+        with pytest.raises(Refused):
+            make_table(again=True)
+        make_table()
+        insert_one()
+        with pytest.raises(IntegrityError):
+            insert_one()
+        assert raw.fetch_one("SELECT count(*) FROM rehearsed") == (1,)
+    assert raw.fetch_one("SELECT to_regclass('rehearsed')") == (None,)
+    assert delivered == []
     with transaction.atomic(), pytest.raises(RuntimeError):
         write_something()
 
