@@ -42,6 +42,12 @@ _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
     ),
     "reference": (OpenApiTypes.STR, "Tag or digest."),
     "tag": (OpenApiTypes.STR, "Name of the tag."),
+    "addition": (
+        OpenApiTypes.STR,
+        "build_history, values.yaml, readme.md, dependencies, sbom, license or files, as the "
+        "addition_links of the artifact have it.",
+    ),
+    "digest": (OpenApiTypes.STR, "Digest."),
     "meta_name": (OpenApiTypes.STR, "Name of the metadata."),
 }
 LIST_PARAMETERS = (

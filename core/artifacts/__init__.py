@@ -8,6 +8,8 @@ Neighbours: ``blobs`` below keeps the bytes; gatekeepers named in the settings m
 write.
 
 Besides the usual slots: ``gatekeepers`` (asks them), ``pulls`` (counts pulls, which are too
-frequent for a service call each). ``services`` is a package, for it would be too long a file.
-``lookups.py`` holds the reads that requests begin with, many of them in one prepared statement.
+frequent for a service call each), ``contents`` (reads small blobs for people), ``attributes``
+(what configurations say, read once and kept). ``services`` is a package, for it would be too long
+a file. ``lookups.py`` holds the reads that requests begin with, many of them in one prepared
+statement.
 """

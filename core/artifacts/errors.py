@@ -59,6 +59,48 @@ class ContentInUse(DomainError):
     default_message: ClassVar[str] = "The content is in use by another manifest."
 
 
+class ContentNotShown(DomainError):
+    """The content is too large, or of another form, than what the API shows of it."""
+
+    code: ClassVar[str] = "CONTENT_NOT_SHOWN"
+    kind: ClassVar[ErrorKind] = ErrorKind.PRECONDITION
+    default_message: ClassVar[str] = "The content cannot be shown."
+
+
+class BulkInvalid(DomainError):
+    """A request for many items selects nothing definite, or too much."""
+
+    code: ClassVar[str] = "BULK_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = "The request does not say what to act on."
+
+
+class SourceInvalid(DomainError):
+    """What is to be copied is not named as a copy wants it."""
+
+    code: ClassVar[str] = "COPY_SOURCE_INVALID"
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+    default_message: ClassVar[str] = (
+        "from must be project/repository:tag or project/repository@digest."
+    )
+
+
+class CopyRefused(DomainError):
+    """An artifact that only stands for another one is not copied by itself."""
+
+    code: ClassVar[str] = "DENIED"
+    kind: ClassVar[ErrorKind] = ErrorKind.DENIED
+    default_message: ClassVar[str] = "An accessory is copied with the artifact that it is about."
+
+
+class CopyIncomplete(DomainError):
+    """Something that the artifact needs is missing or damaged in the source, or too much."""
+
+    code: ClassVar[str] = "COPY_INCOMPLETE"
+    kind: ClassVar[ErrorKind] = ErrorKind.PRECONDITION
+    default_message: ClassVar[str] = "The source does not hold all of the artifact."
+
+
 class TagExists(DomainError):
     """The repository has a live tag of that name already."""
 

@@ -53,7 +53,8 @@ class Manifest(models.Model):
     """An immutable document, kept byte for byte as it was pushed.
 
     ``total_bytes`` is the payload plus the distinct blobs it names (for an index: plus its
-    children). ``touched_at`` is when a pusher last relied on it while untagged.
+    children). ``touched_at`` is when a pusher last relied on it while untagged. ``extra_attrs``
+    is what its configuration says (``core.artifacts.attributes``), None until it was read.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="manifests")
@@ -70,6 +71,7 @@ class Manifest(models.Model):
     pushed_by = models.CharField(max_length=512)
     last_pulled_at = models.DateTimeField(null=True)
     touched_at = models.DateTimeField()
+    extra_attrs = models.JSONField(null=True)
 
     class Meta:
         constraints = (
@@ -84,6 +86,18 @@ class Manifest(models.Model):
                 "id",
                 condition=models.Q(subject__isnull=False),
                 name="artifacts_manifest_subject",
+            ),
+            models.Index(
+                "repository",
+                models.F("pushed_at").desc(),
+                "id",
+                condition=models.Q(subject=None),
+                name="artifacts_manifest_newest",
+            ),
+            models.Index(
+                "id",
+                condition=models.Q(extra_attrs__isnull=True, config_media_type__isnull=False),
+                name="artifacts_manifest_unread",
             ),
         )
 
@@ -156,6 +170,12 @@ class Tag(models.Model):
         )
         indexes = (
             models.Index("repository", "name", "id", name="artifacts_tag_history"),
+            models.Index(
+                "repository",
+                "manifest",
+                condition=models.Q(ended_at=None),
+                name="artifacts_tag_live_manifest",
+            ),
             models.Index(
                 "expires_at",
                 condition=models.Q(expires_at__isnull=False, ended_at=None),
@@ -296,3 +316,30 @@ class PullRecord(models.Model):
     manifest_id = models.BigIntegerField()
     tag_name = models.CharField(max_length=128, blank=True)
     pulled_at = models.DateTimeField()
+    user_agent = models.CharField(max_length=128, blank=True, db_default="")
+
+
+class PullUsage(models.Model):
+    """How often a family of clients pulled by a tag on a day (in UTC).
+
+    ``tag_name`` is empty for pulls by digest. ``client`` is one of
+    ``core.common.user_agents.FAMILIES``.
+    """
+
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    day = models.DateField(db_index=True)
+    tag_name = models.CharField(max_length=128, blank=True, db_collation="C")
+    client = models.CharField(max_length=16)
+    pulls = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "repository", "day", "tag_name", "client", name="artifacts_pullusage_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(pulls__gt=0), name="artifacts_pullusage_pulls_positive"
+            ),
+        )

@@ -1,18 +1,21 @@
 """Counting pulls without a write in their way.
 
 A pull is buffered in memory, stored as a row within half a second, and folded into the
-counters of repository, manifest and tag by a periodic run.
+counters of repository, manifest and tag by a periodic run, which also counts it for its day, tag
+and family of clients.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from core.artifacts.models import PullRecord
 from core.artifacts.types import StoredManifest
 from core.audit.buffer import BUFFER, Channel, keep_buffered
 from core.audit.types import AuditRecord
 from core.common import clock
+from core.common.user_agents import client_family
 from core.database import raw
 from core.database.copying import copy_rows
 from core.database.transactions import durable_write
@@ -22,6 +25,9 @@ from core.system_settings import queries as system_settings
 FOLD_LIMIT = 5_000
 """How many records one transaction folds."""
 
+USER_AGENT_CHARACTERS = 128
+"""How much of the User-Agent header is kept until then; its first word is what counts."""
+
 # One fold at a time, and its locks in the order of all other writers (see
 # ``core.artifacts.services``): repositories, manifests, tags by name, repositories again. Only
 # pushes hold several tags at once, so only these are locked one by one before the update.
@@ -30,7 +36,7 @@ _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('core.artifacts.pulls', 
 _TAKE = """
 DELETE FROM artifacts_pullrecord
  WHERE id IN (SELECT id FROM artifacts_pullrecord WHERE pulled_at <= %s ORDER BY id LIMIT %s)
-RETURNING repository_id, manifest_id, tag_name, pulled_at
+RETURNING repository_id, manifest_id, tag_name, pulled_at, user_agent
 """
 
 _SHARE_REPOSITORIES = """
@@ -67,6 +73,22 @@ UPDATE artifacts_repository AS repository
  WHERE repository.id = counted.id
 """
 
+# The repositories that are still there are held by the transaction.
+_COUNT_USAGE = """
+INSERT INTO artifacts_pullusage AS usage (repository_id, day, tag_name, client, pulls)
+SELECT counted.repository_id, counted.day, counted.tag_name, counted.client, counted.pulls
+  FROM unnest(%s::bigint[], %s::date[], %s::text[], %s::text[], %s::bigint[])
+       AS counted(repository_id, day, tag_name, client, pulls)
+  JOIN artifacts_repository repository ON repository.id = counted.repository_id
+ON CONFLICT (repository_id, day, tag_name, client) DO UPDATE
+   SET pulls = usage.pulls + excluded.pulls
+"""
+
+_REMOVE_USAGE = """
+DELETE FROM artifacts_pullusage
+ WHERE id IN (SELECT id FROM artifacts_pullusage WHERE day < %s ORDER BY day, id LIMIT %s)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pull:
@@ -76,6 +98,7 @@ class Pull:
     manifest_id: int
     tag_name: str
     pulled_at: datetime
+    user_agent: str
 
 
 def _store(pulls: Sequence[Pull]) -> None:
@@ -83,8 +106,17 @@ def _store(pulls: Sequence[Pull]) -> None:
         return
     copy_rows(
         PullRecord._meta.db_table,
-        ("repository_id", "manifest_id", "tag_name", "pulled_at"),
-        [(pull.repository_id, pull.manifest_id, pull.tag_name, pull.pulled_at) for pull in pulls],
+        ("repository_id", "manifest_id", "tag_name", "pulled_at", "user_agent"),
+        [
+            (
+                pull.repository_id,
+                pull.manifest_id,
+                pull.tag_name,
+                pull.pulled_at,
+                pull.user_agent,
+            )
+            for pull in pulls
+        ],
     )
 
 
@@ -118,7 +150,9 @@ def record_pull(
             detail={"digest": str(manifest.digest)},
         )
     )
-    BUFFER.keep(_PULLS, Pull(repository_id, manifest.id, tag_name, clock.now()))
+    # COPY takes no NUL, which no header of HTTP can have, but an actor made otherwise might.
+    user_agent = actor.origin.user_agent[:USER_AGENT_CHARACTERS].replace("\0", "")
+    BUFFER.keep(_PULLS, Pull(repository_id, manifest.id, tag_name, clock.now(), user_agent))
 
 
 @durable_write
@@ -134,7 +168,10 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
     counts: dict[int, int] = {}
     manifests: dict[int, datetime] = {}
     tags: dict[tuple[int, str], datetime] = {}
-    for repository_id, manifest_id, tag_name, pulled_at in records:
+    usage: Counter[tuple[int, date, str, str]] = Counter()
+    for repository_id, manifest_id, tag_name, pulled_at, user_agent in records:
+        day = pulled_at.astimezone(UTC).date()
+        usage[repository_id, day, tag_name, client_family(user_agent)] += 1
         counts[repository_id] = counts.get(repository_id, 0) + 1
         manifests[manifest_id] = max(pulled_at, manifests.get(manifest_id, pulled_at))
         if tag_name:
@@ -145,5 +182,17 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
     tag_keys = ([key[0] for key in tags], [key[1] for key in tags], list(tags.values()))
     locked = raw.fetch_all(_LOCK_TAGS, tag_keys)
     raw.execute(_FOLD_TAGS, ([row[0] for row in locked], [row[1] for row in locked]))
+    _count_usage(usage)
     raw.execute(_FOLD_REPOSITORIES, (list(counts), list(counts.values())))
     return len(records)
+
+
+def _count_usage(usage: Counter[tuple[int, date, str, str]]) -> None:
+    keys = sorted(usage)
+    columns = [[key[place] for key in keys] for place in range(4)]
+    raw.execute(_COUNT_USAGE, (*columns, [usage[key] for key in keys]))
+
+
+def remove_old_usage(before: date, limit: int) -> int:
+    """Remove up to ``limit`` rows of usage of the days before that one; return how many."""
+    return raw.execute(_REMOVE_USAGE, (before, limit))

@@ -5,14 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from core.artifacts.errors import ExpiryInvalid, ManifestBlobUnknown, PreconditionFailed
+from core.artifacts.errors import (
+    ExpiryInvalid,
+    ManifestBlobUnknown,
+    PreconditionFailed,
+    SourceInvalid,
+)
 from core.blobs.errors import DigestMismatch
 from core.oci.digest import Digest
 from core.oci.entity_tags import EntityTags
 from core.oci.errors import ManifestInvalid
 from core.oci.manifest import ManifestRef, ReferenceRole
 from core.oci.media_types import MANIFEST_TYPES
-from core.oci.reference import parse_tag
+from core.oci.reference import parse_repository_name, parse_tag
 
 LEASE: Final = timedelta(hours=24)
 """How long a pushed or mounted blob waits for the manifest that names it."""
@@ -88,6 +93,20 @@ def pushed_tags(reference: Digest | str, extra_tags: Iterable[str]) -> tuple[str
     if isinstance(reference, str):
         return (parse_tag(reference),)
     return tuple(sorted({parse_tag(tag) for tag in extra_tags}))
+
+
+def parse_source(text: str) -> tuple[str, Digest | str]:
+    """Return repository and reference of ``project/repository:tag`` or ``...@digest``.
+
+    Raises SourceInvalid, NameInvalid, TagInvalid and DigestInvalid.
+    """
+    name, separator, digest = text.partition("@")
+    if separator:
+        return str(parse_repository_name(name)), Digest.parse(digest)
+    name, separator, tag = text.rpartition(":")
+    if not separator:
+        raise SourceInvalid
+    return str(parse_repository_name(name)), parse_tag(tag)
 
 
 def require_precondition(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from core.common.errors import DomainError
 from core.oci.digest import Digest
 from core.rbac.types import Actor, Target
 
@@ -166,3 +167,35 @@ class PendingWrite:
     moved_tags: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
     size_bytes: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class BulkSelector:
+    """Chooses artifacts of a repository: those with a tag that matches, or those without a tag.
+
+    ``pushed_before`` leaves out what was pushed from then on.
+    """
+
+    tag_pattern: str = ""
+    is_untagged: bool = False
+    pushed_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """What to do (``delete``, ``tag`` or ``untag``) with which artifacts or tags."""
+
+    action: str
+    digests: tuple[Digest, ...] = ()
+    tags: tuple[str, ...] = ()
+    selector: BulkSelector | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BulkOutcome:
+    """What became of one artifact or tag; without a ``refusal`` it was, or would be, done."""
+
+    digest: Digest | None
+    tag: str
+    refusal: DomainError | None

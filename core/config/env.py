@@ -96,6 +96,8 @@ class LimitSettings:
     accepts_missing_blobs: bool
     trash_days: int
     """How long what is deleted can be restored, unless a project says otherwise."""
+    usage_days: int
+    """How long the pulls of a day stay known by tag and client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,13 @@ def _limits(reader: Reader) -> LimitSettings:
             minimum=0,
             maximum=365,
             meaning="Days for which what is deleted can be restored; 0: deleted for good.",
+        ),
+        usage_days=reader.integer(
+            "USAGE_DAYS",
+            default=400,
+            minimum=1,
+            maximum=3_660,
+            meaning="Days for which pulls stay counted by day, tag and client.",
         ),
     )
 

@@ -21,6 +21,7 @@ FEATURE_URLS = (
     "core.usage.api.urls",
     "core.trash.api.urls",
     "core.moves.api.urls",
+    "core.additions.api.urls",
     "core.artifacts.api.urls",
     "core.robots.api.urls",
     "core.search.api.urls",

@@ -40,7 +40,6 @@ LATER: tuple[LaterFeature, ...] = (
         Later("POST", f"{_ARTIFACT}/scan/stop", "scan:stop", "Stop a scan of an artifact"),
         Later("GET", f"{_ARTIFACT}/scan/<str:report_id>/log", "scan:read", "Get the log of a scan", NOTHING),
         Later("POST", f"{_ARTIFACT}/scan", "scan:create", "Scan an artifact"),
-        Later("GET", f"{_ARTIFACT}/additions/vulnerabilities", "artifact-addition:read", "Get an artifact's vulnerabilities", SHOWN),
         Later("GET", f"{_P}/scanner/candidates", "scanner:create", "List scanners for a project", ROWS),
         Later("GET", f"{_P}/scanner", "scanner:read", "Get a project's scanner", SHOWN),
         Later("PUT", f"{_P}/scanner", "scanner:create", "Choose a project's scanner"),

@@ -72,6 +72,16 @@ class ArtifactKind(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+ADDITIONS: Final = {
+    ArtifactKind.IMAGE: ("build_history", "sbom"),
+    ArtifactKind.CHART: ("dependencies", "readme.md", "values.yaml"),
+    ArtifactKind.WASM: ("build_history",),
+    ArtifactKind.CNAI: ("files", "license", "readme.md"),
+    ArtifactKind.SBOM: ("sbom",),
+}
+"""What can be read of artifacts of a kind beside their manifests."""
+
+
 _KINDS_BY_TYPE: Final = {
     OCI_IMAGE_CONFIG: ArtifactKind.IMAGE,
     DOCKER_IMAGE_CONFIG: ArtifactKind.IMAGE,

@@ -1,5 +1,7 @@
 """Reading rules."""
 
+from collections.abc import Iterable
+
 from django.db.models import QuerySet
 
 from core.database import raw
@@ -30,8 +32,15 @@ def get_rule(project: Project, rule_id: int) -> TagRule:
 
 def find_immutability(project_id: int, repository_name: str) -> Immutability:
     """Return which tags of a repository are immutable now, with one statement."""
-    rows = raw.fetch_all(ENABLED_RULES, (project_id,))
-    return immutability_in(repository_name, [Selectors(*row) for row in rows])
+    return find_immutabilities(project_id, [repository_name])[repository_name]
+
+
+def find_immutabilities(
+    project_id: int, repository_names: Iterable[str]
+) -> dict[str, Immutability]:
+    """Return the same for several repositories of one project, by name, with one statement."""
+    rules = [Selectors(*row) for row in raw.fetch_all(ENABLED_RULES, (project_id,))]
+    return {name: immutability_in(name, rules) for name in repository_names}
 
 
 def selectors_of(rule: TagRule) -> Selectors:

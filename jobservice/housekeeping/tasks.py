@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+
 from core.api import idempotency
-from core.artifacts import pulls
+from core.artifacts import attributes, pulls
 from core.artifacts.services import expiry, naming
 from core.authn import services as authn
 from core.blobs import services as blobs
@@ -19,6 +21,7 @@ from jobservice.worker.kinds import RunContext, run_kind
 BATCH = 100
 STRAY_AGE = timedelta(hours=48)
 KEEP_FINISHED_RUNS = timedelta(days=7)
+USAGE_BATCH = 10_000
 
 
 @run_kind("housekeeping.expired_uploads")
@@ -91,6 +94,30 @@ def fold_pull_records(context: RunContext) -> dict[str, Any]:
         folded += batch
         context.report(folded, message=f"{folded} pulls counted")
     return {"pulls_counted": folded}
+
+
+@run_kind("housekeeping.pull_usage")
+def remove_old_usage(context: RunContext) -> dict[str, Any]:
+    """Remove what is known of the pulls of days long past."""
+    before = clock_now().date() - timedelta(days=settings.ROADSTEAD.limits.usage_days)
+    removed = 0
+    while batch := pulls.remove_old_usage(before, USAGE_BATCH):
+        removed += batch
+        context.report(removed, message=f"{removed} rows removed")
+    return {"rows_removed": removed}
+
+
+@run_kind("housekeeping.attributes")
+def read_attributes(context: RunContext) -> dict[str, Any]:
+    """Read what the configurations of new artifacts say, before somebody lists them."""
+    kept, after = 0, 0
+    while True:
+        batch, last = attributes.keep_unread_attributes(after, BATCH)
+        kept += batch
+        if last is None:
+            return {"configurations_read": kept}
+        after = last
+        context.report(kept, message=f"{kept} configurations read")
 
 
 @run_kind("housekeeping.finished_runs")

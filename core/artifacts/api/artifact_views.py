@@ -1,21 +1,29 @@
 """Artifacts of a repository, their tags and what is attached to them."""
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import PreconditionFailed
+from core.api.errors import BadRequest, PreconditionFailed
 from core.api.listing import boolean
 from core.api.permissions import Access
+from core.api.query_language import parse_query
+from core.artifacts import queries
 from core.artifacts.api.bulk import artifact_context, immutability_of
 from core.artifacts.api.filters import (
     ACCESSORY_LISTING,
-    ARTIFACT_LISTING,
     TAG_LISTING,
+    artifact_listing,
+    artifacts_in,
     artifacts_of,
+    live_tags_in,
+    live_tags_of,
+    newest_of_each_repository,
 )
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
@@ -26,11 +34,14 @@ from core.artifacts.api.serializers import (
 )
 from core.artifacts.errors import ContentInUse, ManifestUnknown
 from core.artifacts.models import Manifest, Tag
+from core.artifacts.rules import parse_source
+from core.artifacts.services.copies import copy_artifact
 from core.artifacts.services.labels import add_label, remove_label
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.labels.api.serializers import LabelReferenceSerializer
 from core.oci.digest import Digest
+from core.projects.api.scope import ProjectView
 
 _WITH_IMMUTABLE_STATUS = OpenApiParameter(
     "with_immutable_status",
@@ -42,14 +53,28 @@ _FLAGS = (
     OpenApiParameter("with_tag", bool, description="With tags.", default=True),
     OpenApiParameter("with_label", bool, description="With labels.", default=False),
     OpenApiParameter("with_accessory", bool, description="With accessories.", default=False),
+    OpenApiParameter(
+        "with_inherited_accessory",
+        bool,
+        description="With the accessories of the indexes that list an artifact.",
+        default=False,
+    ),
     _WITH_IMMUTABLE_STATUS,
+    OpenApiParameter(
+        "with_scan_overview", bool, description="With reports of scans, of which there are none."
+    ),
+    OpenApiParameter(
+        "with_sbom_overview", bool, description="With made SBOMs, of which there are none."
+    ),
 )
+_TRUTH_VALUES = ("with_immutable_status", "with_scan_overview", "with_sbom_overview")
 
 
 class ArtifactsView(RepositoryScopedView):
     """The artifacts of a repository."""
 
-    access: ClassVar[dict[str, Access]] = {"GET": "artifact:list"}
+    access: ClassVar[dict[str, Access]] = {"GET": "artifact:list", "POST": "artifact:create"}
+    creates_repositories = frozenset({"POST"})
 
     @operation(
         "List artifacts",
@@ -61,12 +86,94 @@ class ArtifactsView(RepositoryScopedView):
     )
     def get(self, request: Request, project_name: str, repository: str) -> Response:
         """Return the newest artifact first; children of an index and accessories are hidden."""
-        flags = _flags(request)
         return self.page(
             artifacts_of(self.repository, request.query_params.get("q", "")),
             ArtifactSerializer,
-            ARTIFACT_LISTING,
-            lambda manifests: artifact_context(self.repository, manifests, **flags),
+            artifact_listing(live_tags_of(self.repository)),
+            partial(_context, self.repository.project_id, _flags(request)),
+        )
+
+    @operation(
+        "Copy an artifact",
+        tag="artifacts",
+        status=201,
+        parameters=[
+            OpenApiParameter(
+                "from",
+                str,
+                required=True,
+                description="What to copy: project/repository:tag or project/repository@digest.",
+            )
+        ],
+        errors=(409, 412),
+    )
+    def post(self, request: Request, project_name: str, repository: str) -> Response:
+        """Let the repository have the artifact with all that belongs to it, without moving bytes.
+
+        A tag names it here, too; one that names something else here is never moved (409).
+        """
+        source, reference = parse_source(request.query_params.get("from", ""))
+        self.authorize("repository:push", self.target)
+        origin = queries.find_target(source, self.actor.subject).target(source)
+        for permission in ("artifact:read", "repository:pull"):
+            self.authorize(permission, origin)
+        digest = copy_artifact(
+            source,
+            reference,
+            target_name=self.full_name,
+            target_project_id=self.existing_project_id,
+            actor=self.actor,
+        )
+        return self.created(digest)
+
+
+class ProjectArtifactsView(ProjectView):
+    """The artifacts of all repositories of a project."""
+
+    access: ClassVar[dict[str, Access]] = {"GET": "artifact:list"}
+
+    @operation(
+        "List artifacts of a project",
+        tag="artifacts",
+        answer=ArtifactSerializer,
+        is_list=True,
+        has_query=True,
+        parameters=[
+            *_FLAGS,
+            OpenApiParameter(
+                "latest_in_repository",
+                bool,
+                description="Of each repository only the artifact that was pushed last; "
+                "q must have exactly one of media_type and artifact_type.",
+                default=False,
+            ),
+        ],
+    )
+    def get(self, request: Request, project: str) -> Response:
+        """Return the newest artifact first; children of an index and accessories are hidden."""
+        query = request.query_params.get("q", "")
+        wanted = request.query_params.get("latest_in_repository", "false")
+        rows = artifacts_in(self.project, query)
+        listing = artifact_listing(live_tags_in(self.project))
+        if boolean(wanted, "latest_in_repository"):
+            _ensure_one_type(query)
+            rows = newest_of_each_repository(listing.apply(rows, request))
+        return self.page(
+            rows, ArtifactSerializer, listing, partial(_context, self.project.pk, _flags(request))
+        )
+
+
+def _context(
+    project_id: int, flags: Mapping[str, bool], manifests: Sequence[Manifest]
+) -> Mapping[str, Any]:
+    return artifact_context(project_id, manifests, **flags)
+
+
+def _ensure_one_type(query: str) -> None:
+    keys = [term.key for term in parse_query(query) if term.key in ("mediatype", "artifacttype")]
+    if len(keys) != 1:
+        raise BadRequest(
+            "latest_in_repository needs exactly one of media_type and artifact_type in q."
         )
 
 
@@ -81,7 +188,8 @@ class ArtifactView(RepositoryScopedView):
     @operation("Get an artifact", tag="artifacts", answer=ArtifactSerializer, parameters=_FLAGS)
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
         """Return the artifact that a tag or digest names."""
-        context = artifact_context(self.repository, [self.manifest], **_flags(request))
+        project_id = self.repository.project_id
+        context = artifact_context(project_id, [self.manifest], **_flags(request))
         return Response(ArtifactSerializer(self.manifest, context=dict(context)).data)
 
     @operation("Delete an artifact", tag="artifacts", errors=(412,))
@@ -212,15 +320,17 @@ class AccessoriesView(RepositoryScopedView):
 
 
 def _flags(request: Request) -> dict[str, bool]:
-    """Return what ``artifact_context`` is to read along. Raises ``BadRequest``."""
-    _ensure_immutable_status(request)
+    """Return what ``artifact_context`` is to read. Raises ``BadRequest``."""
+    parameters = request.query_params
+    for name in _TRUTH_VALUES:
+        boolean(parameters.get(name, "false"), name)
     return {
-        argument: boolean(request.query_params.get(name, default), name)
-        for argument, name, default in (
-            ("with_tags", "with_tag", "true"),
-            ("with_labels", "with_label", "false"),
-            ("with_accessories", "with_accessory", "false"),
-        )
+        "with_labels": boolean(parameters.get("with_label", "false"), "with_label"),
+        "with_tags": boolean(parameters.get("with_tag", "true"), "with_tag"),
+        "with_accessories": boolean(parameters.get("with_accessory", "false"), "with_accessory"),
+        "with_inherited_accessories": boolean(
+            parameters.get("with_inherited_accessory", "false"), "with_inherited_accessory"
+        ),
     }
 
 

@@ -1,9 +1,10 @@
 """What lists of repositories, artifacts and tags show, and in which order."""
 
+from functools import partial
 from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce, NullIf
 
 from core.api.errors import BadRequest
 from core.api.listing import Column, ColumnKind, Listing, integer
@@ -13,6 +14,7 @@ from core.members.api.filters import projects_where
 from core.oci import media_types
 from core.oci.digest import Digest
 from core.oci.media_types import ArtifactKind, artifact_kind
+from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
 
 _KNOWN_TYPES = sorted(
@@ -79,26 +81,68 @@ def visible_repositories(actor: Actor) -> "QuerySet[Repository]":
     return Repository.objects.filter(visible)
 
 
-def listed(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+def listed(manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]") -> "QuerySet[Manifest]":
     """Return manifests that stand for themselves.
 
     Left out are manifests about others (accessories), and untagged ones that an index lists.
+    ``tags`` are the live tags of their repositories, which are read once; whether an index lists
+    a manifest is looked up for untagged ones only, and never by reading all references.
     """
-    parents = ManifestReference.objects.filter(child=OuterRef("pk"))
-    return manifests.filter(Exists(_live_tags()) | ~Exists(parents), subject=None)
+    parents = ManifestReference.objects.filter(child=OuterRef("pk")).values("pk")
+    return manifests.alias(listed_by=Subquery(parents[:1])).filter(
+        Q(pk__in=tags.values("manifest_id")) | Q(listed_by=None), subject=None
+    )
+
+
+def live_tags_of(repository: Repository) -> "QuerySet[Tag]":
+    """Return the live tags of a repository."""
+    return Tag.objects.filter(repository=repository, ended_at=None)
+
+
+def live_tags_in(project: Project) -> "QuerySet[Tag]":
+    """Return the live tags of all repositories of a project."""
+    return Tag.objects.filter(repository__project=project, ended_at=None)
 
 
 def artifacts_of(repository: Repository, query: str) -> "QuerySet[Manifest]":
     """Return what a list of artifacts begins with; ``base`` in ``q`` asks for everything."""
-    manifests = Manifest.objects.filter(repository=repository).defer("payload")
-    manifests = manifests.annotate(kind=_kind())
+    manifests = Manifest.objects.filter(repository=repository)
+    return _begin(manifests, live_tags_of(repository), query)
+
+
+def artifacts_in(project: Project, query: str) -> "QuerySet[Manifest]":
+    """Return the same for all repositories of a project."""
+    manifests = Manifest.objects.filter(repository__project=project)
+    return _begin(manifests, live_tags_in(project), query)
+
+
+def newest_of_each_repository(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Return of each repository the one that was pushed last."""
+    newest = manifests.order_by("repository_id", "-pushed_at", "-id").distinct("repository_id")
+    return _described(Manifest.objects.filter(pk__in=newest.values("pk")))
+
+
+def _begin(
+    manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]", query: str
+) -> "QuerySet[Manifest]":
+    manifests = _described(manifests)
     if any(term.key == "base" for term in parse_query(query)):
         return manifests
-    return listed(manifests)
+    return listed(manifests, tags)
 
 
-def _live_tags() -> "QuerySet[Tag]":
-    return Tag.objects.filter(manifest=OuterRef("pk"), ended_at=None)
+def _described(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Prepare what a list shows and can be filtered by; the payload is never read."""
+    media_type = Coalesce("config_media_type", "media_type")
+    return (
+        manifests.select_related("repository")
+        .defer("payload")
+        .alias(
+            kind=_kind(),
+            shown_media_type=media_type,
+            shown_artifact_type=Coalesce(NullIf("artifact_type", Value("")), media_type),
+        )
+    )
 
 
 def _kind() -> Coalesce:
@@ -121,24 +165,30 @@ def _kind() -> Coalesce:
     return Coalesce(by_type, by_config, nothing, Value(ArtifactKind.UNKNOWN.value))
 
 
-def _by_tags(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+def _by_tags(
+    tags: "QuerySet[Tag]", manifests: "QuerySet[Any]", pattern: Pattern
+) -> "QuerySet[Any]":
     match pattern:
         case Exact("*"):
-            return manifests.filter(Exists(_live_tags()))
+            return manifests.filter(_tagged(tags))
         case Exact("nil"):
-            return manifests.filter(~Exists(_live_tags()))
+            return manifests.exclude(_tagged(tags))
         case Exact(value):
-            return manifests.filter(Exists(_live_tags().filter(name=value)))
+            return manifests.filter(_tagged(tags.filter(name=value)))
         case Fuzzy(value):
-            return manifests.filter(Exists(_live_tags().filter(name__icontains=value)))
+            return manifests.filter(_tagged(tags.filter(name__icontains=value)))
         case AnyOf(values):
-            return manifests.filter(Exists(_live_tags().filter(name__in=values)))
+            return manifests.filter(_tagged(tags.filter(name__in=values)))
         case AllOf(values):
             for value in values:
-                manifests = manifests.filter(Exists(_live_tags().filter(name=value)))
+                manifests = manifests.filter(_tagged(tags.filter(name=value)))
             return manifests
         case _:
             raise BadRequest("q: tags takes no range.")
+
+
+def _tagged(tags: "QuerySet[Tag]") -> Q:
+    return Q(pk__in=tags.values("manifest_id"))
 
 
 def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
@@ -172,22 +222,29 @@ def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
     return manifests
 
 
-ARTIFACT_LISTING = Listing(
-    columns={
-        "id": Column("id", ColumnKind.INTEGER),
-        "type": Column("kind"),
-        "media_type": Column("config_media_type"),
-        "manifest_media_type": Column("media_type"),
-        "artifact_type": Column("artifact_type"),
-        "size": Column("total_bytes", ColumnKind.INTEGER),
-        "push_time": Column("pushed_at", ColumnKind.TIME),
-        "pull_time": Column("last_pulled_at", ColumnKind.TIME),
-    },
-    default_order=("-pushed_at",),
-    special={
-        "tags": _by_tags,
-        "digest": _by_digest,
-        "labels": _by_labels,
-        "base": _unchanged,
-    },
-)
+_ARTIFACT_COLUMNS = {
+    "id": Column("id", ColumnKind.INTEGER),
+    "type": Column("kind"),
+    "media_type": Column("shown_media_type"),
+    "manifest_media_type": Column("media_type"),
+    "artifact_type": Column("shown_artifact_type"),
+    "repository_id": Column("repository_id", ColumnKind.INTEGER),
+    "repository_name": Column("repository__name"),
+    "size": Column("total_bytes", ColumnKind.INTEGER),
+    "push_time": Column("pushed_at", ColumnKind.TIME),
+    "pull_time": Column("last_pulled_at", ColumnKind.TIME),
+}
+
+
+def artifact_listing(tags: "QuerySet[Tag]") -> Listing:
+    """Return how artifacts are filtered and ordered; ``tags`` are the live ones among them."""
+    return Listing(
+        columns=_ARTIFACT_COLUMNS,
+        default_order=("-pushed_at",),
+        special={
+            "tags": partial(_by_tags, tags),
+            "digest": _by_digest,
+            "labels": _by_labels,
+            "base": _unchanged,
+        },
+    )

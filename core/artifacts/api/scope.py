@@ -1,6 +1,6 @@
 """The base of every view below ``/projects/{project_name}/repositories/{repository}``."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
 from rest_framework.request import Request
@@ -18,8 +18,11 @@ from core.rbac.types import Target
 class RepositoryScopedView(ManagementView):
     """A resource of the repository that the path names.
 
-    Whoever may not know of the repository is refused before it is looked for in vain.
+    Whoever may not know of the repository is refused before it is looked for in vain. The
+    methods in ``creates_repositories`` do without one, but not without the project.
     """
+
+    creates_repositories: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def full_name(self) -> str:
@@ -41,6 +44,13 @@ class RepositoryScopedView(ManagementView):
         """The repository's id, 0 for a missing one."""
         return self.lookup.repository_id or 0
 
+    @property
+    def existing_project_id(self) -> int:
+        """The project's id. Raises ``NameUnknown``, which only those see who may."""
+        if self.lookup.project is None:
+            raise NameUnknown(f"There is no project {self.kwargs['project_name']}.")
+        return self.lookup.project.id
+
     @cached_property
     def repository(self) -> Repository:
         """The repository. Raises ``NameUnknown``, which only those see who may."""
@@ -60,10 +70,13 @@ class RepositoryScopedView(ManagementView):
             found = manifests.filter(tags__name=reference, tags__ended_at=None).first()
         if found is None:
             raise ManifestUnknown(f"There is no artifact {self.full_name}:{reference}.")
+        found.repository = self.repository
         return found
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authorize first, then insist that the repository exists."""
         super().initial(request, *args, **kwargs)
-        if self.lookup.repository_id is None:
+        if request.method in self.creates_repositories:
+            _ = self.existing_project_id
+        elif self.lookup.repository_id is None:
             raise NameUnknown(f"There is no repository {self.full_name}.")

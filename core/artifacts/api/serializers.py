@@ -1,6 +1,7 @@
 """Shapes of repositories, artifacts and tags on the wire."""
 
 from typing import Any
+from urllib.parse import quote
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -9,7 +10,7 @@ from core.api.fields import RequestSerializer, ResponseSerializer, TimestampFiel
 from core.artifacts.api.bulk import digest_text
 from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
 from core.labels.api.serializers import LabelSerializer
-from core.oci.media_types import artifact_kind
+from core.oci.media_types import ADDITIONS, ArtifactKind, artifact_kind
 
 COSIGN_TYPES = frozenset(
     {
@@ -168,7 +169,10 @@ class AccessorySerializer(ResponseSerializer):
 
 
 class ArtifactSerializer(ResponseSerializer):
-    """Harbor's ``Artifact``; the context is that of ``bulk.artifact_context``."""
+    """Harbor's ``Artifact``; the context is that of ``bulk.artifact_context``.
+
+    The repository is read along with the manifest.
+    """
 
     id = serializers.IntegerField()
     type = serializers.SerializerMethodField()
@@ -182,11 +186,14 @@ class ArtifactSerializer(ResponseSerializer):
     size = serializers.IntegerField(source="total_bytes")
     push_time = TimestampField(source="pushed_at")
     pull_time = TimestampField(source="last_pulled_at")
+    extra_attrs: Any = serializers.JSONField()
     annotations: Any = serializers.JSONField()
     references: Any = serializers.SerializerMethodField()
     tags: Any = serializers.SerializerMethodField()
     labels: Any = serializers.SerializerMethodField()
+    addition_links: Any = serializers.SerializerMethodField()
     accessories: Any = serializers.SerializerMethodField()
+    inherited_accessories: Any = serializers.SerializerMethodField()
 
     def get_type(self, manifest: Manifest) -> str:
         """Return what the artifact is to its users."""
@@ -202,11 +209,11 @@ class ArtifactSerializer(ResponseSerializer):
 
     def get_project_id(self, manifest: Manifest) -> int:
         """Return the repository's project."""
-        return int(self.context["repository"].project_id)
+        return manifest.repository.project_id
 
     def get_repository_name(self, manifest: Manifest) -> str:
         """Return the full name."""
-        return str(self.context["repository"].name)
+        return manifest.repository.name
 
     def get_digest(self, manifest: Manifest) -> str:
         """Return the digest."""
@@ -218,11 +225,24 @@ class ArtifactSerializer(ResponseSerializer):
 
     def get_tags(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Return the live tags, the newest first."""
-        immutability = self.context["immutability"]
-        return [
-            _tag(tag, is_immutable=immutability.covers(tag.name))
-            for tag in self.context["tags"].get(manifest.pk, ())
-        ]
+        tags = self.context["tags"].get(manifest.pk, ())
+        if not tags:
+            return []
+        immutability = self.context["immutability"][manifest.repository.name]
+        return [_tag(tag, is_immutable=immutability.covers(tag.name)) for tag in tags]
+
+    def get_addition_links(self, manifest: Manifest) -> dict[str, Any]:
+        """Return where to read what else there is, as the kind of the artifact has it."""
+        kind = artifact_kind(manifest.config_media_type, manifest.artifact_type)
+        project, _, path = manifest.repository.name.partition("/")
+        base = (
+            f"/api/v2.0/projects/{project}/repositories/{quote(quote(path, safe=''), safe='')}"
+            f"/artifacts/{digest_text(manifest.digest)}/additions"
+        )
+        # Reports on vulnerabilities are no content of the artifact, and have a route of their own.
+        reports = ("vulnerabilities",) if kind is ArtifactKind.IMAGE else ()
+        names = (*ADDITIONS.get(kind, ()), *reports)
+        return {name: {"href": f"{base}/{name}", "absolute": False} for name in names}
 
     @extend_schema_field(LabelSerializer(many=True))
     def get_labels(self, manifest: Manifest) -> list[Any]:
@@ -233,8 +253,17 @@ class ArtifactSerializer(ResponseSerializer):
     def get_accessories(self, manifest: Manifest) -> list[Any]:
         """Return the manifests that are about this one."""
         rows = self.context["accessories"].get(manifest.pk, ())
-        context = {"subject": manifest, "repository": self.context["repository"]}
-        return [AccessorySerializer(row, context=context).data for row in rows]
+        return [_accessory(manifest, row) for row in rows]
+
+    def get_inherited_accessories(self, manifest: Manifest) -> list[Any]:
+        """Return the manifests that are about an index that lists this one."""
+        rows = self.context["inherited"].get(manifest.pk, ())
+        return [_accessory(parent, row) for parent, row in rows]
+
+
+def _accessory(subject: Manifest, accessory: Manifest) -> Any:
+    context = {"subject": subject, "repository": subject.repository}
+    return AccessorySerializer(accessory, context=context).data
 
 
 def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:

@@ -7,7 +7,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.artifacts.models import Manifest, ManifestReference, Repository, Tag, TrashEntry
+from core.artifacts.models import (
+    Manifest,
+    ManifestReference,
+    PullUsage,
+    Repository,
+    Tag,
+    TrashEntry,
+)
 from core.audit.models import AuditEntry
 from core.authn.models import PersonalToken
 from core.common.clock import now
@@ -160,6 +167,21 @@ def more_entries(cast: Cast, numbers: range) -> None:
         )
 
 
+def more_usage(cast: Cast, numbers: range) -> None:
+    repository = Repository.objects.filter(name="secret/app").first()
+    repository = repository or make_repository(cast.project, "app")
+    PullUsage.objects.bulk_create(
+        PullUsage(
+            repository=repository,
+            day=now().date(),
+            tag_name=f"v{number}",
+            client="docker",
+            pulls=1,
+        )
+        for number in numbers
+    )
+
+
 def more_rules(cast: Cast, numbers: range) -> None:
     for number in numbers:
         make_tag_rule(cast.project, tags=f"t{number}")
@@ -197,8 +219,15 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/projects", more_projects, 7),
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
-    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 11),
-    ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 10),
+    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 12),
+    (
+        "guest",
+        "/projects/secret/artifacts?with_accessory=true&with_inherited_accessory=true",
+        more_artifacts,
+        12,
+    ),
+    ("guest", f"{APP}/usage?group_by=tag", more_usage, 7),
+    ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 11),
     ("guest", "/labels?scope=p&project_id={project}", more_labels, 6),
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),

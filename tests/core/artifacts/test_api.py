@@ -82,6 +82,11 @@ def test_an_artifact(cast: Cast) -> None:
     }
     size = by_tag.pop("size")
     assert size > len(b"layer")
+    base = f"/api/v2.0{APP}/artifacts/{pushed.digest}/additions"
+    assert by_tag.pop("addition_links") == {
+        name: {"href": f"{base}/{name}", "absolute": False}
+        for name in ("build_history", "sbom", "vulnerabilities")
+    }
     assert by_tag == {
         "id": pushed.id,
         "type": "IMAGE",

@@ -29,7 +29,6 @@ BY_CALLERS: dict[str, list[tuple[int, str, str]]] = {
     ],
     MEMBERS: [
         (404, "GET", f"{ARTIFACT}/scan/1/log"),
-        (200, "GET", f"{ARTIFACT}/additions/vulnerabilities"),
         (200, "GET", "/projects/secret/scanner"),
     ],
     MAINTAINERS: [

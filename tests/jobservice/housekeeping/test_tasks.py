@@ -1,5 +1,6 @@
 """Housekeeping carried out as runs, on real rows and files."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
@@ -12,6 +13,7 @@ from django.db import transaction
 from pytest_django.fixtures import Settings
 
 from core.artifacts import pulls
+from core.artifacts.models import Manifest, PullUsage
 from core.audit.buffer import BUFFER
 from core.authn.models import LoginFailure
 from core.blobs.models import Blob, Upload
@@ -138,6 +140,27 @@ def test_pulls_are_folded_into_counters() -> None:
     assert repository.pull_count == 3
     assert repository.tags.get().last_pulled_at is not None
     assert repository.manifests.get().last_pulled_at is not None
+    usage = PullUsage.objects.get()
+    assert (usage.day, usage.tag_name, usage.client, usage.pulls) == (
+        clock_now().date(),
+        "v1",
+        "other",
+        3,
+    )
+    assert carry_out_kind("housekeeping.pull_usage").result == {"rows_removed": 0}
+    PullUsage.objects.update(day=clock_now().date() - timedelta(days=401))
+    assert carry_out_kind("housekeeping.pull_usage").result == {"rows_removed": 1}
+
+
+def test_configurations_are_read_before_somebody_lists_them() -> None:
+    project = make_project("library")
+    for number in range(3):
+        config = json.dumps({"os": f"os{number}"}).encode()
+        make_image(project, f"v{number}", config=config, layers=(config,))
+    run = carry_out_kind("housekeeping.attributes")
+    assert (run.status, run.result) == ("succeeded", {"configurations_read": 3})
+    kept = Manifest.objects.order_by("id").values_list("extra_attrs", flat=True)
+    assert list(kept) == [{"os": "os0"}, {"os": "os1"}, {"os": "os2"}]
 
 
 def test_runs_of_last_week_are_removed() -> None:

@@ -1,0 +1,1 @@
+"""Management routes of additions and icons."""

@@ -1,0 +1,136 @@
+"""One action on many artifacts or tags of a repository."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.documentation import operation
+from core.api.errors import RESPONSES, PreconditionFailed
+from core.api.fields import RequestSerializer, ResponseSerializer
+from core.api.permissions import Access
+from core.artifacts.api.artifact_views import ArtifactView
+from core.artifacts.api.serializers import ArtifactSerializer
+from core.artifacts.errors import ContentInUse
+from core.artifacts.services.bulk import MAXIMUM_ITEMS, act_in_bulk
+from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector
+from core.oci.digest import Digest
+
+_PERMISSIONS = {"delete": "artifact:delete", "tag": "tag:create", "untag": "tag:delete"}
+_LONGEST = 1024
+
+
+class BulkSelectorSerializer(RequestSerializer):
+    """Chooses artifacts: those with a tag that matches a pattern, or those without a tag."""
+
+    tag_pattern = serializers.CharField(required=False, max_length=_LONGEST)
+    untagged = serializers.BooleanField(required=False, default=False)
+    pushed_before = serializers.DateTimeField(required=False, default_timezone=UTC)
+
+
+class BulkRequestSerializer(RequestSerializer):
+    """What to do with which artifacts or tags."""
+
+    action = serializers.ChoiceField(choices=sorted(_PERMISSIONS))
+    digests = serializers.ListField(
+        child=serializers.CharField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
+    )
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
+    )
+    selector = BulkSelectorSerializer(required=False)
+    dry_run = serializers.BooleanField(required=False, default=False)
+
+
+class BulkItemSerializer(ResponseSerializer):
+    """What became, or would become, of one artifact or tag."""
+
+    always = frozenset({"done"})
+
+    digest = serializers.SerializerMethodField()
+    tag = serializers.CharField()
+    done = serializers.SerializerMethodField()
+    code = serializers.SerializerMethodField()
+    message = serializers.SerializerMethodField()
+
+    def get_digest(self, outcome: BulkOutcome) -> str:
+        """Return the digest of the artifact, if there is one."""
+        return str(outcome.digest or "")
+
+    def get_done(self, outcome: BulkOutcome) -> bool:
+        """Tell whether it was done, or would be."""
+        return outcome.refusal is None
+
+    def get_code(self, outcome: BulkOutcome) -> str:
+        """Return the code that the request for this item alone would be refused with."""
+        if isinstance(outcome.refusal, ContentInUse):
+            return PreconditionFailed.code
+        return RESPONSES[outcome.refusal.kind][1] if outcome.refusal else ""
+
+    def get_message(self, outcome: BulkOutcome) -> str:
+        """Return why it was not done."""
+        return outcome.refusal.message if outcome.refusal else ""
+
+
+class BulkAnswerSerializer(ResponseSerializer):
+    """The outcome of each item, in the order in which they were acted on."""
+
+    always = frozenset({"dry_run", "items"})
+
+    dry_run = serializers.BooleanField()
+    items = BulkItemSerializer(many=True)
+
+
+class BulkView(ArtifactView):
+    """Many artifacts at once. The path is also that of the artifact with the tag ``bulk``."""
+
+    access: ClassVar[dict[str, Access]] = {**ArtifactView.access, "POST": "artifact:list"}
+
+    @operation(
+        "Act on many artifacts",
+        tag="artifacts",
+        body=BulkRequestSerializer,
+        answer=BulkAnswerSerializer,
+    )
+    def post(
+        self, request: Request, project_name: str, repository: str, reference: str
+    ) -> Response:
+        """Delete artifacts, or set or end tags, each by itself; a dry run undoes everything."""
+        wanted = _request(self.parse(BulkRequestSerializer))
+        self.authorize(_PERMISSIONS[wanted.action], self.target)
+        outcomes = act_in_bulk(self.repository, wanted, actor=self.actor)
+        answer = {"dry_run": wanted.dry_run, "items": outcomes}
+        return Response(BulkAnswerSerializer(answer).data)
+
+    @operation("Get the artifact tagged bulk", tag="artifacts", answer=ArtifactSerializer)
+    def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
+        """Return the artifact, as for any other tag."""
+        return super().get(request, project_name, repository, reference)
+
+    @operation("Delete the artifact tagged bulk", tag="artifacts", errors=(412,))
+    def delete(
+        self, request: Request, project_name: str, repository: str, reference: str
+    ) -> Response:
+        """Delete the artifact, as for any other tag."""
+        return super().delete(request, project_name, repository, reference)
+
+
+def _request(body: dict[str, Any]) -> BulkRequest:
+    """Return the checked body as a value. Raises ``DigestInvalid``."""
+    chosen = body.get("selector")
+    before: datetime | None = chosen.get("pushed_before") if chosen else None
+    return BulkRequest(
+        action=body["action"],
+        digests=tuple(Digest.parse(text) for text in dict.fromkeys(body.get("digests", ()))),
+        tags=tuple(dict.fromkeys(body.get("tags", ()))),
+        selector=None
+        if chosen is None
+        else BulkSelector(
+            tag_pattern=chosen.get("tag_pattern", ""),
+            is_untagged=chosen["untagged"],
+            pushed_before=before,
+        ),
+        dry_run=body["dry_run"],
+    )

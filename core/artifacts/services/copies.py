@@ -1,0 +1,177 @@
+"""Copying artifacts between repositories: content is linked, no byte of it moves.
+
+A copy goes through the services that mounts and pushes go through, one after the other: so
+gatekeepers and quotas have their say, and everything is audited and announced as if a client had
+pushed it. It is no single transaction. One that was broken off leaves content that the next
+attempt finds, and no tag: that comes last.
+"""
+
+from typing import Final
+
+from core.artifacts.errors import (
+    CopyIncomplete,
+    CopyRefused,
+    ManifestBlobUnknown,
+    ManifestUnknown,
+    TagExists,
+)
+from core.artifacts.services.blobs import mount_blob
+from core.artifacts.services.manifests import push_manifest, touch_manifest
+from core.artifacts.services.tags import create_tag
+from core.database import raw
+from core.oci.digest import Digest
+from core.oci.reference import parse_repository_name
+from core.rbac.types import Actor
+
+MAXIMUM_MANIFESTS: Final = 1_000
+"""How many manifests one copy takes along."""
+
+_FIND_SOURCE = """
+SELECT m.id, m.subject IS NOT NULL, m.digest
+  FROM artifacts_repository r
+  JOIN artifacts_manifest m ON m.repository_id = r.id
+  LEFT JOIN artifacts_tag t
+         ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+ WHERE r.name = %s AND m.digest = coalesce(%s, t.digest)
+"""
+
+# What an index lists, and what is about a manifest, which is in the same repository.
+_NEIGHBOURS = """
+SELECT f.child_id FROM artifacts_manifestreference f
+ WHERE f.parent_id = ANY(%s::bigint[]) AND f.child_id IS NOT NULL
+ UNION
+SELECT m.id
+  FROM artifacts_manifest about
+  JOIN artifacts_manifest m
+    ON m.repository_id = about.repository_id AND m.subject = about.digest AND m.subject IS NOT NULL
+ WHERE about.id = ANY(%s::bigint[])
+ LIMIT %s
+"""
+
+_READ_MANIFEST = """
+SELECT m.digest, m.media_type, m.payload, there.id
+  FROM artifacts_manifest m
+  LEFT JOIN artifacts_repository target ON target.name = %s
+  LEFT JOIN artifacts_manifest there
+         ON there.repository_id = target.id AND there.digest = m.digest
+ WHERE m.id = %s
+"""
+
+_BLOBS_OF = """
+SELECT DISTINCT b.id, b.digest
+  FROM artifacts_manifestreference f JOIN blobs_blob b ON b.id = f.blob_id
+ WHERE f.parent_id = %s ORDER BY b.id
+"""
+
+_FIND_TAG = """
+SELECT t.digest
+  FROM artifacts_repository r
+  JOIN artifacts_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+ WHERE r.name = %s
+"""
+
+
+def copy_artifact(
+    source_name: str,
+    reference: Digest | str,
+    *,
+    target_name: str,
+    target_project_id: int,
+    actor: Actor,
+) -> Digest:
+    """Let a repository have an artifact of another, with all that belongs to it.
+
+    That is what an index lists, and what is about any of these. A reference that is a tag names
+    the artifact in the target, too. Returns the artifact's digest. Copying again what is there
+    changes nothing; a tag is never moved. Whoever calls has authorized both sides. Raises
+    NameInvalid, ManifestUnknown when the source has no such artifact, CopyRefused for an
+    accessory, TagExists when the target's tag names something else, CopyIncomplete, NameUnknown
+    when the target's project is gone, and what gatekeepers and quotas raise.
+    """
+    target = str(parse_repository_name(target_name))
+    tag = reference if isinstance(reference, str) else None
+    wanted = reference.to_bytes() if isinstance(reference, Digest) else None
+    found = raw.fetch_one(_FIND_SOURCE, (tag, source_name, wanted))
+    if found is None:
+        raise ManifestUnknown(f"There is no artifact {source_name} with the reference {reference}.")
+    manifest_id, is_accessory, stored_digest = found
+    if is_accessory:
+        raise CopyRefused
+    digest = Digest.from_bytes(bytes(stored_digest))
+    if tag is not None:
+        _ensure_free(target, tag, digest)
+    for each in _family(int(manifest_id)):
+        _copy_manifest(each, source_name, target, target_project_id, actor=actor)
+    if tag is not None:
+        _name(target, tag, digest, actor=actor)
+    return digest
+
+
+def _ensure_free(target: str, tag: str, digest: Digest) -> bool:
+    """Tell whether the tag names the artifact already. Raises TagExists if it names another."""
+    found = raw.fetch_one(_FIND_TAG, (tag, target))
+    if found is None:
+        return False
+    if Digest.from_bytes(bytes(found[0])) != digest:
+        raise TagExists(f"The tag {tag} names another artifact in {target}.")
+    return True
+
+
+def _name(target: str, tag: str, digest: Digest, *, actor: Actor) -> None:
+    if _ensure_free(target, tag, digest):
+        return
+    try:
+        create_tag(target, digest, tag, actor=actor)
+    except TagExists:
+        # Somebody was quicker; if it was the same copy, all is well.
+        if not _ensure_free(target, tag, digest):
+            raise
+
+
+def _family(root: int) -> list[int]:
+    """Return the manifests to copy, the oldest first, which most often puts children first.
+
+    Where it does not, the index waits for them as it does when clients push in that order.
+    """
+    found = {root}
+    newest = [root]
+    while newest:
+        rows = raw.fetch_all(_NEIGHBOURS, (newest, newest, MAXIMUM_MANIFESTS + 1))
+        newest = [int(row[0]) for row in rows if row[0] not in found]
+        found.update(newest)
+        if len(found) > MAXIMUM_MANIFESTS:
+            raise CopyIncomplete(f"A copy takes at most {MAXIMUM_MANIFESTS} manifests along.")
+    return sorted(found)
+
+
+def _copy_manifest(
+    manifest_id: int, source: str, target: str, project_id: int, *, actor: Actor
+) -> None:
+    found = raw.fetch_one(_READ_MANIFEST, (target, manifest_id))
+    if found is None:
+        raise CopyIncomplete("The artifact was deleted while it was being copied.")
+    digest, media_type, payload, there = found
+    if there is not None and touch_manifest(int(there)):
+        return
+    for _blob_id, blob_digest in raw.fetch_all(_BLOBS_OF, (manifest_id,)):
+        mounted = mount_blob(
+            Digest.from_bytes(bytes(blob_digest)),
+            source=source,
+            target_name=target,
+            project_id=project_id,
+            actor=actor,
+            readable=lambda _name: True,
+        )
+        if mounted is None:
+            raise CopyIncomplete("A blob of the artifact is missing or damaged.")
+    try:
+        push_manifest(
+            target,
+            project_id=project_id,
+            payload=bytes(payload),
+            content_type=str(media_type),
+            reference=Digest.from_bytes(bytes(digest)),
+            actor=actor,
+        )
+    except ManifestBlobUnknown as error:
+        raise CopyIncomplete from error

@@ -1,0 +1,164 @@
+"""One action on many artifacts or tags."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from core.artifacts.models import Manifest, Repository, Tag
+from core.artifacts.services import bulk
+from core.audit.models import AuditEntry
+from core.oci.digest import Digest
+from core.storage.selection import default_driver
+from tests.core.api.cast import Cast, body_of, errors_of, make_cast
+from tests.factories.artifacts import image_document, index_document, make_image, push
+from tests.factories.tag_rules import make_tag_rule
+
+BULK = "/projects/secret/repositories/app/artifacts/bulk"
+
+
+@pytest.fixture
+def cast(db: None, tmp_path: Path, settings: Settings) -> Cast:
+    settings.STORAGE_ROOT = tmp_path
+    default_driver.cache_clear()
+    return make_cast()
+
+
+def act(cast: Cast, **body: Any) -> list[tuple[str, str, str]]:
+    """Try the request out, carry it out, and return what both answered alike."""
+    before = state()
+    tried = body_of(cast["maintainer"].post(BULK, {**body, "dry_run": True}))
+    assert state() == before
+    assert tried["dry_run"] is True
+    done = body_of(cast["maintainer"].post(BULK, body))
+    assert done["items"] == tried["items"]
+    assert done["dry_run"] is False
+    for item in done["items"]:
+        assert item["done"] is not bool(item.get("message"))
+    return [
+        (item.get("digest", ""), item.get("tag", ""), item.get("code", ""))
+        for item in done["items"]
+    ]
+
+
+def state() -> tuple[list[object], ...]:
+    tags = Tag.objects.order_by("id").values_list("id", "name", "ended_at", "manifest_id")
+    updated = Repository.objects.values_list("updated_at", flat=True)
+    audited = AuditEntry.objects.order_by("id").values_list("id", flat=True)
+    return list(tags), list(Manifest.objects.values_list("id")), list(updated), list(audited)
+
+
+def live_tags() -> list[str]:
+    return sorted(Tag.objects.filter(ended_at=None).values_list("name", flat=True))
+
+
+def test_deleting_artifacts(cast: Cast) -> None:
+    child = str(make_image(cast.project, "single").digest)
+    index = push(cast.project, index_document(image_document(b"{}", [b"layer"])), "multi")
+    kept = make_image(cast.project, "v1", layers=(b"2",))
+    plain = make_image(cast.project, "old", layers=(b"3",))
+    make_tag_rule(cast.project, tags="v*")
+    missing = f"sha256:{'0' * 64}"
+    refused = act(cast, action="delete", digests=[child, missing])
+    assert refused == [(child, "", "PRECONDITION"), (missing, "", "NOT_FOUND")]
+    answers = act(
+        cast, action="delete", digests=[child, missing], tags=["multi", "v1", "old", "gone"]
+    )
+    assert answers == [
+        (str(plain.digest), "", ""),
+        (str(kept.digest), "", "PRECONDITION"),
+        (str(index.digest), "", ""),
+        (child, "", ""),
+        (missing, "", "NOT_FOUND"),
+        ("", "gone", "NOT_FOUND"),
+    ]
+    assert live_tags() == ["v1"]
+    deleted = AuditEntry.objects.filter(action="artifact.deleted", outcome="success")
+    assert deleted.count() == 3
+
+
+def test_tags(cast: Cast) -> None:
+    first, second = make_image(cast.project, "a1"), make_image(cast.project, "b", layers=(b"2",))
+    make_tag_rule(cast.project, tags="keep-*")
+    one, two = str(first.digest), str(second.digest)
+    assert act(cast, action="tag", digests=[one], tags=["a2", "keep-1", "b"]) == [
+        (one, "a2", ""),
+        (one, "keep-1", ""),
+        (one, "b", "CONFLICT"),
+    ]
+    assert act(cast, action="tag", digests=[one, two], tags=["c", "d"]) == [
+        (one, "c", ""),
+        (two, "d", ""),
+    ]
+    assert act(cast, action="untag", tags=["c", "none"], selector={"tag_pattern": "a*"}) == [
+        (one, "c", ""),
+        ("", "none", "NOT_FOUND"),
+        (one, "a1", ""),
+        (one, "a2", ""),
+    ]
+    assert act(cast, action="untag", digests=[one, two]) == [
+        (two, "b", ""),
+        (two, "d", ""),
+        (one, "keep-1", "PRECONDITION"),
+    ]
+    assert Manifest.objects.count() == 2
+
+
+def test_selectors(cast: Cast) -> None:
+    make_image(cast.project)
+    push(cast.project, index_document(image_document(b"{}", [b"layer"])), "multi")
+    untagged = make_image(cast.project, layers=(b"2",))
+    past = {"pushed_before": "2020-01-01T00:00:00Z"}
+    assert act(cast, action="delete", selector={"untagged": True, **past}) == []
+    assert act(cast, action="delete", selector={"tag_pattern": "*", **past}) == []
+    assert act(cast, action="delete", selector={"untagged": True}) == [
+        (str(untagged.digest), "", "")
+    ]
+    assert len(act(cast, action="delete", selector={"tag_pattern": "{multi,x}"})) == 1
+    assert Manifest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"action": "burn"}, 422),
+        ({"action": "delete", "digests": ["sha256:1"]}, 400),
+        ({"action": "untag", "tags": ["no good"]}, 400),
+        ({"action": "untag", "selector": {"untagged": True}}, 400),
+        ({"action": "delete", "selector": {}}, 400),
+        ({"action": "delete", "selector": {"untagged": True, "tag_pattern": "*"}}, 400),
+        ({"action": "delete", "selector": {"tag_pattern": "[a"}}, 400),
+        ({"action": "delete", "tags": ["x"] * 201}, 422),
+        ({"action": "tag", "tags": ["a"]}, 400),
+        ({"action": "tag", "tags": ["a"], "digests": [f"sha256:{'0' * 64}"] * 2}, 200),
+        ({"action": "tag", "digests": [f"sha256:{'0' * 64}"]}, 400),
+    ],
+)
+def test_requests_that_make_no_sense(cast: Cast, body: Any, status: int) -> None:
+    make_image(cast.project, "v1")
+    response = cast["maintainer"].post(BULK, body)
+    assert response.status_code == status, response.content
+    assert status == 200 or errors_of(response)
+    assert live_tags() == ["v1"]
+
+
+def test_who_may_do_what_and_how_much(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = str(make_image(cast.project, "v1").digest)
+    assert cast["developer"].post(BULK, {"action": "delete", "tags": ["v1"]}).status_code == 403
+    tag = {"action": "tag", "digests": [digest], "tags": ["v2"]}
+    assert cast["guest"].post(BULK, tag).status_code == 403
+    assert cast["developer"].post(BULK, tag).status_code == 200
+    monkeypatch.setattr(bulk, "MAXIMUM_ITEMS", 1)
+    both = {"action": "untag", "selector": {"tag_pattern": "*"}}
+    assert cast["maintainer"].post(BULK, both).status_code == 400
+    assert live_tags() == ["v1", "v2"]
+
+
+def test_a_tag_of_that_name_is_still_reached(cast: Cast) -> None:
+    image = make_image(cast.project, "bulk")
+    assert body_of(cast["guest"].get(BULK))["id"] == image.id
+    assert Digest.parse(body_of(cast["guest"].get(BULK))["digest"]) == image.digest
+    assert cast["maintainer"].delete(BULK).status_code == 200
+    assert live_tags() == []
