@@ -36,7 +36,9 @@ DROP FUNCTION quotas_open();
 
 # Deferred: the project's row is locked by the last step of the transaction. The first change of a
 # transaction settles all of them, projects in the order of their ids, so that commits that touch
-# several do not wait for each other in a ring; the trigger of the others finds nothing left.
+# several do not wait for each other in a ring, and notes up to which change it came: the triggers
+# of those have nothing left to do. Ids of one transaction only grow, and a savepoint that is rolled
+# back takes the note with it.
 #
 # The shared lock is what a change of the limit waits for. It costs no write, and the statement
 # behind it sees the limit that holds until the commit.
@@ -45,10 +47,16 @@ CREATE FUNCTION quotas_settle() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   change record;
   quota quotas_quota;
+  settled bigint := coalesce(nullif(current_setting('roadstead.settled_usage', true), ''), '0');
 BEGIN
+  IF NEW.id <= settled THEN
+    RETURN NULL;
+  END IF;
+  PERFORM set_config('roadstead.settled_usage', max(id)::text, true) FROM quotas_usagechange
+    WHERE transaction_id = NEW.transaction_id;
   FOR change IN
     SELECT project_id, sum(bytes)::bigint AS bytes FROM quotas_usagechange
-     WHERE transaction_id = NEW.transaction_id
+     WHERE transaction_id = NEW.transaction_id AND id > settled
      GROUP BY project_id ORDER BY project_id
   LOOP
     PERFORM pg_advisory_xact_lock_shared(quotas_lock(change.project_id));
@@ -66,7 +74,8 @@ BEGIN
                                        'hard', quota.hard_bytes)::text;
     END IF;
     DELETE FROM quotas_usagechange
-     WHERE transaction_id = NEW.transaction_id AND project_id = change.project_id;
+     WHERE transaction_id = NEW.transaction_id AND project_id = change.project_id
+       AND id > settled;
   END LOOP;
   RETURN NULL;
 END $$;

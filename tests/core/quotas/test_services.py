@@ -1,7 +1,9 @@
 """Limits that refuse, usage that is added up, and projects that are nearly full."""
 
+from contextlib import suppress
+
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from pytest_django.fixtures import Settings
 
 from core.artifacts.models import Repository, RepositoryBlob
@@ -10,6 +12,7 @@ from core.audit.models import AuditEntry
 from core.blobs.models import Upload
 from core.common.clock import now
 from core.configurations.services import update_settings
+from core.database import raw
 from core.events import services as events
 from core.events.types import Subscription
 from core.oci.digest import Digest
@@ -66,6 +69,45 @@ def test_a_blob_that_does_not_fit_leaves_nothing(project: Project) -> None:
     assert not AuditEntry.objects.filter(target_label__startswith="team/other").exists()
     make_blob(project, b"abcd")
     assert used(project) == 10
+
+
+def _add(project: Project, count: int) -> None:
+    raw.execute(
+        "INSERT INTO quotas_usagechange (project_id, transaction_id, bytes)"
+        " VALUES (%s, pg_current_xact_id()::text::bigint, %s)",
+        (project.pk, count),
+    )
+
+
+@transaction.atomic
+def _add_in_two_steps(project: Project, first: int, second: int) -> None:
+    _add(project, first)
+    raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    raw.execute("SET CONSTRAINTS ALL DEFERRED")
+    _add(project, second)
+
+
+def test_changes_are_settled_once_however_often_a_transaction_does_it(project: Project) -> None:
+    limit(project, 100)
+    with transaction.atomic():
+        other = make_project("unlimited")
+        for _ in range(2):
+            for changed in (project, other):
+                _add(changed, 10)
+                _add(changed, 5)
+            raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raw.execute("SET CONSTRAINTS ALL DEFERRED")
+        with suppress(ZeroDivisionError), transaction.atomic():
+            _add(project, 30)
+            raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raise ZeroDivisionError
+        raw.execute("SET CONSTRAINTS ALL DEFERRED")
+        _add(project, 7)
+    assert (used(project), used(other)) == (37, 30)
+    assert Quota.objects.get(project=project).used_bytes == 37
+    with pytest.raises(IntegrityError):
+        _add_in_two_steps(project, 60, 4)
+    assert used(project) == 37
 
 
 def test_what_the_project_has_costs_nothing_when_it_is_full(project: Project) -> None:
