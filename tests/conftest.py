@@ -5,10 +5,12 @@ from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+from django.test import TransactionTestCase
 
 from core.audit import buffer
 from core.system_settings import queries as system_settings
 from tests.support import buffering
+from tests.support.emptying import empty_database
 from tests.support.server import RunningServer
 from tests.support.threads import assert_none_goes_on
 
@@ -44,6 +46,14 @@ def pytest_runtest_teardown() -> None:
     buffer.BUFFER.forget()
     buffer.BUFFER.close()
     system_settings.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_emptying() -> Iterator[None]:
+    """Empty the database behind tests that commit without truncating every table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_database())
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

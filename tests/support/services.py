@@ -9,13 +9,15 @@ environment and share the services; pytest-django gives each a database of its o
 import os
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
-from core.config.embedded_postgresql import EmbeddedPostgreSQL
+from core.config.embedded_postgresql import SUPERUSER, EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
-from core.config.sockets import sockets_of
+from core.config.sockets import DATABASE_ROLE, Sockets, sockets_of
 
 CLIENTS = ("skopeo", "podman", "buildah", "docker")
 MARK = "roadstead-tests-"
@@ -57,6 +59,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         _started.append(service)
     for service in _started:
         service.wait_ready()
+    _allow_emptying(sockets)
+
+
+def _allow_emptying(sockets: Sockets) -> None:
+    """Let the role of the tests delete without triggers, as only a superuser may otherwise."""
+    with closing(
+        psycopg2.connect(host=str(sockets.postgresql_directory), user=SUPERUSER, dbname="postgres")
+    ) as superuser:
+        superuser.autocommit = True
+        superuser.cursor().execute(
+            f"GRANT SET ON PARAMETER session_replication_role TO {DATABASE_ROLE}"
+        )
 
 
 @pytest.hookimpl(trylast=True)
