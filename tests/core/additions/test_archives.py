@@ -56,7 +56,7 @@ def test_members_of_gzip_that_follow_each_other_are_one_archive() -> None:
         (b"no archive at all" * 100, True),
         (tar_gz(FILES)[:60], True),
         (tar(FILES)[:700], False),
-        (gzip.compress(b"no archive" * 200), True),
+        (gzip.compress(b"no archive" * 200, mtime=0), True),
     ],
 )
 def test_what_is_no_archive_is_refused(content: bytes, is_compressed: bool) -> None:
