@@ -57,7 +57,7 @@ def write(records: Sequence[AuditRecord]) -> None:
     settings = system_settings.current()
     if not settings.skip_audit_log_database:
         entries = [dict(zip(_COLUMNS, _row(record), strict=True)) for record in records]
-        _WRITE.execute(json.dumps(entries, default=datetime.isoformat))
+        _WRITE.execute_later(json.dumps(entries, default=datetime.isoformat))
     _forward_on_commit(records, settings)
 
 

@@ -77,8 +77,11 @@ def issue(
     )
     token = _SIGNED.get(content)
     if token is None:
-        token = signer.sign(_claims(content))
+        claims = _claims(content)
+        token = signer.sign(claims)
         _SIGNED.put(content, token)
+        # Most tokens are used at once, by clients that keep their connection to this process.
+        _VERIFIED.put(_fingerprint(token, service), _Verified(_content(claims), signer.key_id))
     return IssuedToken(token=token, expires_in_seconds=lifetime, issued_at=now)
 
 
@@ -196,14 +199,14 @@ def _fingerprint(token: str, service: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token whose signature held, and the key that proved it."""
+    """A token whose signature held, or that was signed here, and the key that proves it."""
 
     content: RegistryToken
     key_id: str
 
 
 class _VerifiedTokens:
-    """The tokens last verified by this process; the least recently used fall out."""
+    """The tokens last signed or verified by this process; the least recently used fall out."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

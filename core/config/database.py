@@ -36,7 +36,7 @@ def django_database(url: str) -> dict[str, Any]:
     if parts.port is not None:
         host = host.rpartition(":")[0]
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.database.backend",
         "NAME": unquote(parts.path.lstrip("/")) or "roadstead",
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

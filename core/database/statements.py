@@ -69,6 +69,22 @@ class Statement:
         """Change rows and return how many. Sent once. Raises ``django.db.DatabaseError``."""
         return self._send(parameters, _count, relaxed=relaxed)
 
+    def execute_later(self, *parameters: Any) -> None:
+        """Change rows with whatever the transaction does next, at the latest its commit.
+
+        For changes that the transaction does not read again and of which nobody asks how many
+        they were; what they raise is raised there. Outside of a transaction, and in one that
+        may be undone in part, it is done at once. Raises ``django.db.DatabaseError``.
+        """
+        connection = connections[DEFAULT_DB_ALIAS]
+        if not connection.in_atomic_block or connection.savepoint_ids:
+            self.execute(*parameters)
+            return
+        connection.validate_no_broken_transaction()
+        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+            self._ensure_prepared(connection.connection, cursor)
+            connection.connection.keep(cursor.mogrify(self._execute, parameters))
+
     def _repeatable(
         self, parameters: Sequence[Any], read: Callable[[Any], Result], *, relaxed: bool
     ) -> Result:

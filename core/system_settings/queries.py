@@ -10,6 +10,7 @@ from django.conf import settings as environment
 from django.db import transaction
 
 from core.database import raw
+from core.database.statements import Statement
 from core.system_settings.errors import SystemReadOnly
 from core.system_settings.models import StoredSettings
 from core.system_settings.types import DECLARED, Settings
@@ -22,7 +23,8 @@ LOCK: Final = 0x72737365
 
 _READ: Final = f"SELECT changed FROM {StoredSettings._meta.db_table}"  # noqa: S608  # constants
 # Two statements, so that the second sees what was committed while the first waited.
-_SHARE_AND_READ: Final = f"SELECT pg_advisory_xact_lock_shared({LOCK}); {_READ}"
+_SHARE: Final = Statement("settings_share", f"SELECT pg_advisory_xact_lock_shared({LOCK})")
+_READ_SHARED: Final = Statement("settings_read_shared", _READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def share_locked() -> Settings:
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("Settings are shared inside the transaction that relies on them.")
-    return _understand(raw.fetch_one(_SHARE_AND_READ)).settings
+    _SHARE.execute_later()
+    return _understand(_READ_SHARED.fetch_one()).settings
 
 
 def ensure_writable_locked() -> None:

@@ -73,7 +73,7 @@ def lock_tags(repository_id: int, names: Sequence[str]) -> dict[str, LiveTag]:
     if not names:
         return {}
     ordered = sorted(names)
-    _LOCK_NAMES.fetch_all(str(repository_id), ordered)
+    _LOCK_NAMES.execute_later(str(repository_id), ordered)
     return {tag.name: tag for tag in _live(_LIVE_BY_NAME, repository_id, ordered)}
 
 
@@ -86,7 +86,7 @@ def end_tags(tags: Iterable[LiveTag], *, ended_by: str, now: datetime) -> None:
     """End locked live rows; they keep the digest and let go of the manifest."""
     ids = [tag.id for tag in tags]
     if ids:
-        _END.execute(now, ended_by, ids)
+        _END.execute_later(now, ended_by, ids)
 
 
 def begin_tags(
@@ -102,7 +102,7 @@ def begin_tags(
     """Let locked names without a live row point at the manifest, for ever or to an end."""
     if names:
         where = (repository_id, manifest_id, digest.to_bytes())
-        _BEGIN.execute(*where, now, started_by, list(names), expires_at)
+        _BEGIN.execute_later(*where, now, started_by, list(names), expires_at)
 
 
 def _live(statement: Statement, *parameters: object) -> list[LiveTag]:

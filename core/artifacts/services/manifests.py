@@ -317,7 +317,7 @@ def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -
         return
     descriptors = [item.reference.descriptor for item in resolved]
     contents = [item.content for item in resolved]
-    _STORE_REFERENCES.execute(
+    _STORE_REFERENCES.execute_later(
         manifest_id,
         list(range(len(resolved))),
         [str(item.role) for item in resolved],

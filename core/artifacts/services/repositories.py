@@ -37,6 +37,10 @@ SELECT project.id, created.id FROM project LEFT JOIN created ON true
 """,
 )
 
+_END_REDIRECT = Statement(
+    "repository_end_redirect", "DELETE FROM artifacts_redirect WHERE name = $1"
+)
+
 # The project first: whoever renames it holds its row and wants those of its repositories.
 _HOLD = """
 WITH project AS MATERIALIZED (
@@ -94,7 +98,7 @@ def create_repository_locked(
         return None
     repository_id = int(created[1])
     # A statement of its own: it sees what those have committed who were waited for.
-    raw.execute("DELETE FROM artifacts_redirect WHERE name = %s", (name,))
+    _END_REDIRECT.execute_later(name)
     audit.record(
         "repository.created",
         actor,
@@ -130,7 +134,7 @@ def reserve_repository_locked(name: str) -> tuple[int, int]:
 
 def touch_repository_locked(repository_id: int, now: datetime) -> None:
     """Note that content changed. The last statement of a write: it holds up other writers."""
-    _TOUCH.execute(repository_id, now)
+    _TOUCH.execute_later(repository_id, now)
 
 
 @durable_write
