@@ -1,15 +1,18 @@
 """The process that serves connections: gunicorn's ASGI worker with connections of our own.
 
 Gunicorn starts, watches, reloads and ends the processes. Its own connection reads HTTP in Python
-and knows neither files that the kernel sends nor clients that stand still.
+and knows neither files that the kernel sends nor clients that stand still; of many connections
+that come at once, one of its processes may take all.
 """
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from gunicorn.workers.gasgi import ASGIWorker
 
 from core.config.http_connection import Connection
+from core.config.listening import Listener
 
 LOOK_SECONDS: Final = 10.0
 """How often clients are looked at who may have kept a connection for too long."""
@@ -27,11 +30,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no type hints
         self.connections: set[Connection] = set()
 
     async def _serve(self) -> None:
-        """Serve, with connections of our kind."""
-        create_server = self.loop.create_server
+        """Serve, with connections of our kind, which the processes share out."""
 
-        async def create(_factory: Any, **options: Any) -> Any:
-            return await create_server(lambda: Connection(self), **options)
+        async def create(_factory: Any, *, sock: socket.socket, **_options: Any) -> Listener:
+            return Listener(self.loop, sock, lambda: Connection(self))
 
         self.loop.create_server = create
         self._look_at_connections()
