@@ -124,13 +124,23 @@ UPDATE blobs_upload SET expires_at = clock_timestamp(), epoch = epoch + 1
    AND NOT EXISTS (SELECT FROM projects_project p WHERE p.id = project_id)
 """
 
-_COMMIT = Statement(
-    "upload_commit",
-    """
+_MARK = """
 UPDATE blobs_upload
    SET committed_digest = $1, lock_token = NULL, locked_until = NULL, hash_state = NULL,
        updated_at = clock_timestamp(), expires_at = clock_timestamp() + $2::interval
  WHERE id = $3::uuid AND epoch = $4 AND lock_token = $5::uuid AND expires_at > clock_timestamp()
+"""
+_COMMIT = Statement("upload_commit", _MARK)
+
+_COMMIT_AS_NEW = Statement(
+    "upload_commit_as_new",
+    f"WITH marked AS ({_MARK} RETURNING store, storage_key),"  # noqa: S608  # a constant
+    """
+     stored AS (
+     INSERT INTO blobs_blob (digest, size_bytes, store, storage_key, created_at)
+     SELECT $1, $6::bigint, store, storage_key, $7::timestamptz FROM marked
+     ON CONFLICT (digest) DO NOTHING RETURNING id)
+SELECT EXISTS (SELECT FROM marked), (SELECT id FROM stored)
 """,
 )
 
@@ -239,6 +249,22 @@ def mark_committed_locked(claim: UploadClaim, digest: Digest) -> None:
     """Leave a tombstone, in the caller's transaction. Raises what ``lost`` returns."""
     if not _COMMIT.execute(digest.to_bytes(), TOMBSTONE_DURATION, *_fence(claim)):
         raise lost(claim)
+
+
+def commit_as_new_locked(
+    claim: UploadClaim, digest: Digest, *, size_bytes: int, now: datetime
+) -> int | None:
+    """Do the same, and make the upload's object a blob, in one statement; return its id.
+
+    None when there is a blob with that digest, which the transaction must not ignore. Raises
+    what ``lost`` returns.
+    """
+    row = _COMMIT_AS_NEW.fetch_one(
+        digest.to_bytes(), TOMBSTONE_DURATION, *_fence(claim), size_bytes, now
+    )
+    if row is None or not row[0]:
+        raise lost(claim)
+    return None if row[1] is None else int(row[1])
 
 
 def remove(claim: UploadClaim) -> bool:

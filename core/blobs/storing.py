@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from core.audit import services as audit
+from core.blobs import claims
 from core.blobs.errors import BlobRowChanged
 from core.blobs.rules import StoredCopy, judge_copy
+from core.blobs.types import UploadClaim
 from core.common.clock import now
 from core.database import raw
 from core.database.statements import Statement
@@ -25,12 +27,6 @@ _EXAMINE = Statement(
     "blob_examine",
     "SELECT store, storage_key, size_bytes, damaged_at IS NOT NULL"
     " FROM blobs_blob WHERE digest = $1",
-)
-
-_STORE = Statement(
-    "blob_store",
-    "INSERT INTO blobs_blob (digest, size_bytes, store, storage_key, created_at)"
-    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING RETURNING id",
 )
 
 # KEY SHARE keeps the row from being deleted or pointed elsewhere until we commit.
@@ -84,39 +80,49 @@ def examine_copy(stored: StoredAt, size_bytes: int, *, is_marked: bool) -> Store
     return judge_copy(recorded_bytes=size_bytes, stored_bytes=stored_bytes, is_marked=is_marked)
 
 
-def store_blob_locked(
+def store_upload_locked(
+    claim: UploadClaim,
     digest: Digest,
     *,
     size_bytes: int,
-    stored: StoredAt,
     examined: ExaminedBlob | None,
     actor: Actor,
 ) -> BlobRow:
-    """Make the stored object count, in the caller's transaction.
+    """End the upload, and make its object count, in the caller's transaction.
 
     A new digest gets a row. A sound blob stays as it is, and the returned place is not ours. A
-    damaged one is pointed at our object, and the actor has healed it. Raises BlobRowChanged
-    when the row is not the examined one any more.
+    damaged one is pointed at our object, and the actor has healed it. Raises UploadTaken or
+    UploadUnknown when the claim was lost, and BlobRowChanged when the row is not the examined
+    one any more.
     """
+    stored = StoredAt(claim.store, claim.storage_key)
     if examined is None:
-        inserted = _STORE.fetch_one(digest.to_bytes(), size_bytes, *stored, now())
-        if inserted is None:
+        new_id = claims.commit_as_new_locked(claim, digest, size_bytes=size_bytes, now=now())
+        if new_id is None:
             raise BlobRowChanged
-        return BlobRow(inserted[0], stored)
+        return BlobRow(new_id, stored)
+    claims.mark_committed_locked(claim, digest)
     if examined.copy is StoredCopy.SOUND:
         shared = _SHARE.fetch_one(digest.to_bytes(), examined.stored.storage_key)
         if shared is None:
             raise BlobRowChanged
         return BlobRow(shared[0], examined.stored)
+    return BlobRow(_heal_locked(digest, size_bytes, stored, examined.stored, actor), stored)
+
+
+def _heal_locked(
+    digest: Digest, size_bytes: int, stored: StoredAt, damaged: StoredAt, actor: Actor
+) -> int:
+    """Point the blob at our object; return its id."""
     healed = raw.fetch_one(
         "UPDATE blobs_blob SET store = %s, storage_key = %s, size_bytes = %s,"
         " verified_at = %s, damaged_at = NULL"
         " WHERE digest = %s AND storage_key = %s RETURNING id",
-        (*stored, size_bytes, now(), digest.to_bytes(), examined.stored.storage_key),
+        (*stored, size_bytes, now(), digest.to_bytes(), damaged.storage_key),
     )
     if healed is None:
         raise BlobRowChanged
-    condemn_locked(examined.stored)
+    condemn_locked(damaged)
     audit.record(
         "blob.healed",
         actor,
@@ -125,7 +131,7 @@ def store_blob_locked(
         target_id=healed[0],
         detail={"by": "push"},
     )
-    return BlobRow(healed[0], stored)
+    return int(healed[0])
 
 
 def condemn_locked(stored: StoredAt, *, kept_for: timedelta = KEPT_FOR) -> None:

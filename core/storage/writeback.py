@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-WINDOW_BYTES = 8 * 1024 * 1024
+WINDOW_BYTES = 512 << 10
 """How many freshly written bytes are handed to the disk at a time."""
 
 _SYNC_FILE_RANGE_WRITE = 2

@@ -16,11 +16,10 @@ from core.artifacts.services.repositories import (
 )
 from core.artifacts.types import PendingWrite, StoredBlob
 from core.audit import services as audit
-from core.blobs import claims
 from core.blobs.errors import BlobRowChanged, UploadTaken
 from core.blobs.services import find_upload
 from core.blobs.sessions import UploadSession
-from core.blobs.storing import ExaminedBlob, StoredAt, examine_blob, store_blob_locked
+from core.blobs.storing import ExaminedBlob, examine_blob, store_upload_locked
 from core.common import clock, failpoints
 from core.database import raw
 from core.database.statements import Statement
@@ -122,13 +121,8 @@ def _commit_upload(
         session.size_bytes,
     )
     repository_id = obtain_repository_locked(name, project_id=project_id, actor=actor, now=now)
-    claims.mark_committed_locked(session.claim, digest)
-    row = store_blob_locked(
-        digest,
-        size_bytes=size_bytes,
-        stored=StoredAt(session.claim.store, session.claim.storage_key),
-        examined=examined,
-        actor=actor,
+    row = store_upload_locked(
+        session.claim, digest, size_bytes=size_bytes, examined=examined, actor=actor
     )
     blob = _link_blob_locked(
         StoredBlob(row.id, digest, size_bytes, *row.stored, now),

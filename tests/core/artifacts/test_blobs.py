@@ -165,7 +165,7 @@ def test_a_broken_commit_leaves_everything_for_another_try(
     def lose_connection(*_: object, **__: object) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(claims, "mark_committed_locked", lose_connection)
+    monkeypatch.setattr(claims, "commit_as_new_locked", lose_connection)
     with pytest.raises(OutcomeUncertain):
         finish(upload, CONTENT, b"content")
     monkeypatch.undo()
