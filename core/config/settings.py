@@ -154,8 +154,11 @@ GATEKEEPERS: tuple[str, ...] = (
     "core.configurations.gatekeepers.refuse_while_read_only",
     "core.tag_rules.gatekeeper.protect_tags",
 )
-# Constraints that decide when a transaction commits, and what makes the refusal of each.
-CONSTRAINT_REFUSALS = {"quotas_quota_not_exceeded": "core.quotas.rules.exceeded"}
+# Constraints that the database alone decides, and what makes the refusal of each.
+CONSTRAINT_REFUSALS = {
+    "quotas_quota_not_exceeded": "core.quotas.rules.exceeded",
+    "system_settings_writable": "core.system_settings.errors.SystemReadOnly",
+}
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).
 EVENT_SUBSCRIBERS: tuple[str, ...] = (

@@ -25,6 +25,9 @@ _READ: Final = f"SELECT changed FROM {StoredSettings._meta.db_table}"  # noqa: S
 # Two statements, so that the second sees what was committed while the first waited.
 _SHARE: Final = Statement("settings_share", f"SELECT pg_advisory_xact_lock_shared({LOCK})")
 _READ_SHARED: Final = Statement("settings_read_shared", _READ)
+_REFUSE: Final = Statement(
+    "settings_refuse_while_read_only", f"SELECT system_settings_refuse_while_read_only({LOCK})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,7 @@ def share_locked() -> Settings:
     One round trip. A change of settings waits for the transaction, and the transaction for a
     change that is under way.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("Settings are shared inside the transaction that relies on them.")
+    _require_transaction()
     _SHARE.execute_later()
     return _understand(_READ_SHARED.fetch_one()).settings
 
@@ -99,6 +101,21 @@ def ensure_writable_locked() -> None:
     """
     if share_locked().read_only:
         raise SystemReadOnly
+
+
+def ensure_writable_later() -> None:
+    """Do the same along with what the caller's transaction does next, without waiting for it.
+
+    The durable write raises ``SystemReadOnly`` then, from a broken constraint: not for a caller
+    that takes a broken constraint for something else.
+    """
+    _require_transaction()
+    _REFUSE.execute_later()
+
+
+def _require_transaction() -> None:
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("Settings are shared inside the transaction that relies on them.")
 
 
 def forget() -> None:

@@ -91,11 +91,13 @@ def finish_upload(session: UploadSession, digest: Digest, *, actor: Actor) -> St
     """
     session.complete(digest)
     failpoints.reach("upload.commit.before_transaction")
+    # Most uploads bring what is new; the commit notices if this one does not.
+    examined: ExaminedBlob | None = None
     for _attempt in range(_COMMIT_ATTEMPTS):
-        examined = examine_blob(digest)
         try:
             blob = _commit_upload(session, digest, examined, actor=actor)
         except BlobRowChanged:
+            examined = examine_blob(digest)
             continue
         except QuotaExceeded:
             session.discard()

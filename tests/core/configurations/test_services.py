@@ -19,6 +19,7 @@ from core.common.errors import DomainError
 from core.configurations.errors import RobotNamePrefixTaken
 from core.configurations.gatekeepers import refuse_while_read_only
 from core.configurations.services import update_settings
+from core.database import raw
 from core.members.services import create_project_with_owner
 from core.oci.digest import Digest
 from core.rbac.errors import AuthenticationRequired, PermissionDenied
@@ -178,6 +179,7 @@ HELD = threading.Semaphore(0)
 
 def hold(_write: object) -> None:
     """Keep the first write in its transaction, after it was let pass."""
+    raw.fetch_one("SELECT 1")
     HELD.release()
     if HOLDS:
         HOLDS.pop().wait(20)
