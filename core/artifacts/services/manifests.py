@@ -220,25 +220,52 @@ def store_push_locked(push: Push) -> PushedManifest:
     )
     moved = {tag.name: tag for tag in live.values() if tag.digest != push.digest}
     changed = [name for name in push.tags if name not in live or name in moved]
-    ask_gatekeepers(
-        PendingWrite(
-            action="manifest.push",
-            actor=push.actor,
-            project_id=push.project_id,
-            repository_id=repository_id,
-            repository_name=push.repository_name,
-            digest=push.digest,
-            tags=push.tags,
-            moved_tags={name: tag.digest for name, tag in moved.items()},
-            size_bytes=total_bytes,
-        )
-    )
+    ask_gatekeepers(_pending(push, repository_id, moved, total_bytes))
     if created:
         _store_references(manifest_id, resolved)
     if is_awaited:
         waiting.bind_child_alone(
             repository_id, manifest_id, push.digest, len(push.payload), total_bytes
         )
+    _set_tags(push, repository_id, manifest_id, changed, moved, now=now)
+    pushed = PushedManifest(
+        id=manifest_id,
+        repository_id=repository_id,
+        digest=push.digest,
+        subject=push.subject,
+        tags=push.tags,
+        created=created,
+    )
+    _announce_push(push, pushed, changed, moved)
+    touch_repository_locked(repository_id, now)
+    return pushed
+
+
+def _pending(
+    push: Push, repository_id: int, moved: dict[str, LiveTag], total_bytes: int
+) -> PendingWrite:
+    return PendingWrite(
+        action="manifest.push",
+        actor=push.actor,
+        project_id=push.project_id,
+        repository_id=repository_id,
+        repository_name=push.repository_name,
+        digest=push.digest,
+        tags=push.tags,
+        moved_tags={name: tag.digest for name, tag in moved.items()},
+        size_bytes=total_bytes,
+    )
+
+
+def _set_tags(
+    push: Push,
+    repository_id: int,
+    manifest_id: int,
+    changed: Sequence[str],
+    moved: dict[str, LiveTag],
+    *,
+    now: datetime,
+) -> None:
     history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
     expires_at = None
     if changed and not push.is_restored:
@@ -252,17 +279,6 @@ def store_push_locked(push: Push) -> PushedManifest:
         now=now,
         expires_at=expires_at,
     )
-    pushed = PushedManifest(
-        id=manifest_id,
-        repository_id=repository_id,
-        digest=push.digest,
-        subject=push.subject,
-        tags=push.tags,
-        created=created,
-    )
-    _announce_push(push, pushed, changed, moved)
-    touch_repository_locked(repository_id, now)
-    return pushed
 
 
 def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, ...]:
