@@ -108,12 +108,7 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
             f"unset {reader.full_name(_URL)}."
         )
     former = _former(reader.below("FORMER_"), name)
-    if former is not None and _is_same_place(former, directory, bucket):
-        variable = _URL if former.bucket else _DIRECTORY
-        reader.refuse(
-            f"{reader.full_name(f'FORMER_{variable}')} leads to the current storage: name another "
-            "one, or unset it. If only the name is another one now, see `roadstead storage rename`."
-        )
+    _refuse_same_place(reader, former, directory, bucket)
     return StorageSettings(
         name=name,
         directory=directory,
@@ -136,6 +131,18 @@ def read_storage(reader: Reader, data_dir: Path) -> StorageSettings:
             maximum=100_000,
             meaning="Megabytes (of 1,000,000 bytes) per second that this reads at most.",
         ),
+    )
+
+
+def _refuse_same_place(
+    reader: Reader, former: FormerStorage | None, directory: Path, bucket: BucketSettings | None
+) -> None:
+    if former is None or not _is_same_place(former, directory, bucket):
+        return
+    variable = _URL if former.bucket else _DIRECTORY
+    reader.refuse(
+        f"{reader.full_name(f'FORMER_{variable}')} leads to the current storage: name another "
+        "one, or unset it. If only the name is another one now, see `roadstead storage rename`."
     )
 
 
