@@ -177,11 +177,10 @@ def _recognised(
     None when the subject was revoked between two of them, or when a name may be a former one of a
     repository, which takes a closer look.
     """
-    if any(target.has_redirect for target, _ in rights):
-        return None
     generation = rights[0][0].generation
-    if len(rights) > 1 and any(target.generation != generation for target, _ in rights):
-        return None
+    for target, _grants in rights:
+        if target.has_redirect or target.generation != generation:
+            return None
     return Recognised(actor, evidence, partial(_standing, actor, generation, names, rights))
 
 

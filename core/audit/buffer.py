@@ -9,7 +9,7 @@ flushes itself and fails if that fails, rather than pull unrecorded.
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -34,10 +34,20 @@ Record = TypeVar("Record")
 
 @dataclass(slots=True)
 class Channel(Generic[Record]):
-    """One kind of buffered record and the function that stores a batch of them."""
+    """One kind of buffered record and the function that stores a batch of them.
+
+    ``latest`` are those of the waiting ones that may still change, by what they have in common
+    with others (``Buffer.fold``).
+    """
 
     store: Callable[[Sequence[Record]], None]
     waiting: list[Record] = field(default_factory=list)
+    latest: dict[Hashable, Record] = field(default_factory=dict)
+
+    def take(self) -> list[Record]:
+        """Return what waits, which changes no more."""
+        taken, self.waiting, self.latest = self.waiting, [], {}
+        return taken
 
 
 Taken = list[tuple[Channel[Any], list[Any]]]
@@ -70,9 +80,27 @@ class Buffer:
     def keep(self, channel: Channel[Record], record: Record) -> None:
         """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
         with self._guard:
-            channel.waiting.append(record)
-            if self._thread is None or not self._thread.is_alive():
-                self._start()
+            self._append(channel, record)
+
+    def fold(
+        self,
+        channel: Channel[Record],
+        key: Hashable,
+        *,
+        make: Callable[[], Record],
+        repeat: Callable[[Record], None],
+    ) -> None:
+        """Let a record that waits under the key stand for one more, or make and keep one.
+
+        No I/O; the caller sees to a full buffer.
+        """
+        with self._guard:
+            record = channel.latest.get(key)
+            if record is not None:
+                repeat(record)
+            else:
+                record = channel.latest[key] = make()
+                self._append(channel, record)
 
     @property
     def is_full(self) -> bool:
@@ -83,9 +111,7 @@ class Buffer:
         """Write everything that waits in one transaction; on failure keep it waiting."""
         with self._flushing:
             with self._guard:
-                taken = [(channel, channel.waiting) for channel in self._channels.values()]
-                for channel, _records in taken:
-                    channel.waiting = []
+                taken = [(channel, channel.take()) for channel in self._channels.values()]
             try:
                 _store_together(taken)
             except Exception as error:
@@ -114,7 +140,12 @@ class Buffer:
         """Drop what waits without writing it."""
         with self._guard:
             for channel in self._channels.values():
-                channel.waiting = []
+                channel.take()
+
+    def _append(self, channel: Channel[Record], record: Record) -> None:
+        channel.waiting.append(record)
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
 
     def _put_back(self, taken: Taken) -> None:
         with self._guard:

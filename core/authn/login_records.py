@@ -4,9 +4,10 @@ There are as many as there are requests for tokens. They are buffered, and those
 makes within one write of the buffer are one entry that says how many they were.
 """
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from core.audit.buffer import BUFFER, Channel
 from core.audit.services import write_many
@@ -14,32 +15,38 @@ from core.audit.types import AuditRecord
 from core.common.clock import now
 from core.rbac.types import Actor
 
-Login = tuple[Actor, datetime]
-"""Who proved who it is, and when."""
+
+@dataclass(slots=True)
+class Login:
+    """Who proved who it is, when first, and how often since."""
+
+    actor: Actor
+    at: datetime
+    times: int = 1
+
+    @classmethod
+    def of(cls, actor: Actor) -> "Login":
+        """Return the login of this moment."""
+        return cls(actor, now())
+
+    def repeat(self) -> None:
+        """Count one more that differs in nothing but the moment and the request."""
+        self.times += 1
 
 
 def _store(logins: Sequence[Login]) -> None:
-    """Write one entry for those that differ in nothing but the moment and the request."""
-    times = Counter(map(_key, logins))
-    write_many([_record(login, count) for login in logins if (count := times.pop(_key(login), 0))])
+    write_many([_record(login) for login in logins])
 
 
-def _key(login: Login) -> tuple[object, ...]:
-    actor, _at = login
-    origin = actor.origin
-    return (actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)
-
-
-def _record(login: Login, times: int) -> AuditRecord:
-    actor, at = login
+def _record(login: Login) -> AuditRecord:
     return AuditRecord(
         action="user.login",
-        actor=actor,
-        target_kind=str(actor.kind),
-        target_id=str(actor.id),
-        target_label=actor.label,
-        detail={"times": times} if times > 1 else None,
-        recorded_at=at,
+        actor=login.actor,
+        target_kind=str(login.actor.kind),
+        target_id=str(login.actor.id),
+        target_label=login.actor.label,
+        detail={"times": login.times} if login.times > 1 else None,
+        recorded_at=login.at,
     )
 
 
@@ -48,9 +55,13 @@ _LOGINS: Channel[Login] = BUFFER.channel("logins", _store)
 
 def record_login(actor: Actor) -> None:
     """Audit that the actor has just proved who it is."""
-    BUFFER.add(_LOGINS, (actor, now()))
+    note_login(actor)
+    if BUFFER.is_full:
+        BUFFER.flush()
 
 
 def note_login(actor: Actor) -> None:
     """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
-    BUFFER.keep(_LOGINS, (actor, now()))
+    origin = actor.origin
+    key = (actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)
+    BUFFER.fold(_LOGINS, key, make=partial(Login.of, actor), repeat=Login.repeat)

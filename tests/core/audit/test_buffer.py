@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -222,3 +223,34 @@ def test_a_write_from_an_event_loop_is_refused_and_loses_nothing() -> None:
         asyncio.run(flush())
     buffer.BUFFER.flush()
     assert AuditEntry.objects.count() == 1
+
+
+def test_what_is_folded_counts_once_each_whenever_it_is_flushed() -> None:
+    stored: list[tuple[str, int]] = []
+    own = buffer.Buffer()
+    channel: buffer.Channel[list[int]] = own.channel(
+        "test", lambda records: stored.extend(("store", record[0]) for record in records)
+    )
+
+    def repeat(record: list[int]) -> None:
+        record[0] += 1
+
+    def work(_number: int) -> None:
+        for _ in range(500):
+            own.fold(channel, "same", make=lambda: [1], repeat=repeat)
+            own.fold(channel, "other", make=lambda: [1], repeat=repeat)
+
+    with ThreadPoolExecutor(5) as pool:
+        working = [pool.submit(work, number) for number in range(4)]
+        while not all(future.done() for future in working):
+            own.flush()
+        for future in working:
+            future.result()
+    own.flush()
+    assert sum(times for _, times in stored) == 4 * 2 * 500
+    own.fold(channel, "same", make=lambda: [1], repeat=repeat)
+    own.forget()
+    own.fold(channel, "same", make=lambda: [7], repeat=repeat)
+    assert channel.waiting == [[7]]
+    own.forget()
+    own.close()

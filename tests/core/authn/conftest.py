@@ -7,7 +7,6 @@ import pytest
 from core.audit.types import AuditRecord
 from core.authn import login_records, registry_tokens, services
 from core.authn.password_memory import MEMORY
-from core.common.clock import now
 from core.rbac.types import Actor
 
 AUTHENTICATORS = ("core.authn.token_authenticator", "core.authn.password_authenticator")
@@ -35,7 +34,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[AuditRecord]:
     monkeypatch.setattr(services, "record_buffered", records.append)
 
     def record_login(actor: Actor) -> None:
-        records.append(login_records._record((actor, now()), 1))
+        records.append(login_records._record(login_records.Login.of(actor)))
 
     monkeypatch.setattr(services, "record_login", record_login)
     return records
