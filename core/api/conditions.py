@@ -1,10 +1,11 @@
 """Entity tags of single objects: ``ETag``, ``If-None-Match`` and ``If-Match``.
 
 The tag is a hash of the representation that the caller gets. ``If-Match`` is compared before the
-write and again inside its transaction, under a lock of the path, so that of two writers who have
-seen the same state only one succeeds.
+write and again inside its transaction, under a lock of the object, so that of two writers who have
+seen the same state only one succeeds, whichever of its paths each of them uses.
 """
 
+import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,10 @@ def ensure_matches(view: "ManagementView", header: str) -> None:
 
 
 def ensure_matches_locked(view: "ManagementView", header: str) -> None:
-    """Do the same in the transaction of the change, one at a time for each path."""
+    """Do the same in the transaction of the change, one at a time for each object."""
+    name = json.dumps([str(view.request.resolver_match.route), view.named], sort_keys=True)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [view.request.path])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
     ensure_matches(view, header)
 
 

@@ -105,6 +105,11 @@ class ManagementView(APIView):
         """What the declared permission is checked against; the system unless overridden."""
         return Target.of_system()
 
+    @property
+    def named(self) -> Mapping[str, object]:
+        """What the path names, the same for every path that leads to one object."""
+        return self.kwargs
+
     def authorize(self, permission: str, target: Target) -> None:
         """Let the request pass or raise; the only call that does so."""
         authorize(self.actor, permission, target)

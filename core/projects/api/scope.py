@@ -1,5 +1,6 @@
 """The base of every view below ``/projects/{project}``, in whichever feature it lives."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
@@ -47,6 +48,12 @@ class ProjectView(ManagementView):
         if self.found_project is None:
             return Target(project_name=str(next(iter(self.kwargs.values()), "")) or "-")
         return target_of(self.found_project)
+
+    @property
+    def named(self) -> Mapping[str, object]:
+        """What the path names, with the project's id in place of its name."""
+        others = {k: v for k, v in self.kwargs.items() if k not in ("project", "project_name")}
+        return {**others, "project": self.project.pk}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authorize first, then insist that the project exists."""

@@ -2,14 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection
 
+from core.api import conditions
+from core.api.views import ManagementView
 from core.users.models import Group
-from tests.core.api.cast import BASE, Cast, body_of, caller_of, errors_of
+from tests.core.api.cast import BASE, Caller, Cast, basic, body_of, caller_of, errors_of
 from tests.factories.members import make_group
-from tests.factories.users import make_user
+from tests.factories.projects import make_project
+from tests.factories.users import PASSWORD, make_user
 
 
 def test_a_tag_stands_for_what_the_caller_gets(cast: Cast) -> None:
@@ -83,23 +87,53 @@ def test_what_cannot_be_read_cannot_match(cast: Cast) -> None:
     assert response.status_code == 412
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_writers_who_saw_the_same_one_wins() -> None:
-    admin = make_user("boss", is_system_admin=True)
-    path = f"{BASE}/usergroups/{make_group('team').pk}"
-    tag = caller_of(admin).get(path)["ETag"]
-    count = 6
-    barrier = Barrier(count)
+def changed_at_once(requests: list[tuple[str, dict[str, Any]]], tag: str) -> list[int]:
+    """Send all of these as an administrator, each with the tag; return the statuses."""
+    barrier = Barrier(len(requests))
 
-    def rename(number: int) -> int:
-        caller = caller_of(admin)
+    def change(request: tuple[str, dict[str, Any]]) -> int:
+        path, body = request
+        caller = Caller("boss", basic("boss", PASSWORD))
+        caller.get(path)
         barrier.wait()
         try:
-            return caller.put(path, {"group_name": f"g{number}"}, If_Match=tag).status_code
+            return caller.put(path, body, If_Match=tag).status_code
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(count) as pool:
-        statuses = list(pool.map(rename, range(count)))
-    assert sorted(statuses) == [200, *[412] * (count - 1)]
-    assert body_of(caller_of(admin).get(path))["group_name"] == f"g{statuses.index(200)}"
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(change, requests))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_writers_who_saw_the_same_one_wins() -> None:
+    admin = caller_of(make_user("boss", is_system_admin=True))
+    path = f"{BASE}/usergroups/{make_group('team').pk}"
+    writes = [(path, {"group_name": f"g{number}"}) for number in range(6)]
+    statuses = changed_at_once(writes, admin.get(path)["ETag"])
+    assert sorted(statuses) == [200, *[412] * 5]
+    assert body_of(admin.get(path))["group_name"] == f"g{statuses.index(200)}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_paths_of_one_object_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name and an id hide the same project: of two writers one waits, and is then too late."""
+    admin = caller_of(make_user("boss", is_system_admin=True))
+    project = make_project("twice")
+    tag = admin.get("/projects/twice")["ETag"]
+    both = Barrier(2)
+    unlocked = conditions.ensure_matches
+
+    def compare_together(view: ManagementView, header: str) -> None:
+        unlocked(view, header)
+        if not connection.in_atomic_block:
+            both.wait()
+
+    monkeypatch.setattr(conditions, "ensure_matches", compare_together)
+    writes = [
+        ("/projects/twice", {"metadata": {"auto_scan": "true"}}),
+        (f"/projects/{project.pk}", {"metadata": {"prevent_vul": "true"}}),
+    ]
+    assert sorted(changed_at_once(writes, tag)) == [200, 412]
+    names = set(body_of(admin.get("/projects/twice"))["metadata"])
+    assert len(names & {"auto_scan", "prevent_vul"}) == 1
