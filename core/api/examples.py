@@ -36,6 +36,7 @@ VALUES: Mapping[str, Any] = {
     "description": "For the build of the product",
     "digest": _DIGEST,
     "email": "alice@example.com",
+    "event_type": "create_artifact",
     "external_url": "https://registry.example.com",
     "group_name": "developers",
     "harbor_version": "v2.14.0-roadstead-1.0.0",

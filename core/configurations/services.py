@@ -35,7 +35,7 @@ def update_settings(wanted: Mapping[str, Any], *, actor: Actor) -> Settings:
     audit.record(
         "system_settings.settings.updated",
         actor,
-        target_kind="settings",
+        target_kind="configuration",
         target_label=", ".join(sorted(changes)),
         detail={
             key: {"before": getattr(before, key), "after": value}

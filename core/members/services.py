@@ -336,13 +336,14 @@ def _record(
     label: str,
     detail: dict[str, str] | None = None,
 ) -> None:
+    holder = "user" if membership.user_id is not None else "group"
     audit.record(
         action,
         actor,
-        target_kind="user" if membership.user_id is not None else "group",
+        target_kind="member",
         target_id=membership.user_id or membership.group_id or "",
         target_label=label,
         project_id=membership.project_id,
         project_name=membership.project.name,
-        detail=detail or {"role": membership.role.name},
+        detail={"holder": holder, **(detail or {"role": membership.role.name})},
     )

@@ -16,8 +16,11 @@ from core.api.permissions import Access, SignedIn
 from core.api.views import ManagementView
 from core.audit.models import AuditEntry
 from core.members.api.filters import projects_where
-from core.projects.api.audit_filters import AUDIT_LISTING
-from core.projects.api.audit_serializers import AuditEntrySerializer
+from core.projects.api.audit_filters import AUDIT_LISTING, EVENT_TYPES
+from core.projects.api.audit_serializers import (
+    AuditEntrySerializer,
+    AuditEventTypeSerializer,
+)
 from core.projects.models import Project
 from core.projects.queries import target_of
 from core.rbac.permissions import PROJECT_PERMISSIONS, SYSTEM_PERMISSIONS
@@ -83,6 +86,24 @@ class AuditLogView(ManagementView):
         if not allowed(self.actor, "audit-log:list", Target.of_system()):
             entries = entries.filter(project_id__in=projects_where(self.actor, "log:list"))
         return self.page(entries, AuditEntrySerializer, AUDIT_LISTING)
+
+
+class AuditEventTypesView(ManagementView):
+    """What Harbor's clients call the events of the log."""
+
+    access: ClassVar[dict[str, Access]] = {
+        "GET": SignedIn("audit-log:list", "the vocabulary is documentation and names nobody")
+    }
+
+    @operation(
+        "List event types of the audit log",
+        tag="audit",
+        answer=AuditEventTypeSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Return each as operation and type of the resource, joined by an underscore."""
+        rows = [{"event_type": name} for name in EVENT_TYPES]
+        return Response(AuditEventTypeSerializer(rows, many=True).data)
 
 
 class DeprecatedAuditLogView(AuditLogView):

@@ -16,5 +16,6 @@ urlpatterns = [
     path("roles/<identifier:role_id>", views.RoleView.as_view()),
     path("users/current/permissions", access_views.OwnPermissionsView.as_view()),
     path("auditlog-exts", access_views.AuditLogView.as_view()),
+    path("auditlog-exts/events", access_views.AuditEventTypesView.as_view()),
     path("audit-logs", access_views.DeprecatedAuditLogView.as_view()),
 ]

@@ -25,6 +25,27 @@ _OPERATIONS = {
 }
 """The past verb that ends an audit action to the operation that Harbor's clients know."""
 
+EVENT_TYPES = (
+    "create_artifact",
+    "delete_artifact",
+    "pull_artifact",
+    "create_project",
+    "delete_project",
+    "update_project",
+    "delete_repository",
+    "login_user",
+    "create_user",
+    "delete_user",
+    "update_user",
+    "create_robot",
+    "delete_robot",
+    "update_configuration",
+    "create_member",
+    "delete_member",
+    "update_member",
+)
+"""Harbor's names for what the log records: the operation and the type of the resource."""
+
 
 def operation_of(action: str) -> str:
     """Return the operation of an action; an unlisted verb stands for itself."""

@@ -10,6 +10,14 @@ from core.audit.types import Outcome
 from core.projects.api.audit_filters import operation_of
 
 
+class AuditEventTypeSerializer(ResponseSerializer):
+    """Harbor's ``AuditLogEventType``."""
+
+    always = frozenset({"event_type"})
+
+    event_type = serializers.CharField()
+
+
 class AuditEntrySerializer(ResponseSerializer):
     """Harbor's ``AuditLogExt``, with where the request came from beside it."""
 

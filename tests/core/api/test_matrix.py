@@ -173,6 +173,7 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", "/projects/secret/auditlog-exts", None, OWNER),
     ("GET", "/projects/secret/logs", None, OWNER),
     ("GET", "/auditlog-exts", None, SIGNED_IN),
+    ("GET", "/auditlog-exts/events", None, SIGNED_IN),
     ("GET", "/audit-logs", None, SIGNED_IN),
     # what does not exist looks like what is hidden, except for administrators
     ("GET", "/projects/missing", None, "404 403 403 403 403 403 403 401 403 403"),

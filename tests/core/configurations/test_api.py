@@ -58,10 +58,10 @@ def test_what_was_read_can_be_written_back_and_some_of_it_changed(cast: Cast) ->
     shown = body_of(cast["admin"].get("/configurations"))
     flat = {key: item.get("value", item) for key, item in shown.items()}
     put(cast, **flat)
-    assert not AuditEntry.objects.filter(target_kind="settings").exists()
+    assert not AuditEntry.objects.filter(target_kind="configuration").exists()
     put(cast, **{**flat, "session_timeout": 5, "banner_message": None})
     assert body_of(cast["admin"].get("/configurations"))["session_timeout"]["value"] == 5
-    entry = AuditEntry.objects.get(target_kind="settings")
+    entry = AuditEntry.objects.get(target_kind="configuration")
     assert (entry.actor_label, entry.target_label) == ("boss", "session_timeout")
 
 

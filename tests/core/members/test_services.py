@@ -75,8 +75,13 @@ def test_add_a_user_and_a_group() -> None:
         ("dana", "developer"),
         ("testers", "guest"),
     ]
-    kinds = AuditEntry.objects.order_by("id").values_list("target_kind", "target_label")
-    assert list(kinds) == [("user", "dana"), ("group", "testers")]
+    entries = AuditEntry.objects.order_by("id")
+    assert [
+        (one.target_kind, one.target_label, (one.detail or {})["holder"]) for one in entries
+    ] == [
+        ("member", "dana", "user"),
+        ("member", "testers", "group"),
+    ]
 
 
 def test_a_new_role_withdraws_no_token() -> None:
@@ -149,7 +154,7 @@ def test_a_smaller_role_withdraws_tokens_but_not_the_login() -> None:
     assert Membership.objects.get().role.name == "guest"
     assert revoked() == {f"user:{dana.pk}": False}
     entry = AuditEntry.objects.get(action="members.membership.changed")
-    assert entry.detail == {"role": "guest", "role_before": "developer"}
+    assert entry.detail == {"holder": "user", "role": "guest", "role_before": "developer"}
 
 
 def test_a_wider_role_withdraws_nothing() -> None:

@@ -7,7 +7,9 @@ import pytest
 from core.audit.services import record
 from core.audit.types import Outcome
 from core.common.origin import Origin
+from core.projects.api.audit_filters import operation_of
 from core.rbac.types import Actor
+from tests.architecture.source import table_rows
 from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
 from tests.factories.projects import make_project
 
@@ -40,7 +42,7 @@ def test_entries_have_harbors_shape_and_more(cast: Cast) -> None:
         ("operation%3Ddelete", 1),
         ("operation%3D%7Bcreate%20delete%7D", 3),
         ("operation%3D~remov", 1),
-        ("resource_type%3Duser", 2),
+        ("resource_type%3Dmember", 2),
         ("resource%3Doutsider", 2),
         ("username%3Downer", 2),
         ("username%3Dnobody", 0),
@@ -88,6 +90,26 @@ def test_a_filter_that_cannot_be_read_is_named_as_it_was_written(
     response = cast["admin"].get(f"/auditlog-exts?q={query}")
     assert response.status_code == 400
     assert errors_of(response)[0]["message"] == message
+
+
+def test_event_types_are_what_the_log_records(cast: Cast) -> None:
+    """Each is the operation and the type of some action, as the entries of the log show them."""
+    recorded = {
+        f"{operation_of(action)}_{target}"
+        for action, _when, targets in table_rows("audit-actions.md", "Actions")
+        for target in targets.split(", ")
+    }
+    response = cast["guest"].get("/auditlog-exts/events")
+    listed = [row["event_type"] for row in rows_of(response)]
+    assert len(listed) == len(set(listed)) == 17
+    assert set(listed) <= recorded, set(listed) - recorded
+    assert {"pull_artifact", "create_member", "update_configuration"} <= set(listed)
+    assert "X-Total-Count" not in response.headers
+    added = {"role_id": 3, "member_user": {"username": "outsider"}}
+    assert cast["owner"].post("/projects/secret/members", added).status_code == 201
+    (row, *_) = rows_of(cast["owner"].get("/projects/secret/auditlog-exts"))
+    assert f"{row['operation']}_{row['resource_type']}" == "create_member"
+    assert row["detail"]["holder"] == "user"
 
 
 def test_the_global_log_shows_only_what_the_caller_may_read(cast: Cast) -> None:
