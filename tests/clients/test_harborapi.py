@@ -9,9 +9,11 @@ from harborapi import HarborAsyncClient
 from harborapi.exceptions import Conflict, Forbidden, HarborAPIException, NotFound, Unauthorized
 from harborapi.models import (
     Access,
+    Configurations,
     CVEAllowlist,
     ImmutableRule,
     ImmutableSelector,
+    Label,
     ProjectReq,
     QuotaUpdateReq,
     Robot,
@@ -21,16 +23,29 @@ from harborapi.models import (
     Tag,
     UserCreationReq,
 )
-from harborapi.models.models import CVEAllowlistItem, ProjectMetadata
+from harborapi.models.models import (
+    ConfigurationsResponse,
+    CVEAllowlistItem,
+    ProjectMetadata,
+    ResourceList,
+)
 
 from tests.clients.images import Image, make_image
 from tests.clients.management import PASSWORD, unique
 from tests.clients.protocol import Account, Registry
-from tests.support.server import ADMINISTRATOR, RunningServer
+from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.server
 
 REPOSITORY = "team/app"
+RULE = ImmutableRule(
+    action="immutable",
+    template="immutable_template",
+    tag_selectors=[ImmutableSelector(kind="doublestar", decoration="matches", pattern="v*")],
+    scope_selectors={
+        "repository": [ImmutableSelector(kind="doublestar", decoration="repoMatches", pattern="**")]
+    },
+)
 
 
 class Api:
@@ -107,7 +122,8 @@ def robot_of(project: str) -> RobotCreate:
     )
 
 
-def test_projects_members_robots_and_what_is_pushed(server: RunningServer, api: Api) -> None:
+def test_the_whole_scenario(server: RunningServer, api: Api) -> None:
+    """A project from its creation to its deletion, everything in it made by the package."""
     project, user = unique("harborapi"), unique("alice")
     image = make_image()
 
@@ -124,10 +140,12 @@ def test_projects_members_robots_and_what_is_pushed(server: RunningServer, api: 
 
         push(server, robot, project, image)
         await artifacts_and_tags(admin, api(robot), project, image.digest)
+        await labels(admin, project)
+        await quota(admin, server, robot, project)
+        await immutability(admin, project)
+        await configuration(admin, api(Account(user, PASSWORD)))
         await refusals(api, admin, project, user)
-        entries = await admin.get_project_logs(project, query="operation=create")
-        assert {"project", "robot", "tag"} & {entry.resource_type for entry in entries}
-        assert len(await admin.get_audit_logs(page_size=1, limit=3)) == 3
+        await audit(admin, robot, project)
         await removal(admin, project, user)
 
     api.run(scenario)
@@ -204,6 +222,99 @@ async def artifacts_and_tags(
     assert await admin.get_artifact_accessories(project, REPOSITORY, "v1") == []
 
 
+async def labels(admin: HarborAsyncClient, project: str) -> None:
+    number = (await admin.get_project(project)).project_id
+    label = Label(name="approved", color="#00aa55", scope="p", project_id=number)
+    made = number_in(await admin.create_label(label))
+    await admin.update_label(made, Label(**{**label.model_dump(), "description": "by QA"}))
+    assert (await admin.get_label(made)).description == "by QA"
+    listed = await admin.get_labels(scope="p", project_id=number)
+    assert [(one.id, one.name) for one in listed] == [(made, "approved")]
+    await admin.add_artifact_label(project, REPOSITORY, "v1", Label(id=made))
+    for query, count in ((f"labels=({made})", 1), (f"labels=({made + 1000})", 0)):
+        found = await admin.get_artifacts(project, REPOSITORY, query=query, with_label=True)
+        assert len(found) == count
+    (artifact,) = await admin.get_artifacts(project, REPOSITORY, with_label=True)
+    assert [one.name for one in artifact.labels or ()] == ["approved"]
+    await admin.delete_artifact_label(project, REPOSITORY, "v1", made)
+    assert not (await admin.get_artifact(project, REPOSITORY, "v1", with_label=True)).labels
+    await admin.delete_label(made)
+    assert await admin.get_labels(scope="p", project_id=number) == []
+
+
+async def quota(
+    admin: HarborAsyncClient, server: RunningServer, robot: Account, project: str
+) -> None:
+    number = (await admin.get_project(project)).project_id
+    (found,) = await admin.get_quotas(reference="project", reference_id=str(number))
+    assert found.id is not None
+    assert found.used is not None
+    used = found.used.model_dump()["storage"]
+    assert used > 0
+    await admin.update_quota(found.id, QuotaUpdateReq(hard=ResourceList({"storage": used})))
+    changed = await admin.get_quota(found.id)
+    assert changed.hard is not None
+    assert changed.hard.model_dump()["storage"] == used
+    registry, layer = Registry(server.registry, robot), make_image().layers[0]
+    name = f"{project}/{REPOSITORY}"
+    refused = registry.finish(registry.start_upload(name), layer.digest, layer.content)
+    assert (refused.status, refused.json["errors"][0]["code"]) == (403, "DENIED")
+    await admin.update_quota(found.id, QuotaUpdateReq(hard=ResourceList({"storage": -1})))
+    registry.push_blob(name, layer.content)
+
+
+async def immutability(admin: HarborAsyncClient, project: str) -> None:
+    await admin.create_project_immutable_tag_rule(project, RULE)
+    (stored,) = await admin.get_project_immutable_tag_rules(project)
+    assert stored.id is not None
+    artifact = await admin.get_artifact(project, REPOSITORY, "v1", with_immutable_status=True)
+    assert {tag.name: tag.immutable for tag in artifact.tags or ()}["v1"] is True
+    with pytest.raises(HarborAPIException) as refused:
+        await admin.delete_artifact_tag(project, REPOSITORY, "v1", "v1")
+    assert "PRECONDITION" in str(refused.value)
+    await admin.enable_project_immutable_tagrule(project, stored.id, False)
+    await admin.delete_artifact_tag(project, REPOSITORY, "n0", "v1")
+    await admin.create_artifact_tag(project, REPOSITORY, "n0", Tag(name="v1"))
+    await admin.delete_project_immutable_tag_rule(project, stored.id)
+    assert await admin.get_project_immutable_tag_rules(project) == []
+
+
+async def configuration(admin: HarborAsyncClient, user: HarborAsyncClient) -> None:
+    def restriction(found: ConfigurationsResponse) -> tuple[str, bool]:
+        item = found.project_creation_restriction
+        assert item is not None
+        return str(item.value), bool(item.editable)
+
+    assert restriction(await admin.get_config()) == ("everyone", True)
+    await admin.update_config(Configurations(project_creation_restriction="adminonly"))
+    try:
+        assert restriction(await admin.get_config()) == ("adminonly", True)
+        with pytest.raises(Forbidden):
+            await user.create_project(ProjectReq(project_name=unique("own")))
+    finally:
+        await admin.update_config(Configurations(project_creation_restriction="everyone"))
+    own = unique("own")
+    await user.create_project(ProjectReq(project_name=own))
+    await user.delete_project(own)
+    with pytest.raises(Forbidden):
+        await user.get_config()
+
+
+async def audit(admin: HarborAsyncClient, robot: Account, project: str) -> None:
+    entries = await admin.get_project_logs(project, page_size=100)
+    found = {(entry.operation, entry.resource_type) for entry in entries}
+    assert found >= {
+        *(("create", one) for one in ("project", "member", "robot", "artifact", "tag", "label")),
+        *(("update", one) for one in ("project", "member", "robot", "label", "quota")),
+        *(("delete", one) for one in ("tag", "label", "tag_rule")),
+    }
+    by_robot = await admin.get_project_logs(project, query=f"username={robot.username}")
+    assert {entry.operation for entry in by_robot} >= {"create"}
+    changed = await admin.get_audit_logs(query="resource_type=configuration", page_size=2, limit=2)
+    assert [entry.resource for entry in changed] == ["project_creation_restriction"] * 2
+    assert len(await admin.get_audit_logs(page_size=1, limit=3)) == 3
+
+
 async def refusals(api: Api, admin: HarborAsyncClient, project: str, user: str) -> None:
     with pytest.raises(Conflict):
         await admin.create_project(ProjectReq(project_name=project))
@@ -226,10 +337,13 @@ async def removal(admin: HarborAsyncClient, project: str, user: str) -> None:
         await admin.delete_robot(int(robot.id or 0))
     await admin.delete_project(project)
     assert not await admin.project_exists(project)
-    await admin.delete_user((await admin.get_user_by_username(user)).user_id)
+    await admin.delete_user((await admin.get_user_by_username(user)).user_id or 0)
+    for resource in (project, user):
+        entries = await admin.get_audit_logs(query=f"operation=delete,resource={resource}")
+        assert len(entries) == 1, resource
 
 
-def test_metadata_quota_and_allowlists(api: Api, project: str) -> None:
+def test_metadata_and_allowlists(api: Api, project: str) -> None:
     async def scenario() -> None:
         admin = api()
         await admin.set_project_metadata(project, ProjectMetadata(prevent_vul="true"))
@@ -242,15 +356,6 @@ def test_metadata_quota_and_allowlists(api: Api, project: str) -> None:
         await admin.delete_project_metadata_entry(project, "severity")
         assert (await admin.get_project_metadata(project)).severity is None
 
-        number = (await admin.get_project(project)).project_id
-        quotas = await admin.get_quotas(reference="project", reference_id=str(number))
-        (quota,) = quotas
-        assert quota.id is not None
-        await admin.update_quota(quota.id, QuotaUpdateReq(hard={"storage": 1_000_000}))
-        changed = await admin.get_quota(quota.id)
-        assert changed.hard is not None
-        assert changed.hard.model_dump()["storage"] == 1_000_000
-
         await admin.update_cve_allowlist(
             CVEAllowlist(items=[CVEAllowlistItem(cve_id="CVE-2026-0001")])
         )
@@ -258,38 +363,6 @@ def test_metadata_quota_and_allowlists(api: Api, project: str) -> None:
         assert [item.cve_id for item in listed.items or ()] == ["CVE-2026-0001"]
         await admin.update_cve_allowlist(CVEAllowlist(items=[]))
 
-    api.run(scenario)
-
-
-def test_immutable_tags(server: RunningServer, api: Api, project: str) -> None:
-    image = make_image()
-    rule = ImmutableRule(
-        action="immutable",
-        template="immutable_template",
-        tag_selectors=[ImmutableSelector(kind="doublestar", decoration="matches", pattern="v*")],
-        scope_selectors={
-            "repository": [
-                ImmutableSelector(kind="doublestar", decoration="repoMatches", pattern="**")
-            ]
-        },
-    )
-
-    async def scenario() -> None:
-        admin = api()
-        await admin.create_project_immutable_tag_rule(project, rule)
-        (stored,) = await admin.get_project_immutable_tag_rules(project)
-        assert stored.id is not None
-        (artifact,) = await admin.get_artifacts(project, REPOSITORY, with_immutable_status=True)
-        assert [tag.immutable for tag in artifact.tags or ()] == [True]
-        with pytest.raises(HarborAPIException) as refused:
-            await admin.delete_artifact_tag(project, REPOSITORY, "v1", "v1")
-        assert "PRECONDITION" in str(refused.value)
-        await admin.enable_project_immutable_tagrule(project, stored.id, False)
-        await admin.delete_artifact_tag(project, REPOSITORY, image.digest, "v1")
-        await admin.delete_project_immutable_tag_rule(project, stored.id)
-        assert await admin.get_project_immutable_tag_rules(project) == []
-
-    push(server, Account(ADMINISTRATOR, PASSWORD), project, image)
     api.run(scenario)
 
 
