@@ -48,9 +48,17 @@ def parse_json(body: bytes) -> Any:
 
 
 def ensure_storable_text(text: str, where: str) -> None:
-    """Refuse text that PostgreSQL cannot store. Raises ``BadRequest``."""
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadRequest(f"The {where} contains a character that is not allowed.")
+    """Refuse text that PostgreSQL cannot store; ``where`` begins the message.
+
+    Raises ``BadRequest``.
+    """
+    if not is_storable(text):
+        raise BadRequest(f"{where} contains a character that is not allowed.")
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether PostgreSQL can store a text: no NUL, no half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -80,12 +88,29 @@ def _ensure_shallow(text: str) -> None:
 
 
 def _ensure_storable(value: Any) -> None:
+    """Name the member that holds the fault; its path is made only then."""
+    path = _unstorable(value)
+    if path is not None:
+        where = path.removeprefix(".") or "The body"
+        raise BadRequest(f"{where} contains a character that is not allowed.")
+
+
+def _unstorable(value: Any) -> str | None:
+    """Return where in a document a text is that cannot be stored, None when all can."""
     if isinstance(value, str):
-        ensure_storable_text(value, "body")
-    elif isinstance(value, dict):
+        return None if is_storable(value) else ""
+    if isinstance(value, dict):
         for key, item in value.items():
-            ensure_storable_text(key, "body")
-            _ensure_storable(item)
-    elif isinstance(value, list):
-        for item in value:
-            _ensure_storable(item)
+            path = _unstorable(item) if is_storable(key) else ""
+            if path is not None:
+                return f".{_shown(key)}{path}"
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            path = _unstorable(item)
+            if path is not None:
+                return f"[{index}]{path}"
+    return None
+
+
+def _shown(key: str) -> str:
+    return "".join(character for character in key[:64] if character.isprintable())

@@ -185,11 +185,11 @@ class ManagementView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse text that nothing can store, then authenticate and authorize."""
-        ensure_storable_text(request.path, "path")
+        ensure_storable_text(request.path, "The path")
         for name, values in request.query_params.lists():
-            ensure_storable_text(str(name), "query")
+            ensure_storable_text(str(name), "The name of a parameter")
             for value in values:
-                ensure_storable_text(str(value), "query")
+                ensure_storable_text(str(value), f"{name[:64]} in query")
         super().initial(request, *args, **kwargs)
         self._prepare_write(request)
 

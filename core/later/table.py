@@ -162,7 +162,7 @@ LATER: tuple[LaterFeature, ...] = (
         Later("GET", "jobservice/queues", "jobservice-monitor:list", "List queues of jobs", UNPAGED),
         Later("PUT", "jobservice/queues/<str:job_type>", "jobservice-monitor:stop", "Stop, pause or resume a queue"),
         Later("GET", "schedules", "jobservice-monitor:list", "List schedules", ROWS),
-        Later("GET", "schedules/<str:job_type>/paused", "jobservice-monitor:list", "Tell whether schedules are paused", SHOWN, {"paused": False}, own=True),
+        Later("GET", "schedules/<str:job_type>/paused", "jobservice-monitor:list", "Tell whether schedules are paused", SHOWN, {"paused": False}, own=True, only=("job_type", "all")),
     )),
     LaterFeature("Login through LDAP", "ldap", (
         Later("POST", "ldap/ping", "configuration:read", "Ping a directory"),

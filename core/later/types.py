@@ -23,7 +23,8 @@ class Later:
     ``path`` is below the API's base, as routes are written. ``project_in`` leads to the id of
     the project within a request body that names it. ``own`` says that people may ask for
     themselves, so any caller with credentials is answered. ``shown`` is the object of ``SHOWN``;
-    a value that can be called is asked for each time.
+    a value that can be called is asked for each time. ``only`` is a name in the path and the one
+    value that it may have.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Later:
     shown: Mapping[str, Any] = field(default_factory=dict, hash=False)
     project_in: tuple[str | int, ...] = ()
     own: bool = False
+    only: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class LaterView(ManagementView):
         if later.project_in:
             self._authorize_in_body(later)
         self.ensure_named()
+        if later.only is not None and self.kwargs[later.only[0]].lower() != later.only[1]:
+            raise BadRequest("{} must be {}.".format(*later.only))
         if later.answer is Answer.ROWS:
             paginator = PageNumberPagination()
             return paginator.get_paginated_response(

@@ -1,33 +1,16 @@
 """Every route of the management API with every kind of caller: one table of statuses."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.test import override_settings
-from django.urls import URLPattern, URLResolver, get_resolver
-from pytest_django import DjangoDbBlocker
+from django.urls import get_resolver
 
-from core.api.views import ManagementView
-from core.artifacts.models import Repository, TrashEntry
-from core.artifacts.services.tags import delete_tag
-from core.grants.services import grant_repository
-from core.labels.models import Label
-from core.members.models import Membership
 from core.oci.digest import Digest
-from core.quotas.models import Quota
-from core.rbac.types import Actor
-from core.robots.models import Robot
-from core.storage.selection import default_driver
-from tests.core.api.cast import ACTORS, BASE, Cast, errors_of, make_cast, undone
+from tests.core.api.cast import ACTORS, BASE, errors_of, undone
+from tests.core.api.stage import Stage, management_routes
 from tests.core.later.cases import CASES as LATER
-from tests.factories.artifacts import image_document, make_image
-from tests.factories.browser_sessions import make_browser_session
-from tests.factories.labels import make_label, put_label
-from tests.factories.members import make_group, make_role
-from tests.factories.tag_rules import make_tag_rule
+from tests.factories.artifacts import image_document
 from tests.factories.users import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -342,75 +325,6 @@ CASES: list[tuple[str, str, Any, str]] = [
 ]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The cast and the ids of what the paths name."""
-
-    cast: Cast
-    ids: dict[str, int]
-
-    def path(self, template: str) -> str:
-        for name, value in self.ids.items():
-            template = template.replace(f"{{{name}}}", str(value))
-        return template
-
-    def body(self, template: Any) -> Any:
-        if isinstance(template, dict):
-            return {key: self.body(value) for key, value in template.items()}
-        if isinstance(template, list):
-            return [self.body(value) for value in template]
-        if isinstance(template, str) and template.startswith("{"):
-            return self.ids[template.strip("{}")]
-        return template
-
-
-@pytest.fixture(scope="module")
-def stage(
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stage]:
-    """Make everything once; each call below is taken back by itself."""
-    storage = override_settings(STORAGE_ROOT=tmp_path_factory.mktemp("storage"))
-    with django_db_blocker.unblock(), undone(), storage:
-        default_driver.cache_clear()
-        cast = make_cast()
-        make_image(cast.project, "gone", path="team/app")
-        delete_tag("secret/team/app", "gone", actor=Actor.system())
-        image = make_image(cast.project, "v1", path="team/app")
-        ids = _ids(cast)
-        put_label(Label.objects.get(pk=ids["label"]), image.id)
-        yield Stage(cast, ids)
-        default_driver.cache_clear()
-
-
-def _ids(cast: Cast) -> dict[str, int]:
-    group = make_group("team", cast.users["outsider"])
-    grant_repository(
-        Repository.objects.get(name="secret/team/app"),
-        user=cast.users["limited"],
-        permission="pull",
-        actor=Actor.system(),
-    )
-    return {
-        "project": cast.project.pk,
-        "quota": Quota.objects.get(project=cast.project).pk,
-        "outsider": cast.users["outsider"].pk,
-        "guest": cast.users["guest"].pk,
-        "limited": cast.users["limited"].pk,
-        "group": group.pk,
-        "session": make_browser_session(cast.users["outsider"]).session.pk,
-        "role": make_role("custom", ["tag:list"]).pk,
-        "member": Membership.objects.get(user=cast.users["guest"]).pk,
-        "label": make_label(project=cast.project).pk,
-        "global_label": make_label("approved").pk,
-        "rule": make_tag_rule(cast.project, tags="release-*").pk,
-        "robot": Robot.objects.get(project=cast.project).pk,
-        "entry": TrashEntry.objects.get().pk,
-        "system_robot": Robot.objects.get(project=None).pk,
-    }
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "expected"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES]
 )
@@ -468,7 +382,7 @@ def test_the_table_has_every_route_and_method() -> None:
         covered.add((match.route, method))
     missing = sorted(
         f"{method} {route}"
-        for route, view in _routes(get_resolver().url_patterns)
+        for route, view in management_routes(get_resolver().url_patterns)
         for method in view.access
         if (route, method) not in covered and not route.startswith("api/<path:")
     )
@@ -480,16 +394,3 @@ def _with_numbers(path: str) -> str:
         if segment.startswith("{"):
             path = path.replace(segment, "1")
     return quote(path.replace("{limited}", "1"), safe="/%-_.")
-
-
-def _routes(
-    patterns: list[URLPattern | URLResolver], prefix: str = ""
-) -> Iterator[tuple[str, type[ManagementView]]]:
-    for pattern in patterns:
-        where = f"{prefix}{pattern.pattern}"
-        if isinstance(pattern, URLResolver):
-            yield from _routes(pattern.url_patterns, where)
-            continue
-        view = getattr(pattern.callback, "view_class", None)
-        if view is not None and issubclass(view, ManagementView):
-            yield where, view

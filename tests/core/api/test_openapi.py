@@ -12,7 +12,7 @@ from drf_spectacular.validation import validate_schema
 from core.api.views import ManagementView
 from tests.architecture.source import ROOT
 from tests.core.api.cast import anonymous
-from tests.core.api.test_matrix import _routes as routes
+from tests.core.api.stage import management_routes
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def test_it_is_served_as_json(document: dict[str, Any]) -> None:
 def test_every_route_and_method_is_described(document: dict[str, Any]) -> None:
     described = {(path, method) for path, method, _ in operations(document)}
     missing = []
-    for route, view in routes(get_resolver().url_patterns):
+    for route, view in management_routes(get_resolver().url_patterns):
         if view.schema is None:
             continue
         assert issubclass(view, ManagementView)

@@ -47,6 +47,22 @@ def test_hostile_documents_are_refused(body: bytes) -> None:
         parse_json(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b'"\\u0000"', "The body"),
+        (b'{"a": [{"b": 1}, {"b": ["x", "\\u0000"]}]}', "a[1].b[1]"),
+        (b'[{"a": "\\ud800"}]', "[0].a"),
+        (b'{"a": {"b\\u0000c": 1}}', "a.bc"),
+        (b'{"' + b"k" * 5000 + b'": "\\u0000"}', "k" * 64),
+    ],
+)
+def test_the_member_with_the_fault_is_named(body: bytes, where: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_json(body)
+    assert refused.value.message == f"{where} contains a character that is not allowed."
+
+
 def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not() -> None:
     fits = b'"' + b"x" * (MAXIMUM_BODY_BYTES - 2) + b'"'
     assert len(BoundedJSONParser().parse(io.BytesIO(fits))) == MAXIMUM_BODY_BYTES - 2

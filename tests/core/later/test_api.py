@@ -52,6 +52,13 @@ def test_lists_are_pages_without_rows(cast: Cast) -> None:
     assert rows_of(cast["admin"].get("/replication/adapters")) == []
 
 
+def test_schedules_are_paused_together_or_not_at_all(cast: Cast) -> None:
+    assert cast["admin"].get("/schedules/ALL/paused").status_code == 200
+    response = cast["admin"].get("/schedules/gc/paused")
+    assert response.status_code == 400
+    assert errors_of(response)[0]["message"] == "job_type must be all."
+
+
 def test_refusals_name_the_feature(cast: Cast) -> None:
     response = cast["admin"].post("/registries", {"name": "hub"})
     assert response.status_code == 501
