@@ -123,8 +123,8 @@ class ExpiryInvalid(DomainError):
     code: ClassVar[str] = "EXPIRY_INVALID"
     kind: ClassVar[ErrorKind] = ErrorKind.INVALID
     default_message: ClassVar[str] = (
-        "A tag ends at a time to come (expires_at), or after a number of s, m, h, d or w such as 2w "
-        "(expires_after): at least a minute and at most ten years from now."
+        "A tag ends at a time to come (expires_at), or after a number of s, m, h, d or w such as "
+        "2w (expires_after): at least a minute and at most ten years from now."
     )
 
 
