@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.api.errors import envelope
+from core.api.example_bodies import BODIES
 
 METHODS = ("get", "post", "put", "patch", "delete", "head")
 _DIGEST = "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
@@ -81,8 +82,24 @@ VALUES: Mapping[str, Any] = {
     "sort": "-update_time",
     "page": 1,
     "page_size": 10,
+    "addition": "build_history",
+    "copyAnArtifact.from": "library/team/app:v1.2.0",
+    "deleteOneOfAProjectSMetadata.meta_name": "reuse_sys_cve_allowlist",
+    "entityname": "ali",
+    "from": "2026-01-01",
+    "group_by": "day",
+    "groupname": "dev",
+    "listProjects.name": "lib",
+    "listQuotas.reference": "project",
+    "meta_name": "public",
+    "owner": "alice",
+    "reference_id": "1",
+    "scope": "/project/1",
+    "to": "2026-01-31",
+    "user": "alice",
 }
-"""Member of a shape (``Shape.member`` or any ``member``) or parameter to its example."""
+"""Member of a shape (``Shape.member`` or any ``member``) or parameter (``operation.parameter``)
+to its example."""
 
 
 def add_examples(result: dict[str, Any], **_others: object) -> dict[str, Any]:
@@ -95,15 +112,16 @@ def add_examples(result: dict[str, Any], **_others: object) -> dict[str, Any]:
     for operation in operations_of(result):
         for parameter in operation.get("parameters", ()):
             if "example" not in parameter:
-                parameter["example"] = shapes.example(parameter["schema"], parameter["name"])
+                schema, name = parameter["schema"], parameter["name"]
+                parameter["example"] = shapes.example(schema, name, operation["operationId"])
         for content in _contents(operation.get("requestBody", {})):
-            _add(shapes, content)
+            _add(shapes, content, operation["operationId"])
         for status, response in operation["responses"].items():
             if int(status) >= 400:
                 operation["responses"][status] = _shared(components, status, response)
                 continue
             for content in _contents(response):
-                _add(shapes, content)
+                _add(shapes, content, operation["operationId"])
     return result
 
 
@@ -119,9 +137,16 @@ def _contents(described: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from described.get("content", {}).values()
 
 
-def _add(shapes: "_Shapes", content: dict[str, Any]) -> None:
-    if "example" not in content and "examples" not in content:
-        content["example"] = shapes.example(content["schema"], "")
+def _add(shapes: "_Shapes", content: dict[str, Any], operation_id: str) -> None:
+    if "example" in content or "examples" in content:
+        return
+    whole = BODIES.get(_shape_of(content) or operation_id)
+    content["example"] = shapes.example(content["schema"], "") if whole is None else whole
+
+
+def _shape_of(content: Mapping[str, Any]) -> str:
+    """Return the name of the shape of some content, nothing when it has none."""
+    return str(content["schema"].get("$ref", "")).rpartition("/")[2]
 
 
 def _shared(components: dict[str, Any], status: str, response: Mapping[str, Any]) -> dict[str, str]:

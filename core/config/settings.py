@@ -206,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.conventions.add_conventions",
+        "core.api.links.add_links",
         "core.api.examples.add_examples",
     ],
 }

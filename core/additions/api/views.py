@@ -10,15 +10,10 @@ from rest_framework.response import Response
 from core.additions.queries import read_addition
 from core.api.documentation import operation
 from core.api.errors import NotFound
-from core.api.fields import ResponseSerializer
 from core.api.permissions import Access, Public
 from core.api.views import ManagementView
 from core.artifacts.api.scope import RepositoryScopedView
 from core.oci.digest import Digest
-
-
-class VulnerabilitiesSerializer(ResponseSerializer):
-    """Harbor's reports by media type; empty, for there are none."""
 
 
 class AdditionView(RepositoryScopedView):
@@ -29,7 +24,8 @@ class AdditionView(RepositoryScopedView):
     @operation(
         "Get an addition of an artifact",
         tag="artifacts",
-        answer=OpenApiTypes.BINARY,
+        answer=OpenApiTypes.ANY,
+        media_type="*/*",
         errors=(412,),
     )
     def get(
@@ -53,13 +49,11 @@ class VulnerabilitiesView(RepositoryScopedView):
 
     access: ClassVar[dict[str, Access]] = {"GET": "artifact-addition:read"}
 
-    @operation(
-        "Get an artifact's vulnerabilities", tag="artifacts", answer=VulnerabilitiesSerializer
-    )
+    @operation("Get an artifact's vulnerabilities", tag="artifacts", answer=OpenApiTypes.OBJECT)
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
         """Return no report: nothing is scanned yet."""
         _ = self.manifest
-        return Response(VulnerabilitiesSerializer({}).data)
+        return Response({})
 
 
 class IconView(ManagementView):

@@ -53,17 +53,20 @@ class Stage:
 
 
 @contextmanager
-def set_stage(directory: Path) -> Iterator[Stage]:
+def set_stage(directory: Path, project: str = "secret", tag: str = "v1") -> Iterator[Stage]:
     """Make everything, with content in the directory, until the block ends."""
     with undone(), override_settings(STORAGE_ROOT=directory):
         default_driver.cache_clear()
         # An id of a project that nothing else in an answer is like.
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER SEQUENCE projects_project_id_seq RESTART WITH {PROJECT_ID}")
-        cast = make_cast()
+            # Those of the examples of the API are the first.
+            cursor.execute("ALTER SEQUENCE users_user_id_seq RESTART WITH 1")
+            cursor.execute("ALTER SEQUENCE labels_label_id_seq RESTART WITH 1")
+        cast = make_cast(project)
         make_image(cast.project, "gone", path="team/app")
-        delete_tag("secret/team/app", "gone", actor=Actor.system())
-        image = make_image(cast.project, "v1", path="team/app")
+        delete_tag(f"{project}/team/app", "gone", actor=Actor.system())
+        image = make_image(cast.project, tag, path="team/app")
         ids = ids_of(cast)
         put_label(Label.objects.get(pk=ids["label"]), image.id)
         yield Stage(cast, ids)
@@ -73,7 +76,7 @@ def set_stage(directory: Path) -> Iterator[Stage]:
 def ids_of(cast: Cast) -> dict[str, int]:
     group = make_group("team", cast.users["outsider"])
     grant_repository(
-        Repository.objects.get(name="secret/team/app"),
+        Repository.objects.get(name=f"{cast.project.name}/team/app"),
         user=cast.users["limited"],
         permission="pull",
         actor=Actor.system(),

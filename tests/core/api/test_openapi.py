@@ -159,6 +159,25 @@ def test_path_parameters_are_described(document: dict[str, Any]) -> None:
     assert kinds == {"project": "string", "member_id": "integer", "If-None-Match": "string"}
 
 
+def test_links_lead_to_operations_with_all_that_these_need(document: dict[str, Any]) -> None:
+    paths = {operation["operationId"]: path for path, _, operation in operations(document)}
+    found = {}
+    for path, _method, operation in operations(document):
+        for response in operation["responses"].values():
+            for name, link in response.get("links", {}).items():
+                assert name == link["operationId"]
+                needed = set(re.findall(r"\{(\w+)\}", paths[name]))
+                assert set(link["parameters"]) == needed, (path, name)
+                found[operation["operationId"], name] = link["parameters"]
+    assert found["listRobots", "getARobot"] == {"robot_id": "$response.body#/0/id"}
+    assert found["createARobot", "deleteARobot"] == {"robot_id": "$response.body#/id"}
+    assert found["listMembers", "changeAMemberSRole"] == {
+        "project": "$request.path.project",
+        "member_id": "$response.body#/0/id",
+    }
+    assert len(found) > 25
+
+
 def test_what_all_views_do_is_described(document: dict[str, Any]) -> None:
     robots, robot = (document["paths"][f"/api/v2.0/robots{tail}"] for tail in ("", "/{robot_id}"))
     assert {"ETag"} == set(robot["get"]["responses"]["200"]["headers"])
