@@ -9,6 +9,6 @@ Modules: ``views`` (the base view), ``permissions`` (what a route declares about
 ``errors`` (the one error renderer), ``pagination``, ``query_language`` and ``listing``
 (``page``, ``q`` and ``sort``), ``exports`` (lists as files), ``fields`` (serializer bases),
 ``conditions`` (entity tags), ``idempotency`` (keys of POST, with the one table in ``models``),
-``documentation``, ``conventions`` and ``examples`` (OpenAPI), ``explorer`` (the pages that show
-it), ``system`` (routes about the installation itself).
+``documentation``, ``conventions``, ``links``, ``examples`` and ``example_bodies`` (OpenAPI),
+``explorer`` (the pages that show it), ``system`` (routes about the installation itself).
 """
