@@ -58,7 +58,7 @@ def ensure_matches(view: "ManagementView", header: str) -> None:
 
 def ensure_matches_locked(view: "ManagementView", header: str) -> None:
     """Do the same in the transaction of the change, one at a time for each object."""
-    name = json.dumps([str(view.request.resolver_match.route), view.named], sort_keys=True)
+    name = json.dumps([type(view).__module__, type(view).__name__, view.named], sort_keys=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
     ensure_matches(view, header)

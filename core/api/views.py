@@ -108,7 +108,8 @@ class ManagementView(APIView):
     @property
     def named(self) -> Mapping[str, object]:
         """What the path names, the same for every path that leads to one object."""
-        return self.kwargs
+        names: Mapping[str, object] = self.kwargs
+        return names
 
     def authorize(self, permission: str, target: Target) -> None:
         """Let the request pass or raise; the only call that does so."""
