@@ -70,6 +70,12 @@ RESOURCES = [
         {"group_name": "makers"},
     ),
     Resource(
+        "/labels",
+        {"name": "tested", "description": "", "color": "#FF0000", "scope": "g"},
+        {"name": "tested", "description": "by QA", "color": "#00FF00", "scope": "g"},
+        {"name": "tested", "description": "by QA", "scope": "g"},
+    ),
+    Resource(
         "/projects/secret/members",
         {"role_id": 2, "member_user": {"username": "outsider"}},
         {"role_id": 4},
