@@ -157,7 +157,7 @@ GATEKEEPERS: tuple[str, ...] = (
 # Constraints that the database alone decides, and what makes the refusal of each.
 CONSTRAINT_REFUSALS = {
     "quotas_quota_not_exceeded": "core.quotas.rules.exceeded",
-    "system_settings_writable": "core.system_settings.errors.SystemReadOnly",
+    "system_settings_writable": "core.system_settings.rules.read_only",
 }
 RBAC_GRANT_SOURCE = "core.grants.source.find_grants"
 # Tuples of subscriptions (core.events.types.Subscription).

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from core.system_settings.errors import SettingInvalid, SettingUnknown
+from core.system_settings.errors import SettingInvalid, SettingUnknown, SystemReadOnly
 from core.system_settings.types import (
     DECLARED,
     DEFAULTS,
@@ -25,6 +25,12 @@ _ENDPOINT: Final = re.compile(
     r"(?:(?P<protocol>tcp|udp)://)?(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^:/@\[\]]+))"
     r":(?P<port>[0-9]{1,5})"
 )
+
+
+def read_only(detail: str | None) -> SystemReadOnly:
+    """Return the refusal for what the database says of a change in read-only mode: nothing more."""
+    del detail
+    return SystemReadOnly()
 
 
 def checked_changes(wanted: Mapping[str, Any]) -> dict[str, Value]:
