@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer, Serializer
 
 from core.api.errors import UnprocessableEntity
+from core.api.pagination import detailed
 
 MAXIMUM_ROWS = 100_000
 PIECE_ROWS = 500
@@ -47,16 +48,20 @@ def export(
     serializer_class: type[BaseSerializer[Any]],
     context: Context | None,
     *,
+    details: "QuerySet[Any] | None" = None,
     form: str,
     name: str,
 ) -> StreamingHttpResponse:
-    """Return every row as a file. Raises ``UnprocessableEntity`` when there are too many."""
+    """Return every row as a file; with ``details`` the rows are ids that are read from it.
+
+    Raises ``UnprocessableEntity`` when there are too many.
+    """
     total = rows.count() if isinstance(rows, QuerySet) else len(rows)
     if total > MAXIMUM_ROWS:
         raise UnprocessableEntity(
             f"{total} rows are more than the {MAXIMUM_ROWS} of an export; narrow them with q."
         )
-    pieces = _pieces(rows, serializer_class, context)
+    pieces = _pieces(rows, serializer_class, context, details)
     content = _csv(pieces, _columns(serializer_class)) if form == CSV else _json(pieces)
     response = StreamingHttpResponse(content, content_type=_TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
@@ -68,11 +73,13 @@ def _pieces(
     rows: "QuerySet[Any] | Sequence[Any]",
     serializer_class: type[BaseSerializer[Any]],
     context: Context | None,
+    details: "QuerySet[Any] | None",
 ) -> Iterator[list[dict[str, Any]]]:
     all_rows = rows.iterator(PIECE_ROWS) if isinstance(rows, QuerySet) else iter(rows)
     # Rows that were added since they were counted do not make the file any larger.
     all_rows = islice(all_rows, MAXIMUM_ROWS)
-    while shown := list(islice(all_rows, PIECE_ROWS)):
+    while piece := list(islice(all_rows, PIECE_ROWS)):
+        shown = piece if details is None else detailed(details, piece)
         extra = dict(context(shown)) if context is not None else {}
         yield list(serializer_class(shown, many=True, context=extra).data)
 

@@ -55,7 +55,8 @@ class Listing:
     """The filters and orders of one list.
 
     ``special`` holds keys that no plain column can answer; its functions get the pattern as
-    parsed. ``default_order`` are ORM order terms; the id always breaks ties.
+    parsed. ``default_order`` are ORM order terms; the id always breaks ties, in the direction of
+    the last term, so that one index serves an order and its reverse.
     """
 
     columns: Mapping[str, Column]
@@ -64,6 +65,10 @@ class Listing:
 
     def apply(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
         """Return the rows that ``q`` selects in the order of ``sort``. Raises ``BadRequest``."""
+        return self.select(queryset, request).order_by(*self.order(request))
+
+    def select(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
+        """Return the rows that ``q`` selects. Raises ``BadRequest``."""
         columns = {normal_key(key): column for key, column in self.columns.items()}
         names = {normal_key(key): key for key in self.columns}
         special = {normal_key(key): function for key, function in self.special.items()}
@@ -73,15 +78,26 @@ class Listing:
             elif term.key in columns:
                 column, name = columns[term.key], names[term.key]
                 queryset = queryset.filter(condition(column, term.pattern, name))
-        return queryset.order_by(*self._order(request, columns))
+        return queryset
 
-    def _order(self, request: Request, columns: Mapping[str, Column]) -> list[str]:
+    def asked_for(self, request: Request) -> frozenset[str]:
+        """Return the keys of ``q`` that select by something, as they are declared."""
+        asked = {term.key for term in parse_query(request.query_params.get("q", ""))}
+        known = (*self.columns, *self.special)
+        return frozenset(key for key in known if normal_key(key) in asked)
+
+    def order(self, request: Request) -> list[str]:
+        """Return the ORM terms for ``sort``, the id at the end."""
+        columns = {normal_key(key): column for key, column in self.columns.items()}
         terms: list[str] = []
         for order in parse_sort(request.query_params.get("sort", "")):
             column = columns.get(order.key)
             if column is not None and column.is_sortable:
                 terms.append(("-" if order.is_descending else "") + column.lookup)
-        return [*(terms or self.default_order), "id"]
+        terms = terms or list(self.default_order)
+        if terms[-1] in ("id", "-id"):
+            return terms
+        return [*terms, "-id" if terms[-1].startswith("-") else "id"]
 
 
 def condition(column: Column, pattern: Pattern, key: str) -> Q:

@@ -2,13 +2,18 @@
 
 A page past the end is an empty list with 200. A ``page_size`` of 0 or below, which Harbor
 takes for "everything", is refused with 422 like one above 100.
+
+The database walks over all rows before a page. So a page in the second half is read from the
+end, and lists with wide rows are paged by ids alone (``ManagementView.page``). Where it is known
+how many rows each stretch of a list has, pages begin to be looked for at their stretch.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +24,14 @@ from core.api.errors import UnprocessableEntity
 DEFAULT_PAGE_SIZE = 10
 MAXIMUM_PAGE_SIZE = 100
 _MAXIMUM_PAGE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """So many rows of a list, one after the other; ``onward`` selects them and all behind."""
+
+    rows: int
+    onward: Q = field(default_factory=Q)
 
 
 class PageNumberPagination(BasePagination):
@@ -34,18 +47,31 @@ class PageNumberPagination(BasePagination):
         queryset: "QuerySet[Any] | Sequence[Any]",
         request: Request,
         view: APIView | None = None,
+        *,
+        stretches: Sequence[Stretch] | None = None,
     ) -> list[Any]:
-        """Return the rows of the asked page. Raises ``UnprocessableEntity``."""
+        """Return the rows of the asked page. Raises ``UnprocessableEntity``.
+
+        ``stretches`` are all of the list, where the caller knows them without counting its rows.
+        """
         self.request = request
         self.page = _integer(request, "page", default=1, maximum=_MAXIMUM_PAGE)
         self.page_size = _integer(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAXIMUM_PAGE_SIZE
         )
-        self.total = queryset.count() if isinstance(queryset, QuerySet) else len(queryset)
+        if stretches is None:
+            stretches = [Stretch(_count(queryset))]
+        self.total = sum(stretch.rows for stretch in stretches)
         start = (self.page - 1) * self.page_size
         if start >= self.total:
             return []
-        return list(queryset[start : start + self.page_size])
+        end = min(start + self.page_size, self.total)
+        if len(stretches) > 1 and isinstance(queryset, QuerySet):
+            return _from_stretch(queryset, stretches, start, end)
+        if start > self.total - end and _has_total_order(queryset):
+            found = queryset.reverse()[self.total - end : self.total - start]
+            return list(found)[::-1]
+        return list(queryset[start:end])
 
     def get_paginated_response(self, data: Any) -> Response:
         """Return the list with its paging headers."""
@@ -71,6 +97,33 @@ class PageNumberPagination(BasePagination):
         parameters += [("page", str(page)), ("page_size", str(self.page_size))]
         path = self.request.get_full_path().partition("?")[0]
         return f'<{path}?{urlencode(parameters)}>; rel="{relation}"'
+
+
+def detailed(details: "QuerySet[Any]", keys: Sequence[Any]) -> list[Any]:
+    """Return the rows with these primary keys in their order, without those that are gone."""
+    found = details.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
+
+
+def _count(rows: "QuerySet[Any] | Sequence[Any]") -> int:
+    return rows.count() if isinstance(rows, QuerySet) else len(rows)
+
+
+def _from_stretch(
+    rows: "QuerySet[Any]", stretches: Sequence[Stretch], start: int, end: int
+) -> list[Any]:
+    """Return the rows of these places, counted from the stretch that the first of them is in."""
+    before = 0
+    for stretch in stretches:
+        if start < before + stretch.rows:
+            return list(rows.filter(stretch.onward)[start - before : end - before])
+        before += stretch.rows
+    raise AssertionError("The stretches have fewer rows than they say.")
+
+
+def _has_total_order(rows: "QuerySet[Any] | Sequence[Any]") -> "TypeGuard[QuerySet[Any]]":
+    """Tell whether no two rows could change places: the last thing to order by is the id."""
+    return isinstance(rows, QuerySet) and rows.query.order_by[-1:] in (("id",), ("-id",))
 
 
 def _integer(request: Request, name: str, *, default: int, maximum: int) -> int:

@@ -25,7 +25,7 @@ from core.api.filtering import ParameterFilter
 from core.api.idempotency import HEADER, IdempotentPost
 from core.api.listing import Listing
 from core.api.origin import origin_of
-from core.api.pagination import PageNumberPagination
+from core.api.pagination import PageNumberPagination, Stretch, detailed
 from core.api.parsers import BoundedJSONParser, ensure_storable_text
 from core.api.permissions import (
     Access,
@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 
 Context = Callable[[list[Any]], Mapping[str, Any]]
 """Given the rows of a page, what its serializer needs beside them, read in bulk."""
+
+Count = Callable[[Request], Sequence[Stretch] | None]
+"""How many rows the request selects, in their order; None when they have to be counted."""
 
 
 class Answered(Exception):
@@ -150,10 +153,15 @@ class ManagementView(APIView):
         listing: Listing | None = None,
         context: Context | None = None,
         parameters: type[ParameterFilter] | None = None,
+        *,
+        details: "QuerySet[Any] | None" = None,
+        count: Count | None = None,
     ) -> Response:
         """Return one page of the rows, filtered and ordered as the request asks.
 
-        ``parameters`` are filters that are query parameters of their own, beside ``q``. A caller
+        ``parameters`` are filters that are query parameters of their own, beside ``q``. With
+        ``details`` the rows of a page are found by their ids alone and then read from it, which
+        is what long lists of wide rows need. ``count`` may know how many rows there are. A caller
         who asks for a file gets all rows (``Answered``).
         """
         if parameters is not None:
@@ -163,12 +171,19 @@ class ManagementView(APIView):
             rows = filterset.qs
         if listing is not None:
             rows = listing.apply(rows, self.request)
+        if details is not None:
+            rows = rows.values_list("pk", flat=True)
         form = wanted_format(self.request)
         if form is not None:
             name = self.request.path.rstrip("/").rpartition("/")[2]
-            raise Answered(export(rows, serializer_class, context, form=form, name=name))
+            raise Answered(
+                export(rows, serializer_class, context, details=details, form=form, name=name)
+            )
         paginator = PageNumberPagination()
-        shown = paginator.paginate_queryset(rows, self.request, self)
+        stretches = None if count is None else count(self.request)
+        shown = paginator.paginate_queryset(rows, self.request, self, stretches=stretches)
+        if details is not None:
+            shown = detailed(details, shown)
         extra = dict(context(shown)) if context is not None and shown else {}
         serializer = serializer_class(shown, many=True, context=extra)
         return paginator.get_paginated_response(serializer.data)

@@ -5,21 +5,61 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from django.db import transaction
 
 from core.audit.forwarding import FORWARDER
 from core.audit.models import AuditEntry
 from core.audit.types import AuditRecord, Outcome
+from core.database import raw
 from core.database.copying import Value, copy_rows
 from core.database.statements import Statement
+from core.database.transactions import durable_write
 from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
 from core.system_settings.rules import parse_endpoint
 from core.system_settings.types import Settings
 
+log = structlog.get_logger(__name__)
+
 PULLED: Final = "artifact.pulled"
 MAXIMUM_USER_AGENT = 512
 MAXIMUM_LABEL = 1024
+
+
+# Rows of a statement are written in one order, so two runs do not wait for each other in a ring.
+_SETTLE: Final = """
+WITH taken AS (
+     DELETE FROM audit_auditcount
+      WHERE id IN (SELECT id FROM audit_auditcount WHERE NOT is_settled
+                    ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+     RETURNING project_id, day, target_kind, action, outcome, entries),
+     settled AS (
+     INSERT INTO audit_auditcount AS settled
+            (project_id, day, target_kind, action, outcome, entries, is_settled)
+     SELECT project_id, day, target_kind, action, outcome, sum(entries), true
+       FROM taken GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+     ON CONFLICT (project_id, day, target_kind, action, outcome) WHERE is_settled
+     DO UPDATE SET entries = settled.entries + excluded.entries)
+SELECT count(*) FROM taken
+"""
+
+
+# Entries and counts are read in one statement, so they are of the same instant whatever is written
+# meanwhile; a difference is right whatever else is counted before it is.
+_RECOUNT: Final = """
+INSERT INTO audit_auditcount (project_id, day, target_kind, action, outcome, entries)
+SELECT project_id, day, target_kind, action, outcome, sum(entries)
+  FROM (SELECT project_id, day, target_kind, action, outcome, count(*) AS entries
+          FROM audit_auditentry,
+               LATERAL (SELECT (recorded_at AT TIME ZONE 'UTC')::date AS day) AS at
+         GROUP BY GROUPING SETS ((project_id, target_kind, action, outcome),
+                                 (day, target_kind, action, outcome))
+         UNION ALL
+        SELECT project_id, day, target_kind, action, outcome, -entries
+          FROM audit_auditcount) AS differences
+ GROUP BY project_id, day, target_kind, action, outcome HAVING sum(entries) <> 0
+"""
 
 
 def record(
@@ -69,6 +109,29 @@ def write_many(records: Sequence[AuditRecord]) -> None:
     if not settings.skip_audit_log_database:
         copy_rows(AuditEntry._meta.db_table, _COLUMNS, map(_row, records))
     _forward_on_commit(records, settings)
+
+
+@durable_write
+def settle_counts(limit: int) -> int:
+    """Add up to ``limit`` rows of counts to the settled ones; return how many there were.
+
+    What the rows say together stays the same, in every snapshot.
+    """
+    row = raw.fetch_one(_SETTLE, (limit,))
+    return 0 if row is None else int(row[0])
+
+
+@durable_write
+def recount() -> int:
+    """Compare the counts of entries with the entries; correct those that are wrong.
+
+    Returns how many were. One that is means a defect of the triggers that keep them.
+    """
+    raw.execute("SET LOCAL statement_timeout = 0")
+    corrected = raw.execute(_RECOUNT)
+    if corrected:
+        log.warning("audit_counts_corrected", counts=corrected)
+    return corrected
 
 
 def _forward_on_commit(records: Sequence[AuditRecord], settings: Settings) -> None:

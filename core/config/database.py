@@ -17,6 +17,10 @@ STATEMENT_BOUNDS = (
     "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
 )
 
+# Pages of lists are read from memory, or from disks that do not seek: so indexes are worth while.
+# Compiling a statement takes longer than the longest of them.
+PLANNING = "-c random_page_cost=1.1 -c jit=off"
+
 
 def django_database(url: str) -> dict[str, Any]:
     """Return the entry of DATABASES for a ``postgresql://`` URL.
@@ -30,7 +34,7 @@ def django_database(url: str) -> dict[str, Any]:
     options.setdefault("application_name", "roadstead")
     for name, value in CONNECTION_BOUNDS.items():
         options.setdefault(name, value)
-    options["options"] = f"{STATEMENT_BOUNDS} {options.get('options', '')}".rstrip()
+    options["options"] = f"{STATEMENT_BOUNDS} {PLANNING} {options.get('options', '')}".rstrip()
     # urlsplit lowers the case of host names; the path of a socket keeps its case.
     host = parts.netloc.rpartition("@")[2]
     if parts.port is not None:

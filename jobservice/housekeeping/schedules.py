@@ -31,6 +31,10 @@ SCHEDULES = (
     ),
     DeclaredSchedule("housekeeping.quota_usage", "housekeeping.quota_usage", timedelta(minutes=1)),
     DeclaredSchedule("housekeeping.quota_recount", "housekeeping.quota_recount", timedelta(days=1)),
+    DeclaredSchedule(
+        "housekeeping.audit_counts", "housekeeping.audit_counts", timedelta(minutes=1)
+    ),
+    DeclaredSchedule("housekeeping.audit_recount", "housekeeping.audit_recount", timedelta(days=1)),
     DeclaredSchedule("housekeeping.pull_usage", "housekeeping.pull_usage", timedelta(days=1)),
     DeclaredSchedule("housekeeping.attributes", "housekeeping.attributes", timedelta(seconds=30)),
     DeclaredSchedule(

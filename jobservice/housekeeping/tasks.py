@@ -8,6 +8,7 @@ from django.conf import settings
 from core.api import idempotency
 from core.artifacts import attributes, pulls
 from core.artifacts.services import expiry, naming
+from core.audit import services as audit
 from core.authn import services as authn
 from core.blobs import services as blobs
 from core.common.clock import now as clock_now
@@ -22,6 +23,7 @@ BATCH = 100
 STRAY_AGE = timedelta(hours=48)
 KEEP_FINISHED_RUNS = timedelta(days=7)
 USAGE_BATCH = 10_000
+COUNTS_BATCH = 10_000
 
 
 @run_kind("housekeeping.expired_uploads")
@@ -94,6 +96,22 @@ def fold_pull_records(context: RunContext) -> dict[str, Any]:
         folded += batch
         context.report(folded, message=f"{folded} pulls counted")
     return {"pulls_counted": folded}
+
+
+@run_kind("housekeeping.audit_counts")
+def settle_audit_counts(context: RunContext) -> dict[str, Any]:
+    """Add up how many audit entries have been written and removed."""
+    settled = 0
+    while batch := audit.settle_counts(COUNTS_BATCH):
+        settled += batch
+        context.report(settled, message=f"{settled} counts added up")
+    return {"counts_settled": settled}
+
+
+@run_kind("housekeeping.audit_recount")
+def recount_audit(context: RunContext) -> dict[str, Any]:
+    """Compare the counts of audit entries with the entries, and correct them."""
+    return {"counts_corrected": audit.recount()}
 
 
 @run_kind("housekeeping.pull_usage")

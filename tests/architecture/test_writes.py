@@ -17,6 +17,8 @@ WITHOUT_ACTOR = {
     "jobservice.runs.services.delete_finished": "housekeeping of its own rows",
     "core.artifacts.pulls.fold_pull_records": "counts what actors did; each is in the audit log",
     "core.artifacts.services.manifests._store_push": "the actor is part of the push it is given",
+    "core.audit.services.recount": "counts what is there",
+    "core.audit.services.settle_counts": "adds up counts that a trigger has written",
     "core.authn.services.delete_expired": "housekeeping of rows that are past their use",
     "core.authn.services.ensure_signing_key": "names Actor.system() itself",
     "core.trash.services.let_go_of_expired": "housekeeping of entries that are past their time",

@@ -1,6 +1,7 @@
 """What the caller may do, and the log of what happened where the caller may look."""
 
 import re
+from functools import partial
 from typing import ClassVar
 
 from django.db.models import Q
@@ -16,7 +17,7 @@ from core.api.permissions import Access, SignedIn
 from core.api.views import ManagementView
 from core.audit.models import AuditEntry
 from core.members.api.filters import projects_where
-from core.projects.api.audit_filters import AUDIT_LISTING, EVENT_TYPES
+from core.projects.api.audit_filters import AUDIT_LISTING, EVENT_TYPES, count_entries
 from core.projects.api.audit_serializers import (
     AuditEntrySerializer,
     AuditEventTypeSerializer,
@@ -82,10 +83,17 @@ class AuditLogView(ManagementView):
     )
     def get(self, request: Request) -> Response:
         """Return the newest entries first."""
-        entries = AuditEntry.objects.all()
+        entries, projects = AuditEntry.objects.all(), None
         if not allowed(self.actor, "audit-log:list", Target.of_system()):
-            entries = entries.filter(project_id__in=projects_where(self.actor, "log:list"))
-        return self.page(entries, AuditEntrySerializer, AUDIT_LISTING)
+            projects = projects_where(self.actor, "log:list")
+            entries = entries.filter(project_id__in=projects)
+        return self.page(
+            entries,
+            AuditEntrySerializer,
+            AUDIT_LISTING,
+            details=AuditEntry.objects.all(),
+            count=partial(count_entries, projects=projects),
+        )
 
 
 class AuditEventTypesView(ManagementView):

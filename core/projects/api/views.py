@@ -1,5 +1,6 @@
 """A project's own audit log."""
 
+from functools import partial
 from typing import ClassVar
 
 from rest_framework.request import Request
@@ -8,7 +9,7 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.permissions import Access
 from core.audit.models import AuditEntry
-from core.projects.api.audit_filters import AUDIT_LISTING
+from core.projects.api.audit_filters import AUDIT_LISTING, count_entries
 from core.projects.api.audit_serializers import AuditEntrySerializer
 from core.projects.api.scope import ProjectView
 
@@ -28,8 +29,13 @@ class ProjectLogView(ProjectView):
     )
     def get(self, request: Request, project_name: str) -> Response:
         """Return the newest entries first."""
-        entries = AuditEntry.objects.filter(project_id=self.project.pk)
-        return self.page(entries, AuditEntrySerializer, AUDIT_LISTING)
+        return self.page(
+            AuditEntry.objects.filter(project_id=self.project.pk),
+            AuditEntrySerializer,
+            AUDIT_LISTING,
+            details=AuditEntry.objects.all(),
+            count=partial(count_entries, projects=[self.project.pk]),
+        )
 
 
 class DeprecatedProjectLogView(ProjectLogView):

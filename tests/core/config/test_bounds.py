@@ -25,6 +25,8 @@ def bounds() -> list[str]:
 def test_statements_of_requests_are_bounded() -> None:
     assert bounds() == ["10s", "1min"]
     assert raw.fetch_one("SHOW idle_in_transaction_session_timeout") == ("1min",)
+    assert raw.fetch_one("SHOW random_page_cost") == ("1.1",)
+    assert raw.fetch_one("SHOW jit") == ("off",)
 
 
 def test_migrations_are_not_bounded() -> None:
