@@ -55,9 +55,16 @@ class Manifest(models.Model):
     ``total_bytes`` is the payload plus the distinct blobs it names (for an index: plus its
     children). ``touched_at`` is when a pusher last relied on it while untagged. ``extra_attrs``
     is what its configuration says (``core.artifacts.attributes``), None until it was read.
+
+    ``is_child`` tells whether an index lists the manifest. ``may_be_tagged`` is False only where
+    no tag names it: it spares lists a look at the tags of children. Both are kept by triggers on
+    the tables of references and tags (migration 0011), and by nothing else.
     """
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="manifests")
+    # Indexes of more columns begin with it.
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="manifests", db_index=False
+    )
     digest = models.BinaryField(max_length=65)
     media_type = models.CharField(max_length=255)
     artifact_type = models.CharField(max_length=255, null=True)
@@ -72,6 +79,8 @@ class Manifest(models.Model):
     last_pulled_at = models.DateTimeField(null=True)
     touched_at = models.DateTimeField()
     extra_attrs = models.JSONField(null=True)
+    is_child = models.BooleanField(default=False, db_default=False)
+    may_be_tagged = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = (
@@ -80,6 +89,10 @@ class Manifest(models.Model):
             ),
         )
         indexes = (
+            # Adding up sizes does not read rows, which have the payload.
+            models.Index(
+                "repository", "id", include=("size_bytes",), name="artifacts_manifest_sizes"
+            ),
             models.Index(
                 "repository",
                 "subject",
@@ -90,9 +103,11 @@ class Manifest(models.Model):
             models.Index(
                 "repository",
                 models.F("pushed_at").desc(),
-                "id",
-                condition=models.Q(subject=None),
-                name="artifacts_manifest_newest",
+                models.F("id").desc(),
+                include=("is_child",),
+                condition=models.Q(models.Q(is_child=False) | models.Q(may_be_tagged=True))
+                & models.Q(subject=None),
+                name="artifacts_manifest_listed",
             ),
             models.Index(
                 "id",

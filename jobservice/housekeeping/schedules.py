@@ -35,6 +35,9 @@ SCHEDULES = (
         "housekeeping.audit_counts", "housekeeping.audit_counts", timedelta(minutes=1)
     ),
     DeclaredSchedule("housekeeping.audit_recount", "housekeeping.audit_recount", timedelta(days=1)),
+    DeclaredSchedule(
+        "housekeeping.artifact_marks", "housekeeping.artifact_marks", timedelta(days=1)
+    ),
     DeclaredSchedule("housekeeping.pull_usage", "housekeeping.pull_usage", timedelta(days=1)),
     DeclaredSchedule("housekeeping.attributes", "housekeeping.attributes", timedelta(seconds=30)),
     DeclaredSchedule(

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from core.api import idempotency
 from core.artifacts import attributes, pulls
-from core.artifacts.services import expiry, naming
+from core.artifacts.services import expiry, marks, naming
 from core.audit import services as audit
 from core.authn import services as authn
 from core.blobs import services as blobs
@@ -24,6 +24,7 @@ STRAY_AGE = timedelta(hours=48)
 KEEP_FINISHED_RUNS = timedelta(days=7)
 USAGE_BATCH = 10_000
 COUNTS_BATCH = 10_000
+MARKS_BATCH = 1_000
 
 
 @run_kind("housekeeping.expired_uploads")
@@ -112,6 +113,19 @@ def settle_audit_counts(context: RunContext) -> dict[str, Any]:
 def recount_audit(context: RunContext) -> dict[str, Any]:
     """Compare the counts of audit entries with the entries, and correct them."""
     return {"counts_corrected": audit.recount()}
+
+
+@run_kind("housekeeping.artifact_marks")
+def correct_artifact_marks(context: RunContext) -> dict[str, Any]:
+    """Compare the marks that lists of artifacts go by with what is there, and correct them."""
+    after_id, total = 0, 0
+    while True:
+        corrected, last_id = marks.correct_marks(after_id, MARKS_BATCH, actor=Actor.system())
+        total += corrected
+        if last_id is None:
+            return {"manifests_corrected": total}
+        after_id = last_id
+        context.report(total, message=f"{total} manifests corrected")
 
 
 @run_kind("housekeeping.pull_usage")

@@ -24,6 +24,7 @@ from core.artifacts.api.filters import (
     live_tags_in,
     live_tags_of,
     newest_of_each_repository,
+    shown_artifacts,
 )
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
@@ -91,6 +92,7 @@ class ArtifactsView(RepositoryScopedView):
             ArtifactSerializer,
             artifact_listing(live_tags_of(self.repository)),
             partial(_context, self.repository.project_id, _flags(request)),
+            details=shown_artifacts(),
         )
 
     @operation(
@@ -159,7 +161,11 @@ class ProjectArtifactsView(ProjectView):
             _ensure_one_type(query)
             rows = newest_of_each_repository(listing.apply(rows, request))
         return self.page(
-            rows, ArtifactSerializer, listing, partial(_context, self.project.pk, _flags(request))
+            rows,
+            ArtifactSerializer,
+            listing,
+            partial(_context, self.project.pk, _flags(request)),
+            details=shown_artifacts(),
         )
 
 

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any
 
-from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, NullIf
 
 from core.api.errors import BadRequest
 from core.api.listing import Column, ColumnKind, Listing, integer
 from core.api.query_language import AllOf, AnyOf, Exact, Fuzzy, Pattern, parse_query
-from core.artifacts.models import Manifest, ManifestLabel, ManifestReference, Repository, Tag
+from core.artifacts.models import Manifest, ManifestLabel, Repository, Tag
 from core.members.api.filters import projects_where
 from core.oci import media_types
 from core.oci.digest import Digest
@@ -21,6 +21,7 @@ _KNOWN_TYPES = sorted(
     {value for value in vars(media_types).values() if isinstance(value, str) and "/" in value}
 )
 _KINDS = {text: kind for text in _KNOWN_TYPES if (kind := artifact_kind(text, None)) != "UNKNOWN"}
+_UNTAGGED = Exact("nil")
 
 REPOSITORY_LISTING = Listing(
     columns={
@@ -85,13 +86,15 @@ def listed(manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]") -> "QuerySet[
     """Return manifests that stand for themselves.
 
     Left out are manifests about others (accessories), and untagged ones that an index lists.
-    ``tags`` are the live tags of their repositories, which are read once; whether an index lists
-    a manifest is looked up for untagged ones only, and never by reading all references.
+    ``tags`` are the live tags of their repositories, looked up for the few children that may
+    have one.
     """
-    parents = ManifestReference.objects.filter(child=OuterRef("pk")).values("pk")
-    return manifests.alias(listed_by=Subquery(parents[:1])).filter(
-        Q(pk__in=tags.values("manifest_id")) | Q(listed_by=None), subject=None
-    )
+    return _perhaps_listed(manifests).filter(Q(is_child=False) | _tagged(tags))
+
+
+def _perhaps_listed(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Return what the index ``artifacts_manifest_listed`` has: all that are listed, few others."""
+    return manifests.filter(Q(is_child=False) | Q(may_be_tagged=True), subject=None)
 
 
 def live_tags_of(repository: Repository) -> "QuerySet[Tag]":
@@ -126,22 +129,28 @@ def _begin(
     manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]", query: str
 ) -> "QuerySet[Manifest]":
     manifests = _described(manifests)
-    if any(term.key == "base" for term in parse_query(query)):
+    terms = parse_query(query)
+    if any(term.key == "base" for term in terms):
         return manifests
-    return listed(manifests, tags)
+    wanted = {term.pattern == _UNTAGGED for term in terms if term.key == "tags"}
+    if True in wanted:
+        return manifests.filter(is_child=False, subject=None)
+    # What has a tag is listed; the filter itself looks at tags.
+    return _perhaps_listed(manifests) if wanted else listed(manifests, tags)
+
+
+def shown_artifacts() -> "QuerySet[Manifest]":
+    """Return what a list shows of an artifact; the payload is never read."""
+    return Manifest.objects.select_related("repository").defer("payload")
 
 
 def _described(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
-    """Prepare what a list shows and can be filtered by; the payload is never read."""
+    """Prepare what a list can be filtered by."""
     media_type = Coalesce("config_media_type", "media_type")
-    return (
-        manifests.select_related("repository")
-        .defer("payload")
-        .alias(
-            kind=_kind(),
-            shown_media_type=media_type,
-            shown_artifact_type=Coalesce(NullIf("artifact_type", Value("")), media_type),
-        )
+    return manifests.alias(
+        kind=_kind(),
+        shown_media_type=media_type,
+        shown_artifact_type=Coalesce(NullIf("artifact_type", Value("")), media_type),
     )
 
 
@@ -149,6 +158,8 @@ def _kind() -> Coalesce:
     """Say in SQL what ``artifact_kind`` says in Python."""
     by_type, by_config = (
         Case(
+            # Most have no type of their own, and need not be compared with each that there is.
+            When(**{column: None}, then=Value(None, CharField())),
             *[When(**{column: text}, then=Value(kind.value)) for text, kind in _KINDS.items()],
             default=None,
         )
@@ -172,7 +183,7 @@ def _by_tags(
         case Exact("*"):
             return manifests.filter(_tagged(tags))
         case Exact("nil"):
-            return manifests.exclude(_tagged(tags))
+            return manifests.filter(~_tagged(tags))
         case Exact(value):
             return manifests.filter(_tagged(tags.filter(name=value)))
         case Fuzzy(value):
@@ -187,8 +198,9 @@ def _by_tags(
             raise BadRequest("q: tags takes no range.")
 
 
-def _tagged(tags: "QuerySet[Tag]") -> Q:
-    return Q(pk__in=tags.values("manifest_id"))
+def _tagged(tags: "QuerySet[Tag]") -> Exists:
+    """Say that one of the live tags names the manifest; they are found by their repository."""
+    return Exists(tags.filter(repository=OuterRef("repository"), manifest=OuterRef("pk")))
 
 
 def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":

@@ -63,9 +63,12 @@ _STORE = Statement(
     """
 INSERT INTO artifacts_manifest AS stored
        (repository_id, digest, media_type, artifact_type, config_media_type, size_bytes,
-        payload, subject, annotations, total_bytes, pushed_at, pushed_by, touched_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11)
-ON CONFLICT (repository_id, digest) DO UPDATE SET touched_at = excluded.touched_at
+        payload, subject, annotations, total_bytes, pushed_at, pushed_by, touched_at,
+        may_be_tagged)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13)
+ON CONFLICT (repository_id, digest) DO UPDATE
+   SET touched_at = excluded.touched_at,
+       may_be_tagged = stored.may_be_tagged OR excluded.may_be_tagged
 RETURNING id, xmax = 0, EXISTS (
        SELECT FROM artifacts_manifestreference waiting
          JOIN artifacts_manifest parent ON parent.id = waiting.parent_id
@@ -75,6 +78,7 @@ RETURNING id, xmax = 0, EXISTS (
 """,
 )
 
+# In the order of children, whose rows a trigger marks one by one.
 _STORE_REFERENCES = Statement(
     "manifest_store_references",
     """
@@ -87,6 +91,7 @@ SELECT $1::bigint, position, role, digest, size_bytes, media_type, platform::jso
               $8::text[], $9::bigint[], $10::bigint[])
        AS reference(position, role, digest, size_bytes, media_type, platform, annotations,
                     blob_id, child_id)
+ ORDER BY child_id, position
 """,
 )
 
@@ -212,6 +217,9 @@ def store_push_locked(push: Push) -> PushedManifest:
     manifest_id, created, is_awaited = _store_manifest(push, repository_id, total_bytes)
     if is_awaited or (created and any(item.is_waiting for item in resolved)):
         waiting.require_alone(push.alone)
+    if created:
+        # Before tags are locked: children are marked as such, and their rows come before tags.
+        _store_references(manifest_id, resolved)
     live = history.lock_tags(repository_id, push.tags)
     # Read after the locks: the instants of a tag's history stand in the order of its ids.
     now = clock.now()
@@ -221,8 +229,6 @@ def store_push_locked(push: Push) -> PushedManifest:
     moved = {tag.name: tag for tag in live.values() if tag.digest != push.digest}
     changed = [name for name in push.tags if name not in live or name in moved]
     ask_gatekeepers(_pending(push, repository_id, moved, total_bytes))
-    if created:
-        _store_references(manifest_id, resolved)
     if is_awaited:
         waiting.bind_child_alone(
             repository_id, manifest_id, push.digest, len(push.payload), total_bytes
@@ -322,6 +328,7 @@ def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> tuple[i
         total_bytes,
         push.now,
         push.actor.label,
+        bool(push.tags),
     )
     if row is None:
         raise AssertionError("An insert that updates on conflict returns its row.")

@@ -56,9 +56,10 @@ _TOUCH = Statement(
     "UPDATE artifacts_repository SET updated_at = greatest(updated_at, $2) WHERE id = $1",
 )
 
-_DELETE_REFERENCES = """
-DELETE FROM artifacts_manifestreference
- WHERE parent_id IN (SELECT id FROM artifacts_manifest WHERE repository_id = %s)
+# In one statement: a child that is gone as well need not be told that no index lists it.
+_DELETE_MANIFESTS = """
+WITH gone AS (DELETE FROM artifacts_manifest WHERE repository_id = %s RETURNING id)
+DELETE FROM artifacts_manifestreference WHERE parent_id IN (SELECT id FROM gone)
 """
 
 _ATTEMPTS = 5
@@ -219,8 +220,7 @@ def _delete_content_locked(repository_id: int, name: str) -> None:
     )
     for statement in (
         "DELETE FROM artifacts_tag WHERE repository_id = %s",
-        _DELETE_REFERENCES,
         "DELETE FROM artifacts_repositoryblob WHERE repository_id = %s",
-        "DELETE FROM artifacts_manifest WHERE repository_id = %s",
+        _DELETE_MANIFESTS,
     ):
         raw.execute(statement, (repository_id,))

@@ -20,14 +20,18 @@ from core.oci.digest import Digest
 from core.oci.reference import parse_tag
 from core.rbac.types import Actor
 
-_SHARE_MANIFEST = """
-SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR KEY SHARE
-"""
+_FIND_MANIFEST = "SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s"
+_SHARE_MANIFEST = f"{_FIND_MANIFEST} FOR KEY SHARE"
+_HOLD_MANIFEST = f"{_FIND_MANIFEST} FOR NO KEY UPDATE"
 
 
 def share_manifest_locked(repository_id: int, digest: Digest) -> int:
     """Return the manifest's id, kept from deletion until the commit. Raises ManifestUnknown."""
-    found = raw.fetch_one(_SHARE_MANIFEST, (repository_id, digest.to_bytes()))
+    return _lock_manifest(_SHARE_MANIFEST, repository_id, digest)
+
+
+def _lock_manifest(statement: str, repository_id: int, digest: Digest) -> int:
+    found = raw.fetch_one(statement, (repository_id, digest.to_bytes()))
     if found is None:
         raise ManifestUnknown
     return int(found[0])
@@ -42,7 +46,8 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
     """
     tag = parse_tag(name)
     repository_id, project_id = share_repository_locked(repository_name)
-    manifest_id = share_manifest_locked(repository_id, digest)
+    # Not only shared: its row is marked as one that may have tags, and comes before tags.
+    manifest_id = _lock_manifest(_HOLD_MANIFEST, repository_id, digest)
     if history.lock_tags(repository_id, [tag]):
         raise TagExists
     now = clock.now()

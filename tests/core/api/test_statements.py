@@ -214,20 +214,22 @@ def more_redirects(cast: Cast, numbers: range) -> None:
 APP = "/projects/secret/repositories/app"
 
 # Two statements are the login, one the caller's grants where a role decides; the rest
-# counts the rows, reads the page, and reads what belongs to its rows, all rows at once.
+# counts the rows, reads the page, and reads what belongs to its rows, all rows at once. Artifacts
+# and audit entries are read in two steps, ids first.
 CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/projects", more_projects, 7),
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
-    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 12),
+    ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 13),
+    ("guest", f"{APP}/artifacts?q=tags%3D*&sort=-size", more_artifacts, 12),
     (
         "guest",
         "/projects/secret/artifacts?with_accessory=true&with_inherited_accessory=true",
         more_artifacts,
-        12,
+        13,
     ),
     ("guest", f"{APP}/usage?group_by=tag", more_usage, 7),
-    ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 11),
+    ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 12),
     ("guest", "/labels?scope=p&project_id={project}", more_labels, 6),
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
@@ -241,8 +243,10 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/robots?q=Level%3Dproject,ProjectID%3D{project}", more_robots, 6),
     ("owner", "/users/current/tokens", more_tokens, 5),
     ("owner", "/users/current/sessions", more_sessions, 6),
-    ("owner", "/projects/secret/auditlog-exts", more_entries, 6),
-    ("owner", "/auditlog-exts", more_entries, 5),
+    ("owner", "/projects/secret/auditlog-exts", more_entries, 7),
+    ("owner", "/auditlog-exts", more_entries, 6),
+    ("admin", "/auditlog-exts?sort=op_time", more_entries, 5),
+    ("admin", "/auditlog-exts?q=username%3Dx", more_entries, 6),
 ]
 
 
@@ -265,6 +269,8 @@ def test_statements(cast: Cast, actor: str, path: str, more: More, expected: int
 
 # No lists of rows, but of figures: the login, then one statement for each part.
 FIGURES: list[tuple[str, str, More, int]] = [
+    ("guest", "/search?q=r", more_repositories, 9),
+    ("admin", "/statistics", more_repositories, 5),
     ("admin", "/storage", more_repositories, 5),
     ("admin", "/projects/secret/storage", more_repositories, 6),
     ("owner", "/projects/secret/storage", more_repositories, 9),

@@ -134,6 +134,37 @@ def test_an_index_hides_its_children_and_an_image_its_accessories(cast: Cast) ->
     assert errors_of(refused)[0]["code"] == "PRECONDITION"
 
 
+def test_children_are_listed_as_long_as_a_tag_names_them(cast: Cast) -> None:
+    first = make_image(cast.project, path="team/app")
+    second = make_image(cast.project, layers=(b"other",), path="team/app")
+    children = [image_document(b"{}", [layer]) for layer in (b"layer", b"other")]
+    index = push(cast.project, index_document(*children), "multi", "team/app")
+
+    def ids(query: str = "") -> list[int]:
+        lists = [f"{APP}/artifacts?{query}", f"/projects/secret/artifacts?{query}"]
+        found = [[row["id"] for row in rows_of(cast["guest"].get(path))] for path in lists]
+        assert found[0] == found[1]
+        return found[0]
+
+    def ensure_listed(*listed: int) -> None:
+        assert ids() == list(listed)
+        assert [*ids("page_size=1"), *ids("page_size=1&page=2")] == list(listed[:2])
+        assert ids("q=tags%3D*") == [one for one in listed if one != first.id]
+        assert ids("q=tags%3Dnil") == [one for one in listed if one == first.id]
+        assert body_of(cast["guest"].get(APP))["artifact_count"] == len(listed)
+
+    ensure_listed(index.id)
+    tags = f"{APP}/artifacts/{second.digest}/tags"
+    for _ in range(2):
+        assert cast["developer"].post(tags, {"name": "amd64"}).status_code == 201
+        ensure_listed(index.id, second.id)
+        assert cast["maintainer"].delete(f"{tags}/amd64").status_code == 200
+        ensure_listed(index.id)
+    assert cast["developer"].post(tags, {"name": "amd64"}).status_code == 201
+    assert cast["maintainer"].delete(f"{APP}/artifacts/multi").status_code == 200
+    ensure_listed(second.id, first.id)
+
+
 def test_filters_of_artifacts(cast: Cast) -> None:
     first = make_image(cast.project, "v1", path="team/app")
     second = make_image(cast.project, "v2", layers=(b"other",), path="team/app")
