@@ -10,38 +10,40 @@ from core.usage.types import ProjectSize, RepositorySize, StorageFigures
 
 MAXIMUM_TOP: Final = 100
 
-# Links of a project whose blob no manifest of any of its repositories names there. A blob counts
-# once, and only if none of its links in the project is needed.
+# Garbage: blobs of a project that no manifest of any of its repositories names.
 _PROJECT_FIGURES: Final = """
 WITH content AS (
      SELECT count(*) FILTER (WHERE NOT is_manifest) AS blobs,
             count(*) FILTER (WHERE is_manifest) AS manifests,
             coalesce(sum(size_bytes * holders), 0)::bigint AS logical,
-            coalesce(sum(size_bytes), 0)::bigint AS deduplicated,
-            coalesce(sum(size_bytes) FILTER (WHERE EXISTS (
-                SELECT FROM usage_projectcontent other
-                 WHERE other.digest = own.digest AND other.is_manifest = own.is_manifest
-                   AND other.project_id <> own.project_id
-                   AND (%(sees_all)s OR other.project_id = ANY(%(visible)s::bigint[])))),
-                0)::bigint AS shared
-       FROM usage_projectcontent own WHERE project_id = %(project)s),
+            coalesce(sum(size_bytes), 0)::bigint AS deduplicated
+       FROM usage_projectcontent WHERE project_id = %(project)s),
+     shared AS (
+     SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes
+       FROM usage_projectcontent own
+      WHERE project_id = %(project)s AND EXISTS (
+            SELECT FROM usage_projectcontent other
+             WHERE other.digest = own.digest AND other.is_manifest = own.is_manifest
+               AND other.project_id <> %(project)s
+               AND (%(sees_all)s OR other.project_id = ANY(%(visible)s::bigint[])))),
      garbage AS (
      SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes
-       FROM (SELECT b.id, b.size_bytes
+       FROM (SELECT DISTINCT l.blob_id
                FROM artifacts_repository r
                JOIN artifacts_repositoryblob l ON l.repository_id = r.id
-               JOIN blobs_blob b ON b.id = l.blob_id
-              WHERE r.project_id = %(project)s
-              GROUP BY b.id, b.size_bytes
-             HAVING bool_and(NOT EXISTS (
-                    SELECT FROM artifacts_manifestreference f
-                      JOIN artifacts_manifest m ON m.id = f.parent_id
-                     WHERE f.blob_id = l.blob_id AND m.repository_id = l.repository_id))
-            ) AS unneeded)
-SELECT logical, deduplicated, shared, garbage.bytes,
+              WHERE r.project_id = %(project)s) AS held
+       JOIN blobs_blob b ON b.id = held.blob_id
+       LEFT JOIN (SELECT DISTINCT f.blob_id
+                    FROM artifacts_repository r
+                    JOIN artifacts_manifest m ON m.repository_id = r.id
+                    JOIN artifacts_manifestreference f ON f.parent_id = m.id
+                   WHERE r.project_id = %(project)s AND f.blob_id IS NOT NULL) AS named
+              ON named.blob_id = held.blob_id
+      WHERE named.blob_id IS NULL)
+SELECT logical, deduplicated, shared.bytes, garbage.bytes,
        (SELECT count(*) FROM artifacts_repository WHERE project_id = %(project)s),
        blobs, manifests
-  FROM content, garbage
+  FROM content, shared, garbage
 """
 
 # The bytes of a blob are stored once for the whole registry, manifests for each repository.
