@@ -15,6 +15,7 @@ from bench import machine, report
 from bench.errors import BenchmarkFailed
 from bench.growth import measure_growth
 from bench.lists import measure_lists
+from bench.management import measure_management
 from bench.memory import measure_memory
 from bench.pushes import measure_pushes
 from bench.reads import measure_reads
@@ -36,6 +37,7 @@ PARTS: dict[str, Part] = {
     "pushes": measure_pushes,
     "slow": measure_slow,
     "lists": measure_lists,
+    "management": measure_management,
     "growth": measure_growth,
 }
 FAILED, GOALS_MISSED = 1, 3
