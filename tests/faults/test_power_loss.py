@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 PIECE = 40_000
 
-MAKING_VISIBLE = (b"EXECUTE blob_store", b"EXECUTE blob_share", b"UPDATE blobs_blob")
+MAKING_VISIBLE = (b"EXECUTE upload_commit_as_new", b"EXECUTE blob_share", b"UPDATE blobs_blob")
 """The statements through which a repository gets a blob."""
 
 
@@ -160,7 +160,7 @@ def _promises_of_commits(
         if b"ROLLBACK" in text or not any(name in transaction for name in MAKING_VISIBLE):
             continue
         for digest, key in keys.items():
-            if digest in by_digest and key.encode() in transaction:
+            if digest in by_digest and digest.partition(":")[2].encode() in transaction:
                 yield Promise(call.began, (key,), by_digest[digest], f"COMMIT of {digest}")
 
 
