@@ -158,6 +158,18 @@ class Connection(asyncio.Protocol):
         except Refused as refused:
             self._refuse(refused.status)
 
+    def eof_received(self) -> bool:
+        """Tell whether the connection is still needed: a client may only have ended its sending.
+
+        Whoever has sent a whole request gets the whole answer, and then the connection ends. To
+        the server, a client that has left looks the same until an answer cannot reach it.
+        """
+        if self._current is None or self._requests.receiving is not None:
+            return False
+        last = self._queue[-1] if self._queue else self._current
+        last.closes = True
+        return not self.transport.is_closing()
+
     def begin(self, scope: Scope, *, keeps_alive: bool, expects_continue: bool) -> Exchange:
         """Serve a request whose head has come, after those before it."""
         exchange = Exchange(self, scope, keeps_alive=keeps_alive, expects_continue=expects_continue)
@@ -206,7 +218,8 @@ class Connection(asyncio.Protocol):
     def _finish(self, exchange: Exchange, failure: Exception | None) -> None:
         """Go on with the next request, or end the connection."""
         self._current = None
-        if failure is not None and not (self.is_lost and isinstance(failure, OSError)):
+        has_left = self.is_lost or self.transport.is_closing()
+        if failure is not None and not (has_left and isinstance(failure, OSError)):
             log.error("request_failed", path=exchange.scope["path"], exc_info=failure)
         if self.is_lost:
             return

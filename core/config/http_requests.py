@@ -136,6 +136,8 @@ class Requests:
         if version not in ("1.1", "1.0") or method == "CONNECT":
             raise Refused(400)
         is_old = version == "1.0"
+        if not is_old and not self._has_host:
+            raise Refused(400)
         if is_old and any(name == b"transfer-encoding" for name, _ in self._headers):
             # Older software on the way may have taken another length for the body's.
             raise Refused(400)

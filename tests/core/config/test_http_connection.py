@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from types import SimpleNamespace
@@ -64,6 +66,13 @@ def answers_to(visit: Visit, application: Application, *pieces: bytes, pause: fl
     return received
 
 
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Leave at once, without an orderly end."""
+    without_delay = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, without_delay)
+    writer.transport.abort()
+
+
 def bodies(received: bytes) -> list[Any]:
     """Return what the echo saw, request by request, and the statuses of refusals."""
     found: list[Any] = []
@@ -89,6 +98,10 @@ A = ["GET", "/a", "", ""]
         (b"GET http://a:99999/ HTTP/1.1\r\n" + HOST, [400]),
         (b"GET http:///x HTTP/1.1\r\n" + HOST, [400]),
         (GET + HOST, [400]),
+        (b"GET /a HTTP/1.1\r\n", [400]),
+        (b"GET http://y/a HTTP/1.1\r\nX-Host: y\r\n", [400]),
+        (b"GET /a HTTP/1.1\r\nHost:\r\n" + CLOSE, [A]),
+        (b"GET /a HTTP/1.0\r\n", [A]),
         (GET + b"Content-Length: 0 \r\n" + CLOSE, [A]),
         (b"\r\n" + GET + CLOSE, [A]),
         (b"GET /a HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\n", [A]),
@@ -117,8 +130,8 @@ def test_heads(visit: Visit, request_bytes: bytes, expected: list[Any]) -> None:
 
 def test_requests_that_come_at_once_are_answered_in_their_order(visit: Visit) -> None:
     together = (
-        GET + b"\r\n" + b"POST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
-        b"PUT /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        GET + b"\r\n" + b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+        b"PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"2;x=y\r\nde\r\n1\r\nf\r\n0\r\nTrailer: z\r\n\r\n" + GET + CLOSE + b"\r\n"
     )
     expected = [A, ["POST", "/b", "", "abc"], ["PUT", "/c", "", "def"], A]
@@ -138,7 +151,7 @@ def test_what_cannot_be_understood_is_refused_after_what_can(visit: Visit) -> No
 
 def test_an_offer_of_another_protocol_is_passed_over(visit: Visit) -> None:
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
-    with_body = b"POST /a HTTP/1.1\r\n" + upgrade + b"Content-Length: 3\r\n\r\nabc"
+    with_body = b"POST /a HTTP/1.1\r\n" + HOST + upgrade + b"Content-Length: 3\r\n\r\nabc"
     received = answers_to(visit, echo, GET + upgrade + b"\r\n" + with_body + GET + CLOSE + b"\r\n")
     assert bodies(received) == [A, ["POST", "/a", "", "abc"], A]
     many = (GET + upgrade + b"\r\n") * 100 + GET + CLOSE + b"\r\n"
@@ -151,19 +164,25 @@ def test_requests_that_wait_are_bounded(visit: Visit) -> None:
 
 
 def test_a_broken_body_is_refused(visit: Visit) -> None:
-    head = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert bodies(answers_to(visit, echo, head + b"2\r\nab\r\nzz\r\n")) == [400]
 
 
 @pytest.mark.parametrize("flood", [b"0\r\nX: ", b"1;x="])
 def test_what_surrounds_a_body_is_bounded(visit: Visit, flood: bytes) -> None:
-    head = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
     received = answers_to(visit, echo, head + flood, *[b"a" * 50_000] * 3, pause=0.02)
     assert bodies(received) == [431]
 
 
 def test_permission_is_given_when_the_body_is_asked_for(visit: Visit) -> None:
-    head = b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" + CLOSE + b"\r\n"
+    head = (
+        b"POST /a HTTP/1.1\r\n"
+        + HOST
+        + b"Expect: 100-continue\r\nContent-Length: 1\r\n"
+        + CLOSE
+        + b"\r\n"
+    )
 
     async def visitor(_worker: SimpleNamespace, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -182,7 +201,9 @@ def test_permission_is_given_when_the_body_is_asked_for(visit: Visit) -> None:
 
 def test_an_answer_before_the_end_of_the_body_ends_the_connection(visit: Visit) -> None:
     application = answering(403, [(b"content-length", b"0")])
-    received = answers_to(visit, application, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+    received = answers_to(
+        visit, application, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    )
     assert received.count(b"HTTP/1.1 ") == 1
 
 
@@ -202,7 +223,7 @@ def test_a_body_waits_for_the_application(visit: Visit) -> None:
 
     async def visitor(worker: SimpleNamespace, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"POST / HTTP/1.1\r\nContent-Length: {total}\r\n\r\n".encode())
+        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {total}\r\n\r\n".encode())
         writer.write(b"a" * total)
         await until(lambda: bool(worker.connections))
         connection = next(iter(worker.connections))
@@ -254,7 +275,7 @@ def test_answers(
     head: bytes,
     body: bytes,
 ) -> None:
-    request = f"{method} / HTTP/1.1\r\nConnection: close\r\n\r\n".encode()
+    request = f"{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
     received = answers_to(visit, answering(status, headers, *pieces), request)
     answered, _, content = received.partition(b"\r\n\r\n")
     assert head in answered
@@ -332,7 +353,10 @@ def test_idle_clients_and_those_that_stop_in_a_body_are_let_go(
     monkeypatch.setattr(http_connection, "IDLE_BODY_SECONDS", 0.3)
 
     async def visitor(worker: SimpleNamespace, port: int) -> None:
-        for request in (GET + b"\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"):
+        for request in (
+            GET + b"\r\n",
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+        ):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request)
             await reader.read()
@@ -360,8 +384,75 @@ def test_an_application_is_told_of_a_client_that_leaves_and_ended_if_it_does_not
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET + b"\r\n")
         await until(lambda: len(seen) == 1)
-        writer.close()
+        reset(writer)
         await until(lambda: len(seen) == 3)
 
     visit(application, visitor)
     assert seen == ["http.request", "http.disconnect", "ended"]
+
+
+def test_a_client_that_sends_no_more_gets_its_whole_answer(visit: Visit) -> None:
+    content = b"a" * (8 << 20)
+    may_end = asyncio.Semaphore(1)
+
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["more_body"] is False
+        await may_end.acquire()
+        headers = [(b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"\r\n" + GET + b"\r\n" + GET[:-4])
+        writer.write_eof()
+        reading = asyncio.create_task(reader.read())
+        await until(lambda: bool(worker.connections))
+        connection = next(iter(worker.connections))
+        # Behind the first answer, which lets the end be read.
+        await until(lambda: connection._current is not None and connection._current.closes)
+        may_end.release()
+        received = await reading
+        assert received.count(content) == 2
+        assert received.count(b"HTTP/1.1 200 OK") == 2
+        assert received.count(b"\r\nconnection: close\r\n") == 1
+        writer.close()
+        await until(lambda: not worker.connections)
+
+    visit(application, visitor)
+
+
+@pytest.mark.parametrize("part", [b"", GET[:9], GET + b"Content-Length: 2\r\n\r\na"])
+def test_a_client_that_sends_no_whole_request_gets_no_answer(visit: Visit, part: bytes) -> None:
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(part)
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+        await until(lambda: not worker.connections)
+
+    visit(echo, visitor)
+
+
+def test_a_client_that_leaves_before_its_answer_keeps_no_connection(visit: Visit) -> None:
+    may_end, ended = asyncio.Event(), asyncio.Event()
+
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await may_end.wait()
+        for _ in range(64):
+            piece = b"a" * (1 << 20)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        ended.set()
+
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"\r\n")
+        await writer.drain()
+        writer.close()
+        may_end.set()
+        await ended.wait()
+        await until(lambda: not worker.connections)
+
+    visit(application, visitor)
