@@ -31,7 +31,8 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "description": (
         "Any text the caller makes up, remembered for 24 hours: a repetition of the request "
-        "gets the first response. 409 when that cannot be shown, 422 for another request."
+        "gets the first response. 409 while that is not known, with Retry-After, or when it is "
+        "not kept; 422 for another request."
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "example": "5f0c1c9e-9d5c-4b3e-8a53-0f7b0b5b8a11",

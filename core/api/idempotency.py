@@ -1,9 +1,17 @@
 """``Idempotency-Key``: a POST that is sent twice is carried out once.
 
 The key is remembered with the caller and a keyed hash of the request, in the transaction of the
-write. A repetition gets the recorded response. One that comes while the first is under way waits
-for that transaction and is then 409 until the response is recorded. A refused request leaves
-nothing, so it may be sent again under the same key.
+request's first write: the row exists exactly when that write does. A refused request, which
+wrote nothing, leaves nothing, so it may be sent again under the same key. In between holds:
+
+- At most one request under a key is carried out at a time. A repetition waits for the transaction
+  of the first, and is then 409 until the answer is recorded.
+- An answer that was recorded, whatever it says, is what every repetition gets for 24 hours. One
+  that cannot be kept, because it shows a secret or is too large, makes repetitions 409, which
+  name the place of what was made.
+- The key of a request that ended without a recorded answer, because its process died or its
+  answer asked to try again, is free after ``ANSWERED_WITHIN``. Until then ``Retry-After`` says
+  when to ask again.
 """
 
 import json
@@ -11,9 +19,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from http import HTTPStatus
+from math import ceil
+from typing import Any, Final
 
-from django.db import connection
+import structlog
+from django.db import DatabaseError
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -23,14 +35,29 @@ from core.api.errors import BadRequest, UnprocessableEntity
 from core.api.models import IdempotentRequest
 from core.common.clock import now
 from core.common.errors import DomainError, ErrorKind
+from core.database import raw
 from core.rbac.types import Actor
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
+ANSWERED_WITHIN: Final = timedelta(minutes=5)
+"""When a request whose write is committed has no recorded answer by then, it never gets one.
+
+What is left to do is to render the answer; the web server ends processes that stand still as long.
+"""
 _SALT = "core.api.idempotency"
-MAXIMUM_BODY_CHARACTERS = 65_536
+MAXIMUM_BODY_CHARACTERS = 1 << 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SECRET = re.compile(r"secret|token|password", re.IGNORECASE)
+_ASKING_TO_TRY_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+_RECORD = """
+INSERT INTO api_idempotentrequest
+       (key_hash, request_hash, location, body, is_withheld, created_at)
+VALUES (%s, %s, '', '', false, %s) ON CONFLICT (key_hash) DO NOTHING RETURNING id
+"""
+
+log = structlog.get_logger(__name__)
 
 
 class RequestRepeated(DomainError):
@@ -54,26 +81,31 @@ class IdempotentPost:
         sent = request._request
         self.key_hash = _digest(actor.subject, str(actor.token_id), key)
         self.request_hash = _digest(sent.get_full_path(), sent.content_type or "", sent.body)
-        self._is_recorded = False
+        self._record_id: int | None = None
 
     def earlier_response(self) -> Response | None:
         """Return the response of an earlier request, None when there was none.
 
         Raises ``UnprocessableEntity`` when the key was used for another request, and
-        ``RequestRepeated`` when the response cannot be shown.
+        ``RequestRepeated`` when the response is not known yet or was not kept.
         """
-        found = IdempotentRequest.objects.filter(
-            key_hash=self.key_hash, created_at__gt=now() - KEPT
-        ).first()
+        at = now()
+        found = IdempotentRequest.objects.filter(~_is_over(at), key_hash=self.key_hash).first()
         if found is None:
             return None
         if bytes(found.request_hash) != self.request_hash:
             raise UnprocessableEntity(f"The {HEADER} was used for another request.")
         if found.status is None:
             raise RequestRepeated(
-                "The request has been carried out already; its response is not kept, because it "
-                "shows a secret, is too large, or got lost.",
-                retry_after_seconds=1,
+                f"A request with this {HEADER} is being carried out, or its response got lost. "
+                f"In the latter case it can be sent again after {_left(found, at)} seconds.",
+                retry_after_seconds=_retry_after(found, at),
+            )
+        if found.is_withheld:
+            made = f" See {found.location}." if found.location else ""
+            raise RequestRepeated(
+                f"The request has been carried out already, with status {found.status}; its "
+                f"response is not kept, because it shows a secret or is too large.{made}"
             )
         response = Response(json.loads(found.body) if found.body else None, status=found.status)
         if found.location:
@@ -84,30 +116,49 @@ class IdempotentPost:
     def record(self) -> None:
         """Write the row in the transaction of the write. Raises ``RequestRepeated``."""
         at = now()
-        IdempotentRequest.objects.filter(key_hash=self.key_hash, created_at__lte=at - KEPT).delete()
-        with connection.cursor() as cursor:
-            # Waits for another transaction that writes the same key.
-            cursor.execute(
-                "INSERT INTO api_idempotentrequest"
-                " (key_hash, request_hash, location, body, created_at)"
-                " VALUES (%s, %s, '', '', %s) ON CONFLICT (key_hash) DO NOTHING",
-                [self.key_hash, self.request_hash, at],
-            )
-            if cursor.rowcount == 0:
-                raise RequestRepeated(retry_after_seconds=1)
-        self._is_recorded = True
+        IdempotentRequest.objects.filter(_is_over(at), key_hash=self.key_hash).delete()
+        # Waits for another transaction that writes the same key.
+        row = raw.fetch_one(_RECORD, (self.key_hash, self.request_hash, at))
+        if row is None:
+            raise RequestRepeated(retry_after_seconds=1)
+        self._record_id = int(row[0])
 
     def complete(self, response: Response) -> None:
-        """Keep the response of a write that was recorded, unless it shows a secret."""
-        if not self._is_recorded or not 200 <= response.status_code < 300:
+        """Keep the response of a request that was recorded; of one that was undone nothing is.
+
+        Without a database the response stays unknown: what was carried out is answered all
+        the same.
+        """
+        if self._record_id is None or response.status_code in _ASKING_TO_TRY_AGAIN:
             return
         data = getattr(response, "data", None)
         body = "" if data is None else JSONRenderer().render(data).decode()
-        if shows_secret(data) or len(body) > MAXIMUM_BODY_CHARACTERS:
-            return
-        IdempotentRequest.objects.filter(key_hash=self.key_hash).update(
-            status=response.status_code, location=response.get("Location", ""), body=body
-        )
+        is_withheld = shows_secret(data) or len(body) > MAXIMUM_BODY_CHARACTERS
+        try:
+            IdempotentRequest.objects.filter(pk=self._record_id, status=None).update(
+                status=response.status_code,
+                location=response.get("Location", ""),
+                body="" if is_withheld else body,
+                is_withheld=is_withheld,
+            )
+        except DatabaseError as error:
+            log.error("idempotent_response_lost", exc_info=error)
+
+
+def _is_over(at: datetime) -> Q:
+    """Select the records that count no more."""
+    return Q(created_at__lte=at - KEPT) | Q(status=None, created_at__lte=at - ANSWERED_WITHIN)
+
+
+def _left(found: IdempotentRequest, at: datetime) -> int:
+    """Return in how many seconds the key is free."""
+    return max(1, ceil((found.created_at + ANSWERED_WITHIN - at).total_seconds()))
+
+
+def _retry_after(found: IdempotentRequest, at: datetime) -> int:
+    """Return when to ask again, in seconds: soon at first, at last when the key is free."""
+    waited = ceil((at - found.created_at).total_seconds())
+    return min(max(1, waited), _left(found, at))
 
 
 def shows_secret(data: Any) -> bool:
@@ -121,8 +172,8 @@ def shows_secret(data: Any) -> bool:
 
 
 def delete_expired(at: datetime) -> int:
-    """Remove the records that are older than a day; return how many."""
-    return IdempotentRequest.objects.filter(created_at__lte=at - KEPT).delete()[0]
+    """Remove the records that count no more; return how many."""
+    return IdempotentRequest.objects.filter(_is_over(at)).delete()[0]
 
 
 def _digest(*parts: str | bytes) -> bytes:

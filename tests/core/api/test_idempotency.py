@@ -6,11 +6,15 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from rest_framework.response import Response
 
 from core.api import idempotency
+from core.api.idempotency import IdempotentPost
 from core.api.models import IdempotentRequest
+from core.artifacts.errors import ManifestUnknown
 from core.common.clock import now
+from core.members.services import create_project_with_owner
 from core.projects.models import Project
 from core.robots.models import Robot
 from core.users.models import Group
@@ -59,9 +63,11 @@ def test_secrets_are_not_kept(cast: Cast) -> None:
     again = cast["owner"].post("/robots", ROBOT, Idempotency_Key="k")
     assert (first.status_code, again.status_code) == (201, 409)
     assert "secret" in errors_of(again)[0]["message"]
+    assert first["Location"] in errors_of(again)[0]["message"]
+    assert "Retry-After" not in again
     assert Robot.objects.filter(name="other").count() == 1
     kept = IdempotentRequest.objects.get()
-    assert (kept.status, kept.body) == (None, "")
+    assert (kept.status, kept.body, kept.is_withheld) == (201, "", True)
     assert secret not in str(vars(kept))
 
 
@@ -107,10 +113,68 @@ def test_keys_are_forgotten_after_a_day(cast: Cast) -> None:
     assert idempotency.delete_expired(now() + timedelta(hours=24)) == 1
 
 
-def test_a_lost_response_is_not_made_up(cast: Cast) -> None:
+def lose_response(*, seconds_ago: int) -> None:
+    """Let it be as if the process had died behind the commit of the write."""
+    IdempotentRequest.objects.update(
+        status=None, location="", body="", created_at=now() - timedelta(seconds=seconds_ago)
+    )
+
+
+def test_the_key_of_a_lost_response_is_free_after_a_time(cast: Cast) -> None:
+    owner = cast["owner"]
+    assert owner.post("/projects", NEW, Idempotency_Key="k").status_code == 201
+    for seconds, first, last in ((0, 1, 2), (20, 20, 22), (200, 99, 100), (299, 1, 1)):
+        lose_response(seconds_ago=seconds)
+        again = owner.post("/projects", NEW, Idempotency_Key="k")
+        assert again.status_code == 409
+        assert first <= int(again["Retry-After"]) <= last, seconds
+        assert owner.post("/projects?x", NEW, Idempotency_Key="k").status_code == 422
+    lose_response(seconds_ago=301)
+    # It is carried out again, and refused by itself: there is the project, after all.
+    again = owner.post("/projects", NEW, Idempotency_Key="k")
+    assert (again.status_code, "Retry-After" in again) == (409, False)
+    Project.objects.filter(name="new").delete()
+    assert owner.post("/projects", NEW, Idempotency_Key="k").status_code == 201
+    again = owner.post("/projects", NEW, Idempotency_Key="k")
+    assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
+    assert IdempotentRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "kept"),
+    [
+        (ManifestUnknown("gone"), 404, 404),
+        (ValueError(), 500, 500),
+        (OperationalError(), 503, None),
+    ],
+)
+def test_what_fails_behind_its_first_write_is_answered_alike(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, failure: Exception, status: int, kept: int | None
+) -> None:
+    def create_then_fail(*args: Any, **kwargs: Any) -> Project:
+        create_project_with_owner(*args, **kwargs)
+        raise failure
+
+    monkeypatch.setattr("core.members.services.create_project_with_owner", create_then_fail)
+    first = cast["owner"].post("/projects", NEW, Idempotency_Key="k")
+    assert first.status_code == status
+    assert IdempotentRequest.objects.get().status == kept
+    again = cast["owner"].post("/projects", NEW, Idempotency_Key="k")
+    if kept is None:
+        assert (again.status_code, again["Retry-After"]) == (409, "1")
+    else:
+        assert (again.status_code, again.content) == (status, first.content)
+        assert again["Idempotency-Replayed"] == "true"
+
+
+def test_what_is_answered_late_does_not_replace_another_answer(cast: Cast) -> None:
     assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 201
-    IdempotentRequest.objects.update(status=None, location="", body="")
-    assert cast["owner"].post("/projects", NEW, Idempotency_Key="k").status_code == 409
+    first = IdempotentRequest.objects.get()
+    late = IdempotentPost.__new__(IdempotentPost)
+    late._record_id = first.pk
+    late.complete(Response({"other": 1}, status=404))
+    first.refresh_from_db()
+    assert first.status == 201
 
 
 @pytest.mark.django_db(transaction=True)
