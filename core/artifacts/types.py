@@ -194,8 +194,12 @@ class BulkRequest:
 
 @dataclass(frozen=True, slots=True)
 class BulkOutcome:
-    """What became of one artifact or tag; without a ``refusal`` it was, or would be, done."""
+    """What became of one artifact or tag; without a ``refusal`` it was, or would be, done.
+
+    ``ended_tags`` are those that a deleted artifact had, whatever it was selected by.
+    """
 
     digest: Digest | None
     tag: str
     refusal: DomainError | None
+    ended_tags: tuple[str, ...] = ()

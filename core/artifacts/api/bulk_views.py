@@ -51,6 +51,7 @@ class BulkItemSerializer(ResponseSerializer):
 
     digest = serializers.SerializerMethodField()
     tag = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField(), source="ended_tags")
     done = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
     message = serializers.SerializerMethodField()
@@ -97,7 +98,11 @@ class BulkView(ArtifactView):
     def post(
         self, request: Request, project_name: str, repository: str, reference: str
     ) -> Response:
-        """Delete artifacts, or set or end tags, each by itself; a dry run undoes everything."""
+        """Delete artifacts, or set or end tags, each by itself; a dry run undoes everything.
+
+        An artifact goes with all of its tags, also those that ``tag_pattern`` does not match; the
+        item's ``tags`` names them. ``untag`` ends nothing but the tags that match.
+        """
         wanted = _request(self.parse(BulkRequestSerializer))
         self.authorize(_PERMISSIONS[wanted.action], self.target)
         outcomes = act_in_bulk(self.repository, wanted, actor=self.actor)

@@ -59,29 +59,31 @@ def act_in_bulk(
 
 
 def _outcome(
-    act: Callable[[str, _Item, Actor], None], name: str, item: _Item, actor: Actor
+    act: Callable[[str, _Item, Actor], tuple[str, ...]], name: str, item: _Item, actor: Actor
 ) -> BulkOutcome:
     try:
-        act(name, item, actor)
+        ended_tags = act(name, item, actor)
     except DomainError as error:
         return BulkOutcome(item.digest, item.tag, error)
-    return BulkOutcome(item.digest, item.tag, None)
+    return BulkOutcome(item.digest, item.tag, None, ended_tags)
 
 
-def _delete(name: str, item: _Item, actor: Actor) -> None:
+def _delete(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
     if item.digest is None:
         raise ManifestUnknown(f"There is no artifact with the tag {item.tag}.")
-    delete_manifest(name, item.digest, actor=actor)
+    return delete_manifest(name, item.digest, actor=actor)
 
 
-def _untag(name: str, item: _Item, actor: Actor) -> None:
+def _untag(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
     delete_tag(name, item.tag, actor=actor)
+    return ()
 
 
-def _tag(name: str, item: _Item, actor: Actor) -> None:
+def _tag(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
     if item.digest is None:
         raise ManifestUnknown
     create_tag(name, item.digest, item.tag, actor=actor)
+    return ()
 
 
 _ACTIONS: Final = {"delete": _delete, "untag": _untag, "tag": _tag}

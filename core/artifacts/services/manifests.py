@@ -428,11 +428,11 @@ def touch_manifest(manifest_id: int, *, now: datetime | None = None) -> bool:
 
 
 @durable_write
-def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> None:
+def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> tuple[str, ...]:
     """Delete a manifest and every tag that points at it (distribution-spec, end-9).
 
-    Both can be restored from the trash. Manifests about it stay. Raises NameUnknown,
-    ManifestUnknown, and ContentInUse while an index of the repository lists it.
+    Returns the tags. All can be restored from the trash. Manifests about it stay. Raises
+    NameUnknown, ManifestUnknown, and ContentInUse while an index of the repository lists it.
     """
     repository_id, project_id = reserve_repository_locked(repository_name)
     found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
@@ -478,6 +478,7 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> No
         publish(TagDeleted(*where, name, str(digest), actor.label))
     publish(ArtifactDeleted(*where, str(digest), names, actor.label))
     touch_repository_locked(repository_id, now)
+    return names
 
 
 def _remove_manifest_locked(repository_id: int, manifest_id: int, now: datetime) -> None:

@@ -8,11 +8,12 @@ from pytest_django.fixtures import Settings
 
 from core.artifacts.models import Manifest, Repository, Tag
 from core.artifacts.services import bulk
+from core.artifacts.services.tags import create_tag
 from core.audit.models import AuditEntry
 from core.oci.digest import Digest
 from core.storage.selection import default_driver
 from tests.core.api.cast import Cast, body_of, errors_of, make_cast
-from tests.factories.artifacts import image_document, index_document, make_image, push
+from tests.factories.artifacts import PUSHER, image_document, index_document, make_image, push
 from tests.factories.tag_rules import make_tag_rule
 
 BULK = "/projects/secret/repositories/app/artifacts/bulk"
@@ -103,6 +104,28 @@ def test_tags(cast: Cast) -> None:
         (one, "keep-1", "PRECONDITION"),
     ]
     assert Manifest.objects.count() == 2
+
+
+def test_a_pattern_deletes_artifacts_with_all_their_tags_and_says_so(cast: Cast) -> None:
+    image = make_image(cast.project, "dev-1")
+    create_tag("secret/app", image.digest, "stable", actor=PUSHER)
+    other = make_image(cast.project, "dev-2", layers=(b"2",))
+    make_image(cast.project, "live", layers=(b"3",))
+    request = {"action": "delete", "selector": {"tag_pattern": "dev-*"}}
+    expected = [(str(other.digest), ["dev-2"]), (str(image.digest), ["dev-1", "stable"])]
+    for dry_run in (True, False):
+        assert live_tags() == ["dev-1", "dev-2", "live", "stable"]
+        answer = body_of(cast["maintainer"].post(BULK, {**request, "dry_run": dry_run}))
+        assert [(item["digest"], item["tags"]) for item in answer["items"]] == expected
+    assert live_tags() == ["live"]
+    assert Manifest.objects.count() == 1
+    # Ending tags leaves artifacts and other tags alone, and has nothing to add.
+    kept = make_image(cast.project, "dev-3", layers=(b"4",))
+    create_tag("secret/app", kept.digest, "next", actor=PUSHER)
+    assert act(cast, action="untag", selector={"tag_pattern": "dev-*"}) == [
+        (str(kept.digest), "dev-3", "")
+    ]
+    assert live_tags() == ["live", "next"]
 
 
 def test_selectors(cast: Cast) -> None:

@@ -176,7 +176,7 @@ def test_deleting_a_manifest_while_its_tags_move(project: Project) -> None:
     push(project, numbered(1), extra_tags=["a", "b"])
     for _ in range(5):
         results = at_once(9, work)
-        assert all_are(results, PushedManifest, ManifestUnknown, type(None))
+        assert all_are(results, PushedManifest, ManifestUnknown, tuple)
         dangling = Tag.objects.filter(ended_at=None).exclude(
             manifest_id__in=Manifest.objects.values("id")
         )
@@ -195,11 +195,11 @@ def test_deleting_a_child_while_its_index_is_pushed(project: Project) -> None:
 
         deleted, pushed = at_once(2, work)
         assert isinstance(pushed, PushedManifest)
-        assert deleted is None or isinstance(deleted, ContentInUse)
+        assert deleted == () or isinstance(deleted, ContentInUse)
         (child,) = ManifestReference.objects.filter(parent=pushed.id).values_list(
             "child", flat=True
         )
-        assert (child is None) == (deleted is None)
+        assert (child is None) == (deleted == ())
 
 
 def test_deleting_a_blob_while_a_manifest_names_it(project: Project) -> None:
@@ -356,6 +356,7 @@ def test_everything_at_once_ends_without_deadlock(project: Project) -> None:
             results,
             PushedManifest,
             StoredBlob,
+            tuple,
             BlobUnknown,
             ContentInUse,
             ManifestBlobUnknown,
