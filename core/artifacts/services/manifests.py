@@ -16,6 +16,7 @@ from core.artifacts.services import history, waiting
 from core.artifacts.services.discarding import discard_manifest_locked
 from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
+    hold_labels_of_manifest_locked,
     obtain_repository_locked,
     reserve_repository_locked,
     touch_repository_locked,
@@ -457,6 +458,7 @@ def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> tu
             moved_tags={tag.name: tag.digest for tag in tags},
         )
     )
+    hold_labels_of_manifest_locked(manifest_id)
     discard_manifest_locked(
         repository_name, manifest_id, digest, tags, project_id=project_id, actor=actor, now=now
     )

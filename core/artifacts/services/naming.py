@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from core.artifacts.errors import NameUnknown, RepositoryNameTaken
+from core.artifacts.services.repositories import hold_labels_of_repository_locked
 from core.artifacts.types import Place
 from core.database import raw
 from core.oci.reference import MAX_NAME_CHARACTERS, parse_repository_name
@@ -84,6 +85,7 @@ def move_repository_locked(
     Both projects are held. What is in the trash comes along, and open uploads end. Raises
     RepositoryNameTaken.
     """
+    hold_labels_of_repository_locked(repository_id)
     raw.execute(_REDIRECT_ONE, (now, repository_id))
     renamed = (target.repository_name, target.project_id, now, repository_id)
     try:

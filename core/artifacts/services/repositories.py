@@ -62,6 +62,19 @@ WITH gone AS (DELETE FROM artifacts_manifest WHERE repository_id = %s RETURNING 
 DELETE FROM artifacts_manifestreference WHERE parent_id IN (SELECT id FROM gone)
 """
 
+# Whoever deletes a label holds its row before those of this table. So does whoever deletes or
+# moves what carries labels, in the order of ids: nobody waits for the other in a ring.
+_HOLD_LABELS = """
+SELECT id FROM labels_label
+ WHERE id IN (SELECT held.label_id
+                FROM artifacts_manifestlabel held
+                JOIN artifacts_manifest m ON m.id = held.manifest_id
+               WHERE {which} = %s)
+ ORDER BY id FOR KEY SHARE
+"""
+_HOLD_LABELS_OF_REPOSITORY = _HOLD_LABELS.format(which="m.repository_id")
+_HOLD_LABELS_OF_MANIFEST = _HOLD_LABELS.format(which="m.id")
+
 _ATTEMPTS = 5
 
 
@@ -133,6 +146,19 @@ def reserve_repository_locked(name: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def hold_labels_of_repository_locked(repository_id: int) -> None:
+    """Keep the labels on a reserved repository's manifests from deletion until the commit.
+
+    To be called before the manifests are deleted, or leave labels behind.
+    """
+    raw.execute(_HOLD_LABELS_OF_REPOSITORY, (repository_id,))
+
+
+def hold_labels_of_manifest_locked(manifest_id: int) -> None:
+    """Do the same for one manifest of a reserved repository."""
+    raw.execute(_HOLD_LABELS_OF_MANIFEST, (manifest_id,))
+
+
 def touch_repository_locked(repository_id: int, now: datetime) -> None:
     """Note that content changed. The last statement of a write: it holds up other writers."""
     _TOUCH.execute_later(repository_id, now)
@@ -187,6 +213,7 @@ def delete_repository(name: str, *, actor: Actor) -> None:
             moved_tags=live_tags_alone(repository.pk),
         )
     )
+    hold_labels_of_repository_locked(repository.pk)
     discard_repository_locked(repository, actor=actor, now=clock.now())
     _delete_content_locked(repository.pk, name)
     audit.record(

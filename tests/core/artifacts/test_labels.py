@@ -1,6 +1,8 @@
 """Labels on artifacts: put on, taken off, listed, and what the database keeps true."""
 
 from collections.abc import Callable
+from functools import partial
+from threading import Event
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -16,6 +18,7 @@ from core.artifacts.services.labels import add_label, remove_label
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository
 from core.audit.models import AuditEntry
+from core.common.errors import DomainError
 from core.configurations.services import update_settings
 from core.labels.errors import LabelUnknown
 from core.labels.services import create_label, delete_label, update_label
@@ -25,9 +28,17 @@ from core.projects.models import Project
 from core.rbac.types import Actor
 from core.system_settings.errors import SystemReadOnly
 from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
-from tests.factories.artifacts import PUSHER, at_once, make_image
+from tests.factories.artifacts import (
+    PUSHER,
+    at_once,
+    image_document,
+    make_blob,
+    make_image,
+    push,
+)
 from tests.factories.labels import make_label, put_label
 from tests.factories.projects import make_project
+from tests.support.locks import wait_for_lock
 
 APP = "/projects/secret/repositories/team%252Fapp"
 
@@ -149,6 +160,49 @@ def test_adding_races_with_deletes_of_label_and_manifest() -> None:
             for result in results[2:]
         ), results
         assert sum(result is None for result in results[2:]) <= 1
+        assert not ManifestLabel.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_labels_are_deleted_beside_what_carries_them() -> None:
+    """Those who delete labels, and what carries them, begin at both ends and meet in the middle."""
+    project, target = make_project("team"), make_project("other")
+    for turn in range(4):
+        labels = [make_label(name, project=project) for name in ("first", "second")]
+        make_blob(project, b"{}")
+        documents = [image_document(annotations={"n": str(number)}) for number in range(9)]
+        pushed = [push(project, document) for document in documents]
+        for image in reversed(pushed):
+            for label in labels:
+                put_label(label, image.id)
+        middle = ManifestLabel.objects.filter(manifest=pushed[4].id)
+        is_held = Event()
+
+        def hold() -> None:
+            with transaction.atomic():
+                assert len(middle.select_for_update()) == 2  # noqa: B023  # ends within the turn
+                is_held.set()  # noqa: B023
+                wait_for_lock(count=4)
+
+        work: list[Callable[[], object]] = [
+            *(partial(delete_label, label, actor=PUSHER) for label in labels),
+            partial(delete_manifest, "team/app", pushed[4].digest, actor=PUSHER),
+            partial(transfer_repository, "team/app", target, path=f"app{turn}", actor=PUSHER)
+            if turn % 2
+            else partial(delete_repository, "team/app", actor=PUSHER),
+        ]
+
+        def act(number: int) -> object:
+            if number == 4:
+                return hold()
+            is_held.wait(20)  # noqa: B023
+            return work[number]()  # noqa: B023
+
+        results = at_once(5, act)
+        assert [isinstance(result, DomainError) for result in results[:2]] == [False] * 2, results
+        gone = [result for result in results if isinstance(result, DomainError)]
+        # Of the manifest and its repository, one may be gone before the other is asked for.
+        assert all(isinstance(result, (NameUnknown, ManifestUnknown)) for result in gone), results
         assert not ManifestLabel.objects.exists()
 
 
