@@ -4,6 +4,7 @@ from django.db import models
 
 from core.blobs.models import Blob
 from core.labels.models import Label
+from core.labels.rules import MAXIMUM_NAME
 from core.projects.models import Project
 
 
@@ -300,6 +301,18 @@ class TrashedTag(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=512, blank=True)
     last_pulled_at = models.DateTimeField(null=True)
+
+
+class TrashedLabel(models.Model):
+    """A label of a manifest in the trash, with the name that it had then.
+
+    ``label_id`` is no foreign key: what was deleted meanwhile is named when it cannot come back.
+    """
+
+    entry = models.ForeignKey(TrashEntry, on_delete=models.CASCADE, related_name="labels")
+    digest = models.BinaryField(max_length=65)
+    label_id = models.BigIntegerField()
+    name = models.CharField(max_length=MAXIMUM_NAME)
 
 
 class ManifestLabel(models.Model):

@@ -7,8 +7,10 @@ from core.artifacts.models import Repository
 from core.audit import services as audit
 from core.database.transactions import durable_write
 from core.grants.errors import GrantTooWide, GrantUnknown
-from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant
+from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant, TrashedGrant
 from core.grants.rules import PERMISSIONS_OF_RIGHT, right_of
+from core.grants.types import RepositoryGrant, RepositoryRight
+from core.members.errors import SubjectUnknown
 from core.members.services import lock_subject, people_behind
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, Target
@@ -92,6 +94,40 @@ def revoke_all_locked(repository_id: int, *, actor: Actor) -> int:
     user_grants.delete()
     group_grants.delete()
     return len(held)
+
+
+def restore_grants_locked(
+    repository_id: int, entry_id: int, *, actor: Actor
+) -> tuple[RepositoryGrant, ...]:
+    """Let the rights that an entry of the trash keeps be held again on the restored repository.
+
+    Returns those whose holders were deleted meanwhile. They were given by somebody who could,
+    so the actor, who may restore, need not hold them.
+    """
+    kept = TrashedGrant.objects.filter(entry=entry_id).order_by("subject_kind", "subject_id", "pk")
+    left_out: list[RepositoryGrant] = []
+    if not kept:
+        return ()
+    repository = Repository.objects.select_related("project").get(pk=repository_id)
+    for grant in kept:
+        try:
+            subject = _lock_holder(grant)
+        except SubjectUnknown:
+            right = RepositoryRight(grant.right)
+            left_out.append(
+                RepositoryGrant(grant.subject_kind, grant.subject_id, grant.subject_name, right)
+            )
+            continue
+        assign_perm(grant.right, subject, repository)
+        _record("grants.right.granted", actor, repository, subject, grant.right)
+    return tuple(left_out)
+
+
+def _lock_holder(grant: TrashedGrant) -> User | Group:
+    """Keep who held a right from being deleted before the commit. Raises SubjectUnknown."""
+    if grant.subject_kind == "user":
+        return lock_subject(User(pk=grant.subject_id), None)
+    return lock_subject(None, Group(pk=grant.subject_id))
 
 
 def _hold_repository(repository: Repository) -> Repository:

@@ -20,3 +20,7 @@ class RepositoryGrant:
     subject_id: int
     subject_name: str
     right: RepositoryRight
+
+    def __str__(self) -> str:
+        """Return what an audit entry says of it."""
+        return f"{self.right} for the {self.subject_kind} {self.subject_name}"

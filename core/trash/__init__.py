@@ -5,5 +5,6 @@ all it held; it is *kept* until an instant that is fixed when it is made, then l
 *window* of a project is how long that is.
 
 Tables and the way in belong to ``core.artifacts``, whose deletes fill them in their own
-transactions. Here is the way out, and with it the way of a tag back to what it named earlier.
+transactions; what grants there were is kept by ``core.grants``. Here is the way out, and with it
+the way of a tag back to what it named earlier.
 """

@@ -17,13 +17,15 @@ from core.artifacts.services.repositories import (
     obtain_repository_locked,
     reserve_repository_locked,
 )
-from core.artifacts.services.restoring import bring_back_locked
+from core.artifacts.services.restoring import bring_back_locked, put_labels_back_locked
 from core.artifacts.types import Place
 from core.audit import services as audit
 from core.common.clock import now as current_time
 from core.database import raw
 from core.database.transactions import durable_write
 from core.events.services import publish
+from core.grants.services import restore_grants_locked
+from core.grants.types import RepositoryGrant
 from core.oci.digest import Digest
 from core.oci.reference import parse_tag
 from core.projects.errors import ProjectUnknown
@@ -31,6 +33,7 @@ from core.projects.models import Project
 from core.rbac.types import Actor
 from core.system_settings.queries import ensure_writable_locked
 from core.trash.errors import NameTakenMeanwhile, RestoredTagsInvalid, TrashEntryUnknown
+from core.trash.types import LeftOut
 
 _HOLD_PROJECT = "SELECT name FROM projects_project WHERE id = %s FOR KEY SHARE"
 
@@ -59,12 +62,13 @@ SELECT id FROM artifacts_trashentry WHERE kept_until <= %s
 @durable_write
 def restore_entry(
     project: Project, entry_id: int, *, tags: Sequence[str] | None = None, actor: Actor
-) -> None:
+) -> LeftOut:
     """Bring back what an entry of the trash holds; the entry is gone afterwards.
 
     ``tags`` chooses among the tags of a deleted manifest; None stands for all. What is there
-    again already counts as restored. Raises TrashEntryUnknown, NameTakenMeanwhile,
-    RestoredTagsInvalid, ProjectUnknown, and what gatekeepers raise.
+    again already counts as restored. Returns which labels and grants do not come back. Raises
+    TrashEntryUnknown, NameTakenMeanwhile, RestoredTagsInvalid, ProjectUnknown, and what
+    gatekeepers raise.
     """
     held = raw.fetch_one(_HOLD_PROJECT, (project.pk,))
     if held is None:
@@ -76,13 +80,17 @@ def restore_entry(
     if tags is not None and found.kind != "manifest":
         raise RestoredTagsInvalid
     place = Place(f"{held[0]}/{found.path}", project.pk)
+    grants: tuple[RepositoryGrant, ...] = ()
     if found.kind == "repository":
-        _restore_repository_locked(place, found, actor, now)
+        grants = _restore_repository_locked(place, found, actor, now)
         used = []
     else:
         used = _restore_content_locked(place, found, tags, actor, now)
-    let_go_locked({found.pk, *used})
-    _record("trash.entry.restored", found, place.repository_name, actor)
+    entry_ids = {found.pk, *used}
+    left_out = LeftOut(put_labels_back_locked(place, sorted(entry_ids)), grants)
+    let_go_locked(entry_ids)
+    _record("trash.entry.restored", found, place.repository_name, actor, left_out)
+    return left_out
 
 
 def _restore_content_locked(
@@ -119,7 +127,8 @@ def _restore_content_locked(
 
 def _restore_repository_locked(
     place: Place, entry: TrashEntry, actor: Actor, now: datetime
-) -> None:
+) -> tuple[RepositoryGrant, ...]:
+    """Restore a repository; return the grants that do not come back."""
     repository_id = create_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now
     )
@@ -137,14 +146,15 @@ def _restore_repository_locked(
     for tag in entry.tags.filter(ended_at=None).order_by("name"):
         digest = Digest.from_bytes(bytes(tag.digest))
         publish(TagMoved(*where, tag.name, None, str(digest), actor.label))
+    return restore_grants_locked(repository_id, entry.pk, actor=actor)
 
 
 @durable_write
-def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor) -> None:
+def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor) -> LeftOut:
     """Let a tag name again what it named before, live or in the trash; children come along.
 
-    Raises TagInvalid, NameUnknown, ManifestUnknown when the tag never named the digest or the
-    manifest is gone for good, and what gatekeepers raise.
+    Returns which labels do not come back. Raises TagInvalid, NameUnknown, ManifestUnknown when
+    the tag never named the digest or the manifest is gone for good, and what gatekeepers raise.
     """
     tag = parse_tag(name)
     repository_id, project_id = reserve_repository_locked(repository_name)
@@ -152,7 +162,9 @@ def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor
         raise ManifestUnknown(f"The tag {tag} never named {digest}.")
     place = Place(repository_name, project_id)
     used = bring_back_locked(place, digest, [tag], actor=actor, now=current_time())
+    left_out = LeftOut(put_labels_back_locked(place, used))
     let_go_locked(used)
+    return left_out
 
 
 @durable_write
@@ -200,7 +212,13 @@ def _lock(entry: TrashEntry) -> None:
         raise TrashEntryUnknown
 
 
-def _record(action: str, entry: TrashEntry, repository_name: str, actor: Actor) -> None:
+def _record(
+    action: str,
+    entry: TrashEntry,
+    repository_name: str,
+    actor: Actor,
+    left_out: LeftOut = LeftOut(),  # noqa: B008  # it is immutable
+) -> None:
     digest = str(Digest.from_bytes(bytes(entry.digest))) if entry.digest else None
     label = {
         "tag": f"{repository_name}:{entry.tag}",
@@ -214,5 +232,14 @@ def _record(action: str, entry: TrashEntry, repository_name: str, actor: Actor) 
         target_id=entry.pk,
         project_id=entry.project_id,
         project_name=repository_name.partition("/")[0],
-        detail={"kind": entry.kind, "digest": digest},
+        detail={
+            "kind": entry.kind,
+            "digest": digest,
+            **({"labels_left_out": list(left_out.labels)} if left_out.labels else {}),
+            **(
+                {"grants_left_out": [str(each) for each in left_out.grants]}
+                if left_out.grants
+                else {}
+            ),
+        },
     )

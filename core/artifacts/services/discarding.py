@@ -43,6 +43,15 @@ SELECT DISTINCT %s::bigint, blob_id FROM artifacts_manifestreference
  ORDER BY blob_id
 """
 
+_KEEP_LABELS = """
+INSERT INTO artifacts_trashedlabel (entry_id, digest, label_id, name)
+SELECT %s, m.digest, l.id, l.name
+  FROM artifacts_manifestlabel held
+  JOIN artifacts_manifest m ON m.id = held.manifest_id
+  JOIN labels_label l ON l.id = held.label_id
+ WHERE m.id = ANY(%s::bigint[]) ORDER BY m.id, l.id
+"""
+
 _KEEP_TAGS = """
 INSERT INTO artifacts_trashedtag
        (entry_id, name, digest, started_at, started_by, ended_at, ended_by, last_pulled_at)
@@ -65,6 +74,7 @@ UPDATE artifacts_trashentry AS entry
 """
 
 _LET_GO = (
+    "DELETE FROM artifacts_trashedlabel WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedtag WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedblob WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedmanifest WHERE entry_id = ANY(%s::bigint[])",
@@ -89,7 +99,7 @@ def discard_manifest_locked(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Keep a manifest of the repository ``name`` with its live tags, before both go."""
+    """Keep a manifest of the repository ``name`` with its live tags and labels, before they go."""
     entry_id = _enter("manifest", name, project_id, actor, now, digest=digest)
     if entry_id is not None:
         raw.execute(_KEEP_TAGS_OF_MANIFEST, (entry_id, [tag.id for tag in tags]))
@@ -97,7 +107,10 @@ def discard_manifest_locked(
 
 
 def discard_repository_locked(repository: Repository, *, actor: Actor, now: datetime) -> None:
-    """Keep all manifests of a repository and the history of its tags, before they go."""
+    """Keep all manifests of a repository, their labels, and the history of its tags.
+
+    To be called before they go.
+    """
     entry_id = _enter(
         "repository", repository.name, repository.project_id, actor, now, described=repository
     )
@@ -153,4 +166,5 @@ def _enter(
 def _keep(entry_id: int, manifest_ids: list[int]) -> None:
     raw.execute(_KEEP_MANIFESTS, (entry_id, manifest_ids))
     raw.execute(_KEEP_BLOBS, (entry_id, manifest_ids))
+    raw.execute(_KEEP_LABELS, (entry_id, manifest_ids))
     raw.execute(_MEASURE, (entry_id, entry_id, entry_id))

@@ -44,6 +44,28 @@ _BACKDATE = """
 UPDATE artifacts_manifest SET pushed_at = %s, pushed_by = %s, last_pulled_at = %s WHERE id = %s
 """
 
+_SHARE_LABELS = """
+SELECT id FROM labels_label
+ WHERE id IN (SELECT label_id FROM artifacts_trashedlabel WHERE entry_id = ANY(%s::bigint[]))
+   AND (project_id IS NULL OR project_id = %s)
+ ORDER BY id FOR KEY SHARE
+"""
+
+_PUT_LABELS = """
+INSERT INTO artifacts_manifestlabel (manifest_id, label_id)
+SELECT DISTINCT m.id, kept.label_id
+  FROM artifacts_trashedlabel kept
+  JOIN artifacts_repository r ON r.name = %s
+  JOIN artifacts_manifest m ON m.repository_id = r.id AND m.digest = kept.digest
+ WHERE kept.entry_id = ANY(%s::bigint[]) AND kept.label_id = ANY(%s::bigint[])
+ON CONFLICT (manifest_id, label_id) DO NOTHING
+"""
+
+_LEFT_OUT = """
+SELECT DISTINCT name FROM artifacts_trashedlabel
+ WHERE entry_id = ANY(%s::bigint[]) AND label_id <> ALL(%s::bigint[]) ORDER BY name
+"""
+
 
 class _Copy(NamedTuple):
     """A manifest of the trash, or of the repository itself when it has no ``entry_id``."""
@@ -111,6 +133,19 @@ def bring_back_locked(
             if below is not None and below.entry_id is not None:
                 waiting.append((child, below, False))
     return used
+
+
+def put_labels_back_locked(place: Place, entry_ids: Sequence[int]) -> tuple[str, ...]:
+    """Put the labels that entries keep on the manifests that came back, or are there again.
+
+    Returns the names of those that were deleted meanwhile, or belong to a project in which the
+    repository no longer is. The caller holds off every other write into the repository.
+    """
+    ids = list(entry_ids)
+    rows = raw.fetch_all(_SHARE_LABELS, (ids, place.project_id))
+    found = [row[0] for row in rows]
+    raw.execute(_PUT_LABELS, (place.repository_name, ids, found))
+    return tuple(row[0] for row in raw.fetch_all(_LEFT_OUT, (ids, found)))
 
 
 def _find_trashed(

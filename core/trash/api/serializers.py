@@ -51,3 +51,22 @@ class TagRestoreSerializer(RequestSerializer):
     """What a tag is to name again."""
 
     digest = serializers.CharField(max_length=1024)
+
+
+class GrantLeftOutSerializer(ResponseSerializer):
+    """A right that does not come back, because who held it was deleted meanwhile."""
+
+    always = frozenset({"subject_kind", "subject_name", "right"})
+
+    subject_kind = serializers.CharField()
+    subject_name = serializers.CharField()
+    right = serializers.CharField()
+
+
+class LeftOutSerializer(ResponseSerializer):
+    """What does not come back of a restored entry, because it was deleted meanwhile."""
+
+    always = frozenset({"labels_left_out", "grants_left_out"})
+
+    labels_left_out = serializers.ListField(child=serializers.CharField(), source="labels")
+    grants_left_out = GrantLeftOutSerializer(many=True, source="grants")

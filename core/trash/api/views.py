@@ -17,6 +17,7 @@ from core.projects.api.scope import ProjectView
 from core.trash import queries, services
 from core.trash.api.filters import TRASH_LISTING
 from core.trash.api.serializers import (
+    LeftOutSerializer,
     RestoreRequestSerializer,
     TagRestoreSerializer,
     TrashEntrySerializer,
@@ -82,13 +83,19 @@ class TrashRestoreView(ProjectView):
         "Restore an entry of the trash",
         tag="trash",
         body=RestoreRequestSerializer,
+        answer=LeftOutSerializer,
         errors=(409, 412),
     )
     def post(self, request: Request, project: str, entry_id: int) -> Response:
-        """Bring back what was deleted; the body may choose among the tags of a manifest."""
+        """Bring back what was deleted; the body may choose among the tags of a manifest.
+
+        Labels and grants whose label, user or group was deleted meanwhile are left out.
+        """
         wanted = self.parse(RestoreRequestSerializer) if request.data else {}
-        services.restore_entry(self.project, entry_id, tags=wanted.get("tags"), actor=self.actor)
-        return self.done()
+        left_out = services.restore_entry(
+            self.project, entry_id, tags=wanted.get("tags"), actor=self.actor
+        )
+        return Response(LeftOutSerializer(left_out).data)
 
 
 class TagRestoreView(RepositoryScopedView):
@@ -96,12 +103,18 @@ class TagRestoreView(RepositoryScopedView):
 
     access: ClassVar[dict[str, Access]] = {"POST": "repository:push"}
 
-    @operation("Restore a tag", tag="trash", body=TagRestoreSerializer, errors=(412,))
+    @operation(
+        "Restore a tag",
+        tag="trash",
+        body=TagRestoreSerializer,
+        answer=LeftOutSerializer,
+        errors=(412,),
+    )
     def post(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
         """Let the tag name a digest of its history again, live or in the trash."""
         digest = Digest.parse(self.parse(TagRestoreSerializer)["digest"])
-        services.restore_tag(self.full_name, tag, digest, actor=self.actor)
-        return self.done()
+        left_out = services.restore_tag(self.full_name, tag, digest, actor=self.actor)
+        return Response(LeftOutSerializer(left_out).data)
 
 
 def _context(project_name: str, entries: Sequence[TrashEntry]) -> Mapping[str, Any]:

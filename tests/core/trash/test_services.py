@@ -1,21 +1,24 @@
 """What is deleted, comes back, and is let go of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from guardian.shortcuts import assign_perm
 from pytest_django.fixtures import Settings
 
 from core.artifacts.errors import ManifestUnknown
 from core.artifacts.models import (
     Manifest,
+    ManifestLabel,
     Repository,
     RepositoryBlob,
     Tag,
     TrashedBlob,
+    TrashedLabel,
     TrashedManifest,
     TrashEntry,
 )
@@ -23,16 +26,23 @@ from core.artifacts.services.blobs import delete_blob
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository, update_repository
 from core.artifacts.services.tags import create_tag, delete_tag
+from core.artifacts.types import PushedManifest
 from core.audit.models import AuditEntry
 from core.blobs.models import Blob
 from core.common.clock import now
 from core.common.errors import DomainError
 from core.database import raw
+from core.grants.models import TrashedGrant
+from core.grants.queries import list_repository_grants
+from core.labels.services import delete_label, update_label
+from core.moves.services import transfer_repository
 from core.oci.digest import Digest
 from core.projects.models import Project
 from core.projects.services import delete_project, update_project
+from core.rbac.types import Actor
 from core.trash import queries, services
 from core.trash.errors import NameTakenMeanwhile, RestoredTagsInvalid, TrashEntryUnknown
+from core.trash.types import LeftOut
 from tests.factories.artifacts import (
     PUSHER,
     at_once,
@@ -42,7 +52,10 @@ from tests.factories.artifacts import (
     push,
     storage_in,
 )
+from tests.factories.labels import make_label, put_label
+from tests.factories.members import make_group
 from tests.factories.projects import make_project
+from tests.factories.users import make_user
 
 APP = "team/app"
 LAYER = Digest.of(b"layer").to_bytes()
@@ -294,3 +307,93 @@ def test_restores_pushes_and_letting_go_race_without_harm() -> None:
     assert live_tags() in ({}, {"v1": image.digest})
     for manifest in Manifest.objects.all():
         assert manifest.references.filter(blob=None).count() == 0
+
+
+def labels_of(image: PushedManifest) -> list[str]:
+    rows = ManifestLabel.objects.filter(manifest__digest=image.digest.to_bytes())
+    return sorted(rows.values_list("label__name", flat=True))
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda image: delete_manifest(APP, image.digest, actor=PUSHER),
+        lambda _image: delete_repository(APP, actor=PUSHER),
+    ],
+    ids=["manifest", "repository"],
+)
+def test_labels_come_back_but_for_those_that_are_gone(
+    project: Project, delete: Callable[[PushedManifest], object]
+) -> None:
+    image, other = make_image(project, "v1"), make_image(project, "v2", config=b'{"a":1}')
+    names = ("approved", "gone", "stable")
+    labels = {name: make_label(name, project=project if name > "b" else None) for name in names}
+    for label in labels.values():
+        put_label(label, image.id)
+    put_label(labels["approved"], other.id)
+    delete(image)
+    delete_label(labels["gone"], actor=PUSHER)
+    update_label(labels["stable"], name="firm", description="", color="", actor=PUSHER)
+    left_out = services.restore_entry(project, entry_of(project).pk, actor=PUSHER)
+    assert (left_out.labels, left_out.grants) == (("gone",), ())
+    assert labels_of(image) == ["approved", "firm"]
+    assert labels_of(other) == ["approved"]
+    detail = AuditEntry.objects.get(action="trash.entry.restored").detail
+    assert detail["labels_left_out"] == ["gone"]
+    assert not TrashedLabel.objects.exists()
+
+
+def test_labels_come_back_to_what_is_there_again_and_with_a_tag(project: Project) -> None:
+    image = make_image(project, "v1")
+    label = make_label(project=project)
+    put_label(label, image.id)
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    make_image(project, "v2")
+    assert labels_of(image) == []
+    services.restore_entry(project, entry_of(project).pk, actor=PUSHER)
+    assert labels_of(image) == ["stable"]
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    assert services.restore_tag(APP, "v1", image.digest, actor=PUSHER) == LeftOut()
+    assert labels_of(image) == ["stable"]
+    # In another project, those of the former one stay behind.
+    delete_manifest(APP, image.digest, actor=PUSHER)
+    target = make_project("other")
+    transfer_repository(APP, target, actor=Actor.system())
+    left_out = services.restore_entry(target, entry_of(target).pk, actor=PUSHER)
+    assert left_out.labels == ("stable",)
+    assert labels_of(image) == []
+    services.empty_trash(target, actor=PUSHER)
+    delete_repository("other/app", actor=PUSHER)
+    services.empty_trash(target, actor=PUSHER)
+    assert not TrashedLabel.objects.exists()
+
+
+def test_grants_come_back_with_their_repository(project: Project) -> None:
+    make_image(project, "v1")
+    make_image(project, "v1", path="app/beside")
+    alice, bob = make_user("alice"), make_user("bob")
+    team, crew = make_group("team"), make_group("crew")
+    repository = Repository.objects.get(name=APP)
+    for right, holder in (("pull", alice), ("push", bob), ("delete", team), ("pull", crew)):
+        assign_perm(right, holder, repository)
+    assign_perm("pull", bob, Repository.objects.get(name="team/app/beside"))
+    delete_repository(APP, actor=PUSHER)
+    bob.delete()
+    crew.delete()
+    left_out = services.restore_entry(project, entry_of(project).pk, actor=PUSHER)
+    assert [str(grant) for grant in left_out.grants] == [
+        "pull for the group crew",
+        "push for the user bob",
+    ]
+    held = list_repository_grants(Repository.objects.get(name=APP))
+    assert [(grant.subject_name, grant.right) for grant in held] == [
+        ("alice", "pull"),
+        ("team", "delete"),
+    ]
+    entry = AuditEntry.objects.get(action="trash.entry.restored")
+    assert entry.detail["grants_left_out"] == [str(grant) for grant in left_out.grants]
+    assert AuditEntry.objects.filter(action="grants.right.granted").count() == 2
+    delete_repository(APP, actor=PUSHER)
+    assert TrashedGrant.objects.count() == 2
+    services.empty_trash(project, actor=PUSHER)
+    assert not TrashedGrant.objects.exists()
