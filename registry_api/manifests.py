@@ -4,6 +4,7 @@ The stored type is answered whatever Accept says: a client that cannot use it sa
 than a registry that pretends there is nothing.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import quote
@@ -99,6 +100,7 @@ async def delete_manifest(call: Call) -> Response:
     admission = await auth.admitted(call, DELETE)
     reference = parse_reference(call.location.item)
     name, actor = str(admission.name), admission.actor
+    delete: Callable[[], object]
     if isinstance(reference, Digest):
         delete = partial(manifest_services.delete_manifest, name, reference, actor=actor)
     else:

@@ -12,6 +12,13 @@ from core.oci.media_types import OCI_IMAGE_INDEX
 _TAG_ALGORITHM_CHARACTERS: Final = 32
 _TAG_HASH_CHARACTERS: Final = 64
 
+# Clients keep signatures, attestations and SBOMs under a tag made of the digest they are about
+# (cosign's SIGNATURE_SPEC). Those of a SHA-512 digest would be too long for a tag.
+_COMPANION_SUFFIXES: Final = (".sig", ".att", ".sbom")
+COMPANION_PREFIX: Final = "sha256-"
+COMPANION_TAG: Final = r"^sha256-[0-9a-f]{64}\.(sig|att|sbom)$"
+"""The form of tags whose manifests are about another one, without naming it as their subject."""
+
 
 def referrer_artifact_type(artifact_type: str | None, config_media_type: str | None) -> str | None:
     """Return the type a referrer is listed and filtered under.
@@ -60,3 +67,15 @@ def referrers_tag(subject: Digest) -> str:
     """
     algorithm = subject.algorithm[:_TAG_ALGORITHM_CHARACTERS]
     return f"{algorithm}-{subject.hex[:_TAG_HASH_CHARACTERS]}"
+
+
+def companion_tags(subject: Digest) -> tuple[str, ...]:
+    """Return the tags under which clients keep what is about a manifest."""
+    if subject.algorithm != "sha256":
+        return ()
+    return tuple(f"{COMPANION_PREFIX}{subject.hex}{suffix}" for suffix in _COMPANION_SUFFIXES)
+
+
+def is_signature_tag(tag: str) -> bool:
+    """Tell whether it is the tag of a signature among those."""
+    return tag.startswith(COMPANION_PREFIX) and tag.endswith(".sig")

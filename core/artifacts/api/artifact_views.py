@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from django.db.models import Q
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +15,7 @@ from core.api.listing import boolean
 from core.api.permissions import Access
 from core.api.query_language import parse_query
 from core.artifacts import queries
-from core.artifacts.api.bulk import artifact_context, immutability_of
+from core.artifacts.api.bulk import artifact_context, companions_of, immutability_of
 from core.artifacts.api.filters import (
     ACCESSORY_LISTING,
     TAG_LISTING,
@@ -313,15 +314,23 @@ class AccessoriesView(RepositoryScopedView):
         has_query=True,
     )
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:
-        """Return the manifests whose subject is the artifact, the newest first."""
+        """Return what is about the artifact, the newest first.
+
+        That are the manifests whose subject it is, and those under the tags in which cosign keeps
+        signatures (``sha256-<hex>.sig``), attestations and SBOMs.
+        """
+        companions = dict(companions_of([self.manifest]).values_list("manifest_id", "name"))
         accessories = Manifest.objects.filter(
-            repository=self.repository, subject=bytes(self.manifest.digest)
+            Q(subject=bytes(self.manifest.digest)) | Q(pk__in=list(companions)),
+            repository=self.repository,
         )
+        context = {
+            "subject": self.manifest,
+            "repository": self.repository,
+            "companions": companions,
+        }
         return self.page(
-            accessories.defer("payload"),
-            AccessorySerializer,
-            ACCESSORY_LISTING,
-            lambda _rows: {"subject": self.manifest, "repository": self.repository},
+            accessories.defer("payload"), AccessorySerializer, ACCESSORY_LISTING, lambda _: context
         )
 
 

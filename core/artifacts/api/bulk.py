@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from core.artifacts.api.filters import listed
 from core.artifacts.attributes import read_attributes
@@ -12,8 +12,16 @@ from core.artifacts.models import Manifest, ManifestLabel, ManifestReference, Re
 from core.labels.models import Label
 from core.oci.digest import Digest
 from core.oci.media_types import INDEX_TYPES
+from core.oci.referrers import companion_tags
 from core.tag_rules.queries import find_immutabilities, find_immutability
 from core.tag_rules.rules import Immutability
+
+
+class Accessory(NamedTuple):
+    """A manifest about another one: by its subject, or by a tag that holds the other's digest."""
+
+    manifest: Manifest
+    companion_tag: str = ""
 
 
 def digest_text(stored: Any) -> str:
@@ -90,22 +98,41 @@ def _labels(manifests: Sequence[Manifest]) -> Mapping[int, list[Label]]:
     return labels
 
 
-def _accessories(manifests: Sequence[Manifest]) -> Mapping[int, list[Manifest]]:
-    """Return the manifests about each, by id; both are in the same repository."""
+def companions_of(manifests: Sequence[Manifest]) -> "QuerySet[Tag]":
+    """Return the live tags by which other manifests are about these, with their manifests."""
+    digests = [Digest.from_bytes(bytes(manifest.digest)) for manifest in manifests]
+    return Tag.objects.filter(
+        repository__in=list({manifest.repository_id for manifest in manifests}),
+        name__in=sorted({name for digest in digests for name in companion_tags(digest)}),
+        ended_at=None,
+    )
+
+
+def _accessories(manifests: Sequence[Manifest]) -> Mapping[int, list[Accessory]]:
+    """Return what is about each, by id; both are in the same repository."""
     ids = {(manifest.repository_id, bytes(manifest.digest)): manifest.pk for manifest in manifests}
-    accessories: dict[int, list[Manifest]] = defaultdict(list)
+    found: dict[int, dict[int, Accessory]] = defaultdict(dict)
+    named = {
+        (manifest.repository_id, name): manifest.pk
+        for manifest in manifests
+        for name in companion_tags(Digest.from_bytes(bytes(manifest.digest)))
+    }
+    tags = companions_of(manifests).select_related("manifest")
+    for tag in tags.defer("manifest__payload", "manifest__extra_attrs"):
+        if tag.manifest is not None:
+            about = named.get((tag.repository_id, tag.name), 0)
+            found[about][tag.manifest.pk] = Accessory(tag.manifest, tag.name)
     rows = Manifest.objects.filter(
         repository__in=list({repository for repository, _ in ids}),
         subject__in=list({digest for _, digest in ids}),
     )
-    for accessory in rows.defer("payload", "extra_attrs").order_by("id"):
-        about = ids.get((accessory.repository_id, bytes(accessory.subject or b"")))
-        if about is not None:
-            accessories[about].append(accessory)
-    return accessories
+    for manifest in rows.defer("payload", "extra_attrs"):
+        about = ids.get((manifest.repository_id, bytes(manifest.subject or b"")), 0)
+        found[about].setdefault(manifest.pk, Accessory(manifest))
+    return {about: [each for _, each in sorted(those.items())] for about, those in found.items()}
 
 
-def _inherited(manifests: Sequence[Manifest]) -> Mapping[int, list[tuple[Manifest, Manifest]]]:
+def _inherited(manifests: Sequence[Manifest]) -> Mapping[int, list[tuple[Manifest, Accessory]]]:
     """Return what is attached to the indexes that list each manifest, with the index."""
     ids = [manifest.pk for manifest in manifests]
     rows = ManifestReference.objects.filter(child__in=ids).select_related("parent__repository")
@@ -113,9 +140,9 @@ def _inherited(manifests: Sequence[Manifest]) -> Mapping[int, list[tuple[Manifes
     references = list(rows)
     parents = {reference.parent_id: reference.parent for reference in references}
     attached = _accessories(list(parents.values()))
-    inherited: dict[int, dict[int, tuple[Manifest, Manifest]]] = defaultdict(dict)
+    inherited: dict[int, dict[int, tuple[Manifest, Accessory]]] = defaultdict(dict)
     for reference in references:
         for accessory in attached.get(reference.parent_id, ()):
             found = (reference.parent, accessory)
-            inherited[reference.child_id or 0][accessory.pk] = found
+            inherited[reference.child_id or 0][accessory.manifest.pk] = found
     return {child: list(found.values()) for child, found in inherited.items()}

@@ -14,6 +14,7 @@ from core.members.api.filters import projects_where
 from core.oci import media_types
 from core.oci.digest import Digest
 from core.oci.media_types import ArtifactKind, artifact_kind
+from core.oci.referrers import COMPANION_PREFIX, COMPANION_TAG
 from core.projects.models import Project
 from core.rbac.types import Actor, ActorKind
 
@@ -55,6 +56,10 @@ HISTORY_LISTING = Listing(
     },
     default_order=("-started_at", "-id"),
 )
+# The first condition is quick, and so decides for nearly all tags.
+IS_COMPANION = Q(name__startswith=COMPANION_PREFIX) & Q(name__regex=COMPANION_TAG)
+"""Tags that make manifests accessories of the one whose digest the tag holds."""
+
 ACCESSORY_LISTING = Listing(
     columns={
         "id": Column("id", ColumnKind.INTEGER),
@@ -85,16 +90,27 @@ def visible_repositories(actor: Actor) -> "QuerySet[Repository]":
 def listed(manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]") -> "QuerySet[Manifest]":
     """Return manifests that stand for themselves.
 
-    Left out are manifests about others (accessories), and untagged ones that an index lists.
-    ``tags`` are the live tags of their repositories, looked up for the few children that may
-    have one.
+    Left out are manifests about others (accessories), also those that only a tag makes one, and
+    untagged ones that an index lists. ``tags`` are the live tags of their repositories, looked up
+    for the few children that may have one.
     """
-    return _perhaps_listed(manifests).filter(Q(is_child=False) | _tagged(tags))
+    stands = Q(is_child=False) & _is_no_companion(tags)
+    return _perhaps_listed(manifests).filter(stands | _tagged(_own(tags)))
 
 
 def _perhaps_listed(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     """Return what the index ``artifacts_manifest_listed`` has: all that are listed, few others."""
     return manifests.filter(Q(is_child=False) | Q(may_be_tagged=True), subject=None)
+
+
+def _is_no_companion(tags: "QuerySet[Tag]") -> Q:
+    """Say that none of the tags makes the manifest an accessory; such tags are found by name."""
+    return ~Q(pk__in=tags.filter(IS_COMPANION).values("manifest_id"))
+
+
+def _own(tags: "QuerySet[Tag]") -> "QuerySet[Tag]":
+    """Return the tags that name a manifest for itself."""
+    return tags.exclude(IS_COMPANION)
 
 
 def live_tags_of(repository: Repository) -> "QuerySet[Tag]":
@@ -134,7 +150,7 @@ def _begin(
         return manifests
     wanted = {term.pattern == _UNTAGGED for term in terms if term.key == "tags"}
     if True in wanted:
-        return manifests.filter(is_child=False, subject=None)
+        return manifests.filter(_is_no_companion(tags), is_child=False, subject=None)
     # What has a tag is listed; the filter itself looks at tags.
     return _perhaps_listed(manifests) if wanted else listed(manifests, tags)
 
@@ -179,6 +195,7 @@ def _kind() -> Coalesce:
 def _by_tags(
     tags: "QuerySet[Tag]", manifests: "QuerySet[Any]", pattern: Pattern
 ) -> "QuerySet[Any]":
+    tags = _own(tags)
     match pattern:
         case Exact("*"):
             return manifests.filter(_tagged(tags))

@@ -7,10 +7,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
-from core.artifacts.api.bulk import digest_text
+from core.artifacts.api.bulk import Accessory, digest_text
 from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
 from core.labels.api.serializers import LabelSerializer
 from core.oci.media_types import ADDITIONS, ArtifactKind, artifact_kind
+from core.oci.referrers import is_signature_tag
 
 COSIGN_TYPES = frozenset(
     {
@@ -115,7 +116,10 @@ class TagPeriodSerializer(ResponseSerializer):
 
 
 class AccessorySerializer(ResponseSerializer):
-    """Harbor's ``Accessory``; the context brings ``subject`` and ``repository``."""
+    """Harbor's ``Accessory``; the context brings ``subject`` and ``repository``.
+
+    And ``companions``: by which tags manifests are about the subject, by their ids.
+    """
 
     always = frozenset(
         {
@@ -146,7 +150,7 @@ class AccessorySerializer(ResponseSerializer):
 
     def get_subject_artifact_digest(self, accessory: Manifest) -> str:
         """Return the digest of the artifact it is about."""
-        return digest_text(accessory.subject)
+        return digest_text(self.context["subject"].digest)
 
     def get_subject_artifact_repo(self, accessory: Manifest) -> str:
         """Return the repository of both."""
@@ -159,7 +163,8 @@ class AccessorySerializer(ResponseSerializer):
     def get_type(self, accessory: Manifest) -> str:
         """Return Harbor's name for the type."""
         types = {accessory.artifact_type, accessory.config_media_type}
-        if types & COSIGN_TYPES:
+        tag = self.context["companions"].get(accessory.pk, "")
+        if types & COSIGN_TYPES or is_signature_tag(tag):
             return "signature.cosign"
         return "signature.notation" if NOTATION_TYPE in types else "subject.accessory"
 
@@ -261,9 +266,11 @@ class ArtifactSerializer(ResponseSerializer):
         return [_accessory(parent, row) for parent, row in rows]
 
 
-def _accessory(subject: Manifest, accessory: Manifest) -> Any:
-    context = {"subject": subject, "repository": subject.repository}
-    return AccessorySerializer(accessory, context=context).data
+def _accessory(subject: Manifest, accessory: Accessory) -> Any:
+    manifest, tag = accessory
+    companions = {manifest.pk: tag}
+    context = {"subject": subject, "repository": subject.repository, "companions": companions}
+    return AccessorySerializer(manifest, context=context).data
 
 
 def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:

@@ -6,7 +6,8 @@ pushed it. It is no single transaction. One that was broken off leaves content t
 attempt finds, and no tag: that comes last.
 """
 
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from core.artifacts.errors import (
     CopyIncomplete,
@@ -16,18 +17,25 @@ from core.artifacts.errors import (
     TagExists,
 )
 from core.artifacts.services.blobs import mount_blob
+from core.artifacts.services.labels import copy_labels
 from core.artifacts.services.manifests import push_manifest, touch_manifest
 from core.artifacts.services.tags import create_tag
 from core.database import raw
 from core.oci.digest import Digest
 from core.oci.reference import parse_repository_name
+from core.oci.referrers import COMPANION_TAG, companion_tags
 from core.rbac.types import Actor
 
 MAXIMUM_MANIFESTS: Final = 1_000
 """How many manifests one copy takes along."""
 
+# An accessory names its subject, or has no tags but those that hold the digest of another one.
 _FIND_SOURCE = """
-SELECT m.id, m.subject IS NOT NULL, m.digest
+SELECT m.id,
+       m.subject IS NOT NULL
+       OR (SELECT coalesce(bool_and(own.name ~ %s), false) FROM artifacts_tag own
+            WHERE own.manifest_id = m.id AND own.ended_at IS NULL),
+       m.digest, r.id
   FROM artifacts_repository r
   JOIN artifacts_manifest m ON m.repository_id = r.id
   LEFT JOIN artifacts_tag t
@@ -37,15 +45,22 @@ SELECT m.id, m.subject IS NOT NULL, m.digest
 
 # What an index lists, and what is about a manifest, which is in the same repository.
 _NEIGHBOURS = """
-SELECT f.child_id FROM artifacts_manifestreference f
- WHERE f.parent_id = ANY(%s::bigint[]) AND f.child_id IS NOT NULL
+SELECT child.id, child.digest
+  FROM artifacts_manifestreference f JOIN artifacts_manifest child ON child.id = f.child_id
+ WHERE f.parent_id = ANY(%s::bigint[])
  UNION
-SELECT m.id
+SELECT m.id, m.digest
   FROM artifacts_manifest about
   JOIN artifacts_manifest m
     ON m.repository_id = about.repository_id AND m.subject = about.digest AND m.subject IS NOT NULL
  WHERE about.id = ANY(%s::bigint[])
  LIMIT %s
+"""
+
+_FIND_COMPANIONS = """
+SELECT t.name, m.id, m.digest
+  FROM artifacts_tag t JOIN artifacts_manifest m ON m.id = t.manifest_id
+ WHERE t.repository_id = %s AND t.name = ANY(%s::text[]) AND t.ended_at IS NULL
 """
 
 _READ_MANIFEST = """
@@ -81,40 +96,56 @@ def copy_artifact(
 ) -> Digest:
     """Let a repository have an artifact of another, with all that belongs to it.
 
-    That is what an index lists, and what is about any of these. A reference that is a tag names
-    the artifact in the target, too. Returns the artifact's digest. Copying again what is there
-    changes nothing; a tag is never moved. Whoever calls has authorized both sides. Raises
-    NameInvalid, ManifestUnknown when the source has no such artifact, CopyRefused for an
-    accessory, TagExists when the target's tag names something else, CopyIncomplete, NameUnknown
-    when the target's project is gone, and what gatekeepers and quotas raise.
+    That is what an index lists, and what is about any of these: by its subject, or by a tag that
+    holds the other's digest, as cosign keeps signatures. Such a tag comes along, unless it names
+    something else in the target. So do labels that artifacts of the target may carry. A reference
+    that is a tag names the artifact in the target, too. Returns the artifact's digest. Copying
+    again what is there changes nothing; a tag is never moved. Whoever calls has authorized both
+    sides. Raises NameInvalid, ManifestUnknown when the source has no such artifact, CopyRefused
+    for an accessory, TagExists when the target's tag names something else, CopyIncomplete,
+    NameUnknown when the target's project is gone, and what gatekeepers and quotas raise.
     """
     target = str(parse_repository_name(target_name))
     tag = reference if isinstance(reference, str) else None
     wanted = reference.to_bytes() if isinstance(reference, Digest) else None
-    found = raw.fetch_one(_FIND_SOURCE, (tag, source_name, wanted))
+    found = raw.fetch_one(_FIND_SOURCE, (COMPANION_TAG, tag, source_name, wanted))
     if found is None:
         raise ManifestUnknown(f"There is no artifact {source_name} with the reference {reference}.")
-    manifest_id, is_accessory, stored_digest = found
+    manifest_id, is_accessory, stored_digest, repository_id = found
     if is_accessory:
         raise CopyRefused
     digest = Digest.from_bytes(bytes(stored_digest))
     if tag is not None:
         _ensure_free(target, tag, digest)
-    for each in _family(int(manifest_id)):
+    family = _family(repository_id, manifest_id, digest, target)
+    for each in family.manifest_ids:
         _copy_manifest(each, source_name, target, target_project_id, actor=actor)
+    copy_labels(family.manifest_ids, target, actor=actor)
+    for name, named in sorted(family.tags.items()):
+        _name_companion(target, name, named, actor=actor)
     if tag is not None:
         _name(target, tag, digest, actor=actor)
     return digest
 
 
+def _find_tag(target: str, tag: str) -> Digest | None:
+    found = raw.fetch_one(_FIND_TAG, (tag, target))
+    return None if found is None else Digest.from_bytes(bytes(found[0]))
+
+
+def _name_companion(target: str, tag: str, digest: Digest, *, actor: Actor) -> None:
+    if _find_tag(target, tag) is None:
+        # Who was quicker has signed it, and needs no signature of ours.
+        with suppress(TagExists):
+            create_tag(target, digest, tag, actor=actor)
+
+
 def _ensure_free(target: str, tag: str, digest: Digest) -> bool:
     """Tell whether the tag names the artifact already. Raises TagExists if it names another."""
-    found = raw.fetch_one(_FIND_TAG, (tag, target))
-    if found is None:
-        return False
-    if Digest.from_bytes(bytes(found[0])) != digest:
+    found = _find_tag(target, tag)
+    if found not in (None, digest):
         raise TagExists(f"The tag {tag} names another artifact in {target}.")
-    return True
+    return found is not None
 
 
 def _name(target: str, tag: str, digest: Digest, *, actor: Actor) -> None:
@@ -128,20 +159,35 @@ def _name(target: str, tag: str, digest: Digest, *, actor: Actor) -> None:
             raise
 
 
-def _family(root: int) -> list[int]:
+class _Family(NamedTuple):
+    """What is copied: manifests, and the tags by which some of them are about others."""
+
+    manifest_ids: list[int]
+    tags: dict[str, Digest]
+
+
+def _family(repository_id: int, root: int, digest: Digest, target: str) -> _Family:
     """Return the manifests to copy, the oldest first, which most often puts children first.
 
     Where it does not, the index waits for them as it does when clients push in that order.
     """
     found = {root}
-    newest = [root]
+    tags: dict[str, Digest] = {}
+    newest = {root: digest}
     while newest:
-        rows = raw.fetch_all(_NEIGHBOURS, (newest, newest, MAXIMUM_MANIFESTS + 1))
-        newest = [int(row[0]) for row in rows if row[0] not in found]
+        ids = list(newest)
+        rows = raw.fetch_all(_NEIGHBOURS, (ids, ids, MAXIMUM_MANIFESTS + 1))
+        names = [name for each in newest.values() for name in companion_tags(each)]
+        newest = {int(row[0]): Digest.from_bytes(bytes(row[1])) for row in rows}
+        for name, manifest_id, stored in raw.fetch_all(_FIND_COMPANIONS, (repository_id, names)):
+            companion = Digest.from_bytes(bytes(stored))
+            if _find_tag(target, name) in (None, companion):
+                tags[name] = newest[int(manifest_id)] = companion
+        newest = {each: named for each, named in newest.items() if each not in found}
         found.update(newest)
         if len(found) > MAXIMUM_MANIFESTS:
             raise CopyIncomplete(f"A copy takes at most {MAXIMUM_MANIFESTS} manifests along.")
-    return sorted(found)
+    return _Family(sorted(found), tags)
 
 
 def _copy_manifest(

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from core.artifacts.services.tags import create_tag
 from core.oci.digest import Digest
 from core.oci.media_types import OCI_IMAGE_CONFIG, OCI_IMAGE_MANIFEST
 from core.storage.selection import default_driver
 from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
 from tests.factories.artifacts import (
+    PUSHER,
     image_document,
     index_document,
     make_blob,
@@ -99,6 +101,47 @@ def test_an_artifact(cast: Cast) -> None:
         "digest": str(pushed.digest),
         "pull_time": "0001-01-01T00:00:00.000Z",
     }
+
+
+def test_signatures_under_tags_are_accessories(cast: Cast) -> None:
+    image = make_image(cast.project, "v1", path="team/app")
+    index = push(
+        cast.project, index_document(image_document(b"{}", [b"layer"])), "multi", "team/app"
+    )
+    pushed = {}
+    for number, suffix in enumerate(("sig", "att")):
+        document = image_document(annotations={"n": str(number)})
+        tag = f"sha256-{image.digest.hex}.{suffix}"
+        pushed[suffix] = push(cast.project, document, tag, "team/app").digest
+    both = push(
+        cast.project,
+        image_document(annotations={"n": "2"}),
+        f"sha256-{index.digest.hex}.sig",
+        "team/app",
+    )
+    path = f"{APP}/artifacts/v1"
+
+    def digests(query: str) -> set[str]:
+        return {row["digest"] for row in rows_of(cast["guest"].get(f"{APP}/artifacts{query}"))}
+
+    assert digests("") == {str(image.digest), str(index.digest)}
+    assert digests("?q=base%3D*") == {
+        str(digest) for digest in (image.digest, index.digest, both.digest, *pushed.values())
+    }
+    assert body_of(cast["guest"].get(APP))["artifact_count"] == 2
+    rows = rows_of(cast["guest"].get(f"{path}/accessories?sort=id"))
+    assert [(row["digest"], row["type"]) for row in rows] == [
+        (str(pushed["sig"]), "signature.cosign"),
+        (str(pushed["att"]), "subject.accessory"),
+    ]
+    assert {row["subject_artifact_digest"] for row in rows} == {str(image.digest)}
+    shown = body_of(cast["guest"].get(f"{path}?with_accessory=true&with_inherited_accessory=true"))
+    assert shown["accessories"] == rows
+    (inherited,) = shown["inherited_accessories"]
+    assert (inherited["digest"], inherited["type"]) == (str(both.digest), "signature.cosign")
+    # What has another name, too, stands for itself.
+    create_tag("secret/team/app", pushed["att"], "attestation", actor=PUSHER)
+    assert digests("") == {str(image.digest), str(index.digest), str(pushed["att"])}
 
 
 def test_an_index_hides_its_children_and_an_image_its_accessories(cast: Cast) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from core.artifacts.models import Manifest, Tag
+from core.artifacts.models import Manifest, ManifestLabel, Tag
 from core.artifacts.services.copies import copy_artifact
 from core.artifacts.services.manifests import delete_manifest
 from core.audit.models import AuditEntry
@@ -23,6 +23,7 @@ from tests.factories.artifacts import (
     push,
     stored_files,
 )
+from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_member
 from tests.factories.projects import make_project
 
@@ -128,6 +129,76 @@ def test_what_cannot_be_copied(cast: Cast) -> None:
     Blob.objects.update(damaged_at="2026-01-01T00:00:00Z")
     assert copy(cast, "secret/app:v1") == 412
     assert not Tag.objects.filter(repository__name="prod/team/app").exists()
+
+
+def companion(subject: Digest, suffix: str = "sig") -> str:
+    return f"sha256-{subject.hex}.{suffix}"
+
+
+def test_signatures_under_tags_come_along(cast: Cast) -> None:
+    child = make_image(cast.project)
+    index = push(cast.project, index_document(image_document(b"{}", [b"layer"])), "multi")
+    tags = {}
+    for number, (subject, suffix) in enumerate(
+        ((index.digest, "sig"), (index.digest, "att"), (child.digest, "sbom"))
+    ):
+        document = image_document(annotations={"n": str(number)})
+        tags[companion(subject, suffix)] = push(
+            cast.project, document, companion(subject, suffix)
+        ).digest
+    # The SBOM is signed itself; what is about nothing in the copy stays behind.
+    sbom = tags[companion(child.digest, "sbom")]
+    tags[companion(sbom)] = push(
+        cast.project, image_document(annotations={"n": "9"}), companion(sbom)
+    ).digest
+    push(cast.project, image_document(annotations={"n": "x"}), companion(Digest.of(b"x")))
+    push(cast.project, image_document(annotations={"n": "y"}), f"sha256-{index.digest.hex}")
+    assert copy(cast, "secret/app:multi") == 201
+
+    def live() -> dict[str, Digest]:
+        rows = Tag.objects.filter(repository__name="prod/team/app", ended_at=None)
+        return {row.name: Digest.from_bytes(bytes(row.digest)) for row in rows}
+
+    assert live() == {"multi": index.digest, **tags}
+    assert digests("prod/team/app") == {
+        str(digest) for digest in (child.digest, index.digest, *tags.values())
+    }
+    entries = AuditEntry.objects.count()
+    assert copy(cast, "secret/app:multi") == 201
+    assert AuditEntry.objects.count() == entries
+    # What the target has under such a tag stays, and nothing is copied beside it.
+    signature = companion(index.digest)
+    push(cast.project, image_document(annotations={"n": "newer"}), signature)
+    assert copy(cast, "secret/app:multi") == 201
+    assert live() == {"multi": index.digest, **tags}
+    assert len(digests("prod/team/app")) == 6
+    assert copy(cast, f"secret/app:{signature}") == 403
+
+
+def test_labels_follow_as_far_as_they_may(cast: Cast) -> None:
+    child = make_image(cast.project)
+    index = push(cast.project, index_document(image_document(b"{}", [b"layer"])), "multi")
+    own, everyones = make_label("own", project=cast.project), make_label("everyones")
+    for label in (own, everyones):
+        put_label(label, index.id)
+    put_label(everyones, child.id)
+
+    def labels(repository: str) -> set[tuple[str, str]]:
+        rows = ManifestLabel.objects.filter(manifest__repository__name=repository)
+        return {
+            (str(Digest.from_bytes(bytes(digest))), name)
+            for digest, name in rows.values_list("manifest__digest", "label__name")
+        }
+
+    common = {(str(child.digest), "everyones"), (str(index.digest), "everyones")}
+    for _ in range(2):
+        assert copy(cast, "secret/app:multi") == 201
+        assert labels("prod/team/app") == common
+    added = AuditEntry.objects.filter(action="artifact.label_added", project_name="prod")
+    assert added.count() == 2
+    within = "/projects/secret/repositories/other/artifacts?from=secret/app:multi"
+    assert cast["developer"].post(within).status_code == 201
+    assert labels("secret/other") == {*common, (str(index.digest), "own")} == labels("secret/app")
 
 
 @pytest.mark.django_db(transaction=True)
