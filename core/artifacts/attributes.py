@@ -4,22 +4,35 @@ A list of a hundred artifacts must not read a hundred blobs, from a bucket least
 push must not wait for a blob to be read. So a periodic run reads the configurations of new
 manifests. Whoever looks at an artifact before that reads it right away and keeps what it
 found, a few at a time where the storage is a bucket.
+
+Labels of an image may say how long the tags live that a push lets point at it. Tags that were
+pushed before the configuration was read await it; the transaction that keeps what it says sets
+their ends. So nothing gets lost when a process dies, and the next run goes on.
 """
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
+from django.db import transaction
 
 from core.artifacts.contents import read_blob
 from core.artifacts.errors import BlobUnknown, ContentNotShown
 from core.artifacts.models import Manifest, ManifestReference
+from core.artifacts.rules import StatedLife, stated_life
+from core.artifacts.services.expiry import set_lives_locked
 from core.common.errors import DomainError
 from core.database import raw
-from core.oci.configs import MAXIMUM_CONFIG_BYTES, extra_attributes, says_nothing
+from core.oci.configs import (
+    MAXIMUM_CONFIG_BYTES,
+    extra_attributes,
+    image_labels,
+    says_nothing,
+)
 from core.oci.manifest import ReferenceRole
 from core.oci.media_types import artifact_kind
+from core.rbac.types import Actor
 from core.storage.selection import driver_of
 
 log = structlog.get_logger(__name__)
@@ -27,16 +40,28 @@ log = structlog.get_logger(__name__)
 READS_FROM_BUCKET: Final = 10
 """How many configurations one request reads where each read is a request to a bucket."""
 
-# Rows that somebody else writes at the moment will be read the next time.
+# Rows that somebody else writes at the moment will be read the next time, and so will those in
+# repositories that are reserved. A push of the same manifest waits for the commit, and sees then
+# what was read; one before it has left its tags here.
+_LOCK = """
+SELECT m.id FROM artifacts_manifest m JOIN artifacts_repository r ON r.id = m.repository_id
+ WHERE m.id = ANY(%s::bigint[]) AND m.extra_attrs IS NULL
+ ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED FOR KEY SHARE OF r SKIP LOCKED
+"""
+
 _KEEP = """
 UPDATE artifacts_manifest AS manifest
-   SET extra_attrs = found.attributes::jsonb
-  FROM unnest(%s::bigint[], %s::text[]) AS found(id, attributes),
-       (SELECT id FROM artifacts_manifest
-         WHERE id = ANY(%s::bigint[]) AND extra_attrs IS NULL
-         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) AS locked
- WHERE manifest.id = locked.id AND found.id = locked.id
+   SET extra_attrs = found.attributes::jsonb, tag_life = found.life
+  FROM unnest(%s::bigint[], %s::text[], %s::interval[]) AS found(id, attributes, life)
+ WHERE manifest.id = found.id
 """
+
+
+class _Said(NamedTuple):
+    """What a configuration says: what lists show of it, and how long tags live."""
+
+    attributes: dict[str, object]
+    life: StatedLife = StatedLife()
 
 
 def read_attributes(manifests: Sequence[Manifest]) -> None:
@@ -45,7 +70,7 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
     They stay None where the configuration is missing, damaged, or one of too many to be read at
     once.
     """
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, _Said] = {}
     configs = _configs_of([row for row in manifests if row.extra_attrs is None])
     reads = 0
     for manifest in manifests:
@@ -55,9 +80,10 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
         reads += not driver_of(config.blob.store).reads_are_quick
         if reads > READS_FROM_BUCKET:
             break
-        attributes = _read(manifest, config)
-        if attributes is not None:
-            manifest.extra_attrs = found[manifest.pk] = attributes
+        said = _read(manifest, config)
+        if said is not None:
+            found[manifest.pk] = said
+            manifest.extra_attrs = said.attributes
     _keep(found)
 
 
@@ -79,10 +105,10 @@ def keep_unread_attributes(after_id: int, limit: int) -> tuple[int, int | None]:
         return 0, None
     configs = _configs_of(manifests)
     found = {
-        manifest.pk: attributes
+        manifest.pk: said
         for manifest in manifests
         if (config := configs.get(manifest.pk)) is not None
-        and (attributes := _read(manifest, config)) is not None
+        and (said := _read(manifest, config)) is not None
     }
     _keep(found)
     return len(found), manifests[-1].pk
@@ -98,26 +124,33 @@ def _configs_of(manifests: Sequence[Manifest]) -> dict[int, ManifestReference]:
     return {row.parent_id: row for row in rows.select_related("blob")}
 
 
-def _read(manifest: Manifest, config: ManifestReference) -> dict[str, object] | None:
+def _read(manifest: Manifest, config: ManifestReference) -> _Said | None:
     """Return what the configuration says; None when that cannot be known at the moment."""
     if config.blob is None or manifest.config_media_type is None:
         return None
     if says_nothing(manifest.config_media_type):
-        return {}
+        return _Said({})
     try:
         payload = read_blob(config.blob, maximum_bytes=MAXIMUM_CONFIG_BYTES)
     except ContentNotShown:
-        return {}
+        return _Said({})
     except BlobUnknown:
         return None
     except DomainError as error:
         log.warning("configuration_not_read", manifest_id=manifest.pk, reason=error.message)
         return None
     kind = artifact_kind(manifest.config_media_type, manifest.artifact_type)
-    return extra_attributes(kind, manifest.config_media_type, payload)
+    return _Said(
+        extra_attributes(kind, manifest.config_media_type, payload),
+        stated_life(image_labels(manifest.config_media_type, payload)),
+    )
 
 
-def _keep(found: dict[int, dict[str, object]]) -> None:
-    if found:
-        texts = [json.dumps(attributes) for attributes in found.values()]
-        raw.execute(_KEEP, (list(found), texts, list(found)))
+def _keep(found: dict[int, _Said]) -> None:
+    if not found:
+        return
+    with transaction.atomic():
+        ids = [row[0] for row in raw.fetch_all(_LOCK, (list(found),))]
+        texts = [json.dumps(found[each].attributes) for each in ids]
+        raw.execute(_KEEP, (ids, texts, [found[each].life.life for each in ids]))
+        set_lives_locked({each: found[each].life.ignored for each in ids}, actor=Actor.system())

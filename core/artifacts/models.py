@@ -55,7 +55,8 @@ class Manifest(models.Model):
 
     ``total_bytes`` is the payload plus the distinct blobs it names (for an index: plus its
     children). ``touched_at`` is when a pusher last relied on it while untagged. ``extra_attrs``
-    is what its configuration says (``core.artifacts.attributes``), None until it was read.
+    is what its configuration says (``core.artifacts.attributes``), None until it was read;
+    ``tag_life`` is how long tags live that a push lets point at it, if a label of it says so.
 
     ``is_child`` tells whether an index lists the manifest. ``may_be_tagged`` is False only where
     no tag names it: it spares lists a look at the tags of children. Both are kept by triggers on
@@ -82,6 +83,7 @@ class Manifest(models.Model):
     extra_attrs = models.JSONField(null=True)
     is_child = models.BooleanField(default=False, db_default=False)
     may_be_tagged = models.BooleanField(default=False, db_default=False)
+    tag_life = models.DurationField(null=True)
 
     class Meta:
         constraints = (
@@ -157,7 +159,8 @@ class Tag(models.Model):
 
     The row without an end is the live tag, at most one for each repository and name. Ended
     rows are the tag's history: they keep the digest and let go of the manifest, which may be
-    deleted. A live tag with ``expires_at`` is ended by a periodic run after that instant.
+    deleted. A live tag with ``expires_at`` is ended by a periodic run after that instant. One
+    that ``awaits_life`` was pushed before the configuration was read, which may set the instant.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="tags")
@@ -170,6 +173,7 @@ class Tag(models.Model):
     ended_by = models.CharField(max_length=512, blank=True)
     last_pulled_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    awaits_life = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = (

@@ -33,7 +33,10 @@ MAXIMUM_TOTAL_BYTES: Final = 2**63 - 1
 
 
 EXPIRES_AFTER: Final = "org.roadstead.expires-after"
-"""The annotation of a manifest by which tags that are pushed with it end by themselves."""
+"""The annotation of a manifest by which tags that are pushed with it end by themselves.
+
+A label of that name in an image's configuration does the same, where no annotation says so.
+"""
 
 FOREIGN_EXPIRES_AFTER: Final = "quay.expires-after"
 """The one that other registries know; what cannot be read may be meant for them, and is ignored."""
@@ -43,6 +46,16 @@ LONGEST_LIFE: Final = timedelta(days=3650)
 
 _LIFE: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+_SHOWN_CHARACTERS: Final = 64
+
+
+class StatedLife(NamedTuple):
+    """How long tags live, if anything says so; ``ignored`` is what says so and cannot be read."""
+
+    life: timedelta | None = None
+    ignored: str = ""
 
 
 class FoundContent(NamedTuple):
@@ -193,21 +206,23 @@ def parse_life(text: str) -> timedelta:
     return life
 
 
-def expiry_of_push(annotations: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when the tags of a push end by the manifest's annotations; None is never.
+def stated_life(texts: Mapping[str, str]) -> StatedLife:
+    """Return what annotations, or labels, say of the life of tags."""
+    for name in (EXPIRES_AFTER, FOREIGN_EXPIRES_AFTER):
+        if name in texts:
+            try:
+                return StatedLife(parse_life(texts[name]))
+            except ExpiryInvalid:
+                return StatedLife(None, f"{name}={texts[name][:_SHOWN_CHARACTERS]!r}")
+    return StatedLife()
 
-    Raises ManifestInvalid when our own annotation cannot be read.
-    """
-    own, foreign = annotations.get(EXPIRES_AFTER), annotations.get(FOREIGN_EXPIRES_AFTER)
-    text = foreign if own is None else own
-    if text is None:
-        return None
-    try:
-        return now + parse_life(text)
-    except ExpiryInvalid as error:
-        if own is None:
-            return None
-        raise ManifestInvalid(f"{EXPIRES_AFTER}: {error.message}") from error
+
+def life_by_annotations(annotations: Mapping[str, str]) -> StatedLife:
+    """Return the same for a manifest. Raises ManifestInvalid when our own cannot be read."""
+    stated = stated_life(annotations)
+    if stated.ignored and EXPIRES_AFTER in annotations:
+        raise ManifestInvalid(f"{EXPIRES_AFTER}: {ExpiryInvalid.default_message}")
+    return stated
 
 
 def ensure_in_bounds(expires_at: datetime, now: datetime) -> None:

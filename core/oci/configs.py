@@ -57,6 +57,17 @@ def extra_attributes(
     return document if _is_small(document) else {}
 
 
+def image_labels(config_media_type: str | None, payload: bytes) -> dict[str, str]:
+    """Return the labels in the configuration of an image; nothing else has any."""
+    if config_media_type not in IMAGE_CONFIG_TYPES:
+        return {}
+    config = _object(payload).get("config")
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    if not isinstance(labels, dict):
+        return {}
+    return {name: text for name, text in labels.items() if isinstance(text, str)}
+
+
 def build_history(payload: bytes) -> list[object]:
     """Return the steps in which an image was built, the oldest first."""
     history = _object(payload).get("history")

@@ -1,5 +1,6 @@
 """Tags that end by themselves, into the trash."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -20,7 +21,22 @@ from core.system_settings.queries import ensure_writable_locked
 
 log = structlog.get_logger(__name__)
 
-_SET = "UPDATE artifacts_tag SET expires_at = %s WHERE id = %s"
+_SET = "UPDATE artifacts_tag SET expires_at = %s, awaits_life = false WHERE id = %s"
+
+# In the order in which pushes lock tags.
+_LOCK_AWAITING = """
+SELECT id FROM artifacts_tag
+ WHERE manifest_id = ANY(%s::bigint[]) AND awaits_life AND ended_at IS NULL
+ ORDER BY repository_id, name FOR NO KEY UPDATE
+"""
+
+_SET_LIVES = """
+UPDATE artifacts_tag AS tag
+   SET expires_at = tag.started_at + m.tag_life, awaits_life = false
+  FROM artifacts_manifest m JOIN artifacts_repository r ON r.id = m.repository_id
+ WHERE tag.id = ANY(%s::bigint[]) AND m.id = tag.manifest_id
+RETURNING m.id, tag.name, tag.expires_at, r.name, r.project_id
+"""
 
 _FIND_EXPIRED = """
 SELECT t.id, r.name, t.name
@@ -38,7 +54,8 @@ def set_tag_expiry(
 ) -> None:
     """Let a live tag end at that time; None lets it live for ever.
 
-    When the tag is moved, the time is that of the push which moves it. Raises ExpiryInvalid,
+    When the tag is moved, the time is that of the push which moves it. What the configuration
+    of its artifact says counts no more. Raises ExpiryInvalid,
     NameUnknown, and ManifestUnknown when there is no such live tag.
     """
     ensure_writable_locked()
@@ -58,6 +75,30 @@ def set_tag_expiry(
         project_name=repository_name.partition("/")[0],
         detail={"expires_at": expires_at.isoformat() if expires_at else None},
     )
+
+
+def set_lives_locked(ignored: Mapping[int, str], *, actor: Actor) -> None:
+    """Set the ends of tags that await what the configurations of their manifests say.
+
+    ``ignored`` has all these manifests, whose rows the caller has locked and given their
+    ``tag_life``, each with what could not be read.
+    """
+    tag_ids = [row[0] for row in raw.fetch_all(_LOCK_AWAITING, (list(ignored),))]
+    rows = raw.fetch_all(_SET_LIVES, (tag_ids,)) if tag_ids else []
+    for manifest_id, tag, expires_at, repository_name, project_id in sorted(rows):
+        if expires_at is None and not ignored[manifest_id]:
+            continue
+        audit.record(
+            "tag.expiry.ignored" if expires_at is None else "tag.expiry.updated",
+            actor,
+            target_kind="tag",
+            target_label=f"{repository_name}:{tag}",
+            project_id=project_id,
+            project_name=repository_name.partition("/")[0],
+            detail={"ignored": ignored[manifest_id]}
+            if expires_at is None
+            else {"expires_at": expires_at.isoformat()},
+        )
 
 
 def end_expired_tags(now: datetime, *, after_id: int, limit: int = 100) -> tuple[int | None, int]:

@@ -49,8 +49,9 @@ _BEGIN = Statement(
     "tags_begin",
     """
 INSERT INTO artifacts_tag
-       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by, expires_at)
-SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, '', $7::timestamptz
+       (repository_id, name, manifest_id, digest, started_at, started_by, ended_by, expires_at,
+        awaits_life)
+SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, '', $7::timestamptz, $8
   FROM unnest($6::text[]) AS name
 """,
 )
@@ -98,11 +99,15 @@ def begin_tags(
     started_by: str,
     now: datetime,
     expires_at: datetime | None = None,
+    awaits_life: bool = False,
 ) -> None:
-    """Let locked names without a live row point at the manifest, for ever or to an end."""
+    """Let locked names without a live row point at the manifest, for ever or to an end.
+
+    With ``awaits_life``, the manifest's configuration may set the end when it is read.
+    """
     if names:
         where = (repository_id, manifest_id, digest.to_bytes())
-        _BEGIN.execute_later(*where, now, started_by, list(names), expires_at)
+        _BEGIN.execute_later(*where, now, started_by, list(names), expires_at, awaits_life)
 
 
 def _live(statement: Statement, *parameters: object) -> list[LiveTag]:

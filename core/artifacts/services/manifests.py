@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -11,7 +12,7 @@ from core.artifacts import rules
 from core.artifacts.errors import ContentInUse, ManifestUnknown
 from core.artifacts.events import ArtifactDeleted, ArtifactPushed, TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
-from core.artifacts.rules import FoundContent, ResolvedReference
+from core.artifacts.rules import FoundContent, ResolvedReference, StatedLife
 from core.artifacts.services import history, waiting
 from core.artifacts.services.discarding import discard_manifest_locked
 from core.artifacts.services.history import LiveTag
@@ -32,6 +33,7 @@ from core.events.services import publish
 from core.oci.digest import Digest
 from core.oci.entity_tags import EntityTags, parse_entity_tags
 from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
+from core.oci.media_types import IMAGE_CONFIG_TYPES
 from core.rbac.types import Actor
 
 # Rows are locked in the order of the sort, and for as long as the push takes: a blob or child
@@ -70,7 +72,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13)
 ON CONFLICT (repository_id, digest) DO UPDATE
    SET touched_at = excluded.touched_at,
        may_be_tagged = stored.may_be_tagged OR excluded.may_be_tagged
-RETURNING id, xmax = 0, EXISTS (
+RETURNING id, xmax = 0, extra_attrs IS NOT NULL, tag_life, EXISTS (
        SELECT FROM artifacts_manifestreference waiting
          JOIN artifacts_manifest parent ON parent.id = waiting.parent_id
         WHERE parent.repository_id = stored.repository_id AND waiting.digest = stored.digest
@@ -155,6 +157,16 @@ class Push:
         return self.repository_name.partition("/")[0]
 
 
+class _Stored(NamedTuple):
+    """The row of a pushed manifest, new or not; whether its configuration was read, and said."""
+
+    id: int
+    is_new: bool
+    is_read: bool
+    tag_life: timedelta | None
+    is_awaited: bool
+
+
 def push_manifest(
     repository_name: str,
     *,
@@ -215,7 +227,8 @@ def store_push_locked(push: Push) -> PushedManifest:
     )
     resolved = _resolve_locked(push, repository_id)
     total_bytes = rules.total_bytes(len(push.payload), resolved)
-    manifest_id, created, is_awaited = _store_manifest(push, repository_id, total_bytes)
+    stored = _store_manifest(push, repository_id, total_bytes)
+    manifest_id, created, is_awaited = stored.id, stored.is_new, stored.is_awaited
     if is_awaited or (created and any(item.is_waiting for item in resolved)):
         waiting.require_alone(push.alone)
     if created:
@@ -234,7 +247,7 @@ def store_push_locked(push: Push) -> PushedManifest:
         waiting.bind_child_alone(
             repository_id, manifest_id, push.digest, len(push.payload), total_bytes
         )
-    _set_tags(push, repository_id, manifest_id, changed, moved, now=now)
+    ignored_life = _set_tags(push, repository_id, stored, changed, moved, now=now)
     pushed = PushedManifest(
         id=manifest_id,
         repository_id=repository_id,
@@ -243,7 +256,7 @@ def store_push_locked(push: Push) -> PushedManifest:
         tags=push.tags,
         created=created,
     )
-    _announce_push(push, pushed, changed, moved)
+    _announce_push(push, pushed, changed, moved, ignored_life)
     touch_repository_locked(repository_id, now)
     return pushed
 
@@ -267,25 +280,26 @@ def _pending(
 def _set_tags(
     push: Push,
     repository_id: int,
-    manifest_id: int,
+    stored: _Stored,
     changed: Sequence[str],
     moved: dict[str, LiveTag],
     *,
     now: datetime,
-) -> None:
+) -> str:
+    """Let the tags point at the manifest; return what was ignored of how long they live."""
     history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
-    expires_at = None
-    if changed and not push.is_restored:
-        expires_at = rules.expiry_of_push(push.parsed.annotations, now)
+    stated, awaits_life = _life_of_tags(push, stored, changed)
     history.begin_tags(
         changed,
         repository_id=repository_id,
-        manifest_id=manifest_id,
+        manifest_id=stored.id,
         digest=push.digest,
         started_by=push.actor.label,
         now=now,
-        expires_at=expires_at,
+        expires_at=None if stated.life is None else now + stated.life,
+        awaits_life=awaits_life,
     )
+    return stated.ignored
 
 
 def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, ...]:
@@ -310,11 +324,23 @@ def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, 
     )
 
 
-def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> tuple[int, bool, bool]:
-    """Return the manifest's id, whether it is new, and whether an index waits for it.
+def _life_of_tags(push: Push, stored: _Stored, changed: Sequence[str]) -> tuple[StatedLife, bool]:
+    """Return how long changed tags live, and whether the configuration may yet say so.
 
-    Its row is ours until the commit.
+    Raises ManifestInvalid when our annotation cannot be read.
     """
+    if push.is_restored or not changed:
+        return StatedLife(), False
+    stated = rules.life_by_annotations(push.parsed.annotations)
+    if stated.life is not None:
+        return stated, False
+    if stored.is_read:
+        return StatedLife(stored.tag_life, stated.ignored), False
+    return stated, push.parsed.config_media_type in IMAGE_CONFIG_TYPES
+
+
+def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> _Stored:
+    """Store the manifest, whose row is ours until the commit; an index may wait for it."""
     parsed, subject = push.parsed, push.subject
     row = _STORE.fetch_one(
         repository_id,
@@ -333,7 +359,7 @@ def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> tuple[i
     )
     if row is None:
         raise AssertionError("An insert that updates on conflict returns its row.")
-    return int(row[0]), bool(row[1]), bool(row[2])
+    return _Stored(*row)
 
 
 def _store_references(manifest_id: int, resolved: Sequence[ResolvedReference]) -> None:
@@ -367,6 +393,7 @@ def _announce_push(
     pushed: PushedManifest,
     changed: Sequence[str],
     moved: dict[str, LiveTag],
+    ignored_life: str,
 ) -> None:
     """Record the push and each tag it changed; announce only what is new."""
     records = []
@@ -396,6 +423,17 @@ def _announce_push(
             )
         )
         publish(TagMoved(*where, name, old, str(push.digest), push.actor.label))
+    if ignored_life:
+        records.append(
+            _record(
+                "tag.expiry.ignored",
+                push,
+                target_kind="artifact",
+                target_label=f"{push.repository_name}@{push.digest}",
+                target_id=str(pushed.id),
+                detail={"ignored": ignored_life, "tags": list(changed)},
+            )
+        )
     audit.write(records)
 
 

@@ -49,7 +49,7 @@ DROP FUNCTION grants_keep_in_trash()
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("artifacts", "0011_labels_in_the_trash"),
+        ("artifacts", "0012_labels_in_the_trash"),
         ("grants", "0001_repository_grants"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("projects", "0001_projects"),

@@ -1,23 +1,39 @@
 """Tags that end by themselves."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from pytest_django.fixtures import Settings
 
 from core.artifacts import rules
+from core.artifacts.attributes import keep_unread_attributes
 from core.artifacts.errors import ExpiryInvalid, ManifestUnknown, TagExists
 from core.artifacts.models import Tag, TrashEntry
 from core.artifacts.services.expiry import _end, end_expired_tags, set_tag_expiry
+from core.artifacts.services.tags import create_tag, delete_tag
 from core.artifacts.types import PendingWrite
 from core.audit.models import AuditEntry
+from core.blobs.models import Blob
 from core.common.clock import now
+from core.common.errors import DomainError
+from core.oci.digest import Digest
 from core.oci.errors import ManifestInvalid
 from core.projects.models import Project
 from core.rbac.types import Actor
-from tests.factories.artifacts import PUSHER, image_document, make_blob, make_image, push
+from core.trash.services import restore_entry
+from tests.factories.artifacts import (
+    PUSHER,
+    at_once,
+    image_document,
+    make_blob,
+    make_image,
+    push,
+)
+from tests.factories.projects import make_project
 
 APP = "team/app"
+OWN, FOREIGN = rules.EXPIRES_AFTER, rules.FOREIGN_EXPIRES_AFTER
 SOON = timedelta(hours=1)
 
 
@@ -108,3 +124,116 @@ def test_a_tag_that_was_moved_meanwhile_stays(project: Project) -> None:
     for tag in (found, moved):
         assert not _end(APP, "v1", tag.pk, now() + 2 * SOON, actor=Actor.system())
     assert Tag.objects.filter(ended_at=None).count() == 1
+
+
+# --- By a label of an image -----------------------------------------------------
+
+WEEKS = timedelta(weeks=2)
+
+
+def push_labelled(
+    project: Project, tag: str, labels: object, *, path: str = "app", **annotations: str
+) -> Tag:
+    """Push an image whose configuration has these labels, and return its tag."""
+    config = json.dumps({"config": {"Labels": labels}}).encode()
+    make_blob(project, config, path)
+    push(project, image_document(config, annotations=annotations), tag, path)
+    return Tag.objects.get(name=tag, ended_at=None)
+
+
+def read_configurations() -> None:
+    last: int | None = 0
+    while last is not None:
+        _, last = keep_unread_attributes(last, 10)
+
+
+def life_of(name: str) -> timedelta | None:
+    tag = Tag.objects.get(name=name, ended_at=None)
+    assert not tag.awaits_life
+    return tag.expires_at - tag.started_at if tag.expires_at else None
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "life", "note"),
+    [
+        ({FOREIGN: "2w"}, {}, WEEKS, ""),
+        ({FOREIGN: "1d", OWN: "2w"}, {}, WEEKS, ""),
+        ({FOREIGN: "1d"}, {FOREIGN: "2w"}, WEEKS, ""),
+        ({FOREIGN: "2w"}, {FOREIGN: "soon"}, WEEKS, "quay.expires-after='soon'"),
+        ({FOREIGN: "soon"}, {}, None, "quay.expires-after='soon'"),
+        ({FOREIGN: "1d", OWN: "\x1b" + "x" * 99}, {}, None, f"{OWN}='\\x1b{'x' * 63}'"),
+        ({FOREIGN: 14}, {}, None, ""),
+        ([FOREIGN], {}, None, ""),
+        (None, {}, None, ""),
+        ({"other": "2w"}, {}, None, ""),
+    ],
+)
+def test_labels_say_when_a_tag_ends(
+    project: Project,
+    labels: object,
+    annotations: dict[str, str],
+    life: timedelta | None,
+    note: str,
+) -> None:
+    pushed = push_labelled(project, "v1", labels, **annotations)
+    # The answer of a push waits for no configuration.
+    assert pushed.awaits_life is (annotations != {FOREIGN: "2w"})
+    read_configurations()
+    assert life_of("v1") == life
+    notes = AuditEntry.objects.filter(action="tag.expiry.ignored", project_name="team")
+    assert [entry.detail["ignored"] for entry in notes] == ([note] if note else [])
+    updated = AuditEntry.objects.filter(action="tag.expiry.updated")
+    assert updated.count() == (life is not None and annotations != {FOREIGN: "2w"})
+    # A push of what was read knows at once, and tags that are set without a push live for ever.
+    push_labelled(project, "v2", labels, **annotations)
+    assert life_of("v2") == life
+    create_tag(APP, Digest.from_bytes(bytes(pushed.digest)), "v3", actor=PUSHER)
+    assert life_of("v3") is None
+
+
+def test_an_end_that_was_set_stays(project: Project) -> None:
+    push_labelled(project, "v1", {FOREIGN: "2w"})
+    set_tag_expiry(APP, "v1", None, actor=PUSHER)
+    push_labelled(project, "v2", {FOREIGN: "2w"})
+    delete_tag(APP, "v2", actor=PUSHER)
+    restore_entry(project, TrashEntry.objects.get().pk, actor=PUSHER)
+    read_configurations()
+    assert (life_of("v1"), life_of("v2")) == (None, None)
+
+
+def test_what_cannot_be_read_yet_is_read_later(project: Project) -> None:
+    tag = push_labelled(project, "v1", {FOREIGN: "2w"})
+    Blob.objects.update(damaged_at=now())
+    read_configurations()
+    tag.refresh_from_db()
+    assert tag.awaits_life
+    Blob.objects.update(damaged_at=None)
+    read_configurations()
+    assert life_of("v1") == WEEKS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pushes_beside_the_reading_miss_nothing() -> None:
+    project = make_project("team")
+    config = json.dumps({"config": {"Labels": {FOREIGN: "2w"}}}).encode()
+    for path in ("app", "other"):
+        make_blob(project, config, path)
+
+    for turn in range(4):
+        documents = [image_document(config, annotations={"n": f"{turn}.{n}"}) for n in range(2)]
+
+        def work(number: int) -> object:
+            if number >= 6:
+                return read_configurations()
+            # Everybody moves the tags of everybody else.
+            tags = [f"a{turn}", f"b{turn}", f"own{turn}.{number}"]  # noqa: B023  # ends within it
+            path = "app" if number % 3 else "other"
+            return push(project, documents[number % 2], path=path, extra_tags=tags)  # noqa: B023
+
+        results = at_once(8, work)
+        assert not any(isinstance(result, DomainError) for result in results), results
+    read_configurations()
+    live = Tag.objects.filter(ended_at=None)
+    assert live.count() == 4 * (6 + 2 * 2)
+    for tag in live:
+        assert (tag.expires_at, tag.awaits_life) == (tag.started_at + WEEKS, False), tag.name

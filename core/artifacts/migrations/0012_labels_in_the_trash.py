@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("artifacts", "0010_usage_by_day_tag_and_client"),
+        ("artifacts", "0011_what_lists_of_artifacts_show"),
     ]
 
     operations = [
