@@ -34,6 +34,7 @@ from core.robots.models import Robot
 from core.robots.queries import permissions_of
 from core.system_settings.errors import SystemReadOnly
 from core.trash.services import empty_trash, restore_entry
+from tests.core.api.cast import Caller, basic
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
@@ -81,8 +82,9 @@ def test_everything_follows_the_name_of_a_project(project: Project) -> None:
     make_image(project, "v1", path="sub/team/lib")
     delete_manifest("team/sub/team/lib", image.digest, actor=PUSHER)
     upload = make_upload(project)
-    own = make_robot("ci", project=project, permissions={"team": ["repository:pull"]})
-    far = make_robot("sys", project=None, permissions={"team": ["repository:pull"]})
+    rights = frozenset({"repository:list", "repository:pull"})
+    own = make_robot("ci", project=project, permissions={"team": rights})
+    far = make_robot("sys", project=None, permissions={"team": rights})
     owner = make_person("owner")
     make_member(project, owner, "projectAdmin")
     for number, limited in enumerate((["team", "x"], ["crew", "team"], ["teams"])):
@@ -96,8 +98,12 @@ def test_everything_follows_the_name_of_a_project(project: Project) -> None:
     renamed = rename(project, "crew")
     assert names() == ["crew/app", "crew/sub/team/lib"]
     assert (renamed.name, renamed.generation) == ("crew", 1)
+    for login, status in (("robot-team+ci", 401), ("robot-crew+ci", 200), ("robot-sys", 200)):
+        secret = (far if login == "robot-sys" else own).secret
+        caller = Caller(login, basic(login, secret))
+        assert caller.get("/projects/crew/repositories").status_code == status, login
     for robot in Robot.objects.filter(pk__in=(own.robot.pk, far.robot.pk)):
-        assert permissions_of(robot) == {"crew": frozenset({"repository:pull"})}
+        assert permissions_of(robot) == {"crew": rights}
     assert list(PersonalToken.objects.order_by("pk").values_list("project_names", flat=True)) == [
         ["crew", "x"],
         ["crew"],
