@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ from core.rbac.types import Actor
 from core.trash import queries, services
 from core.trash.errors import NameTakenMeanwhile, RestoredTagsInvalid, TrashEntryUnknown
 from core.trash.types import LeftOut
+from core.users.services import delete_user
 from tests.factories.artifacts import (
     PUSHER,
     at_once,
@@ -397,3 +399,32 @@ def test_grants_come_back_with_their_repository(project: Project) -> None:
     assert TrashedGrant.objects.count() == 2
     services.empty_trash(project, actor=PUSHER)
     assert not TrashedGrant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restore_races_with_deletes_of_what_it_brings_back() -> None:
+    """Whoever is first: what is left out is gone, and what came back is gone with its deletion."""
+    project = make_project("team")
+    for turn in range(4):
+        image = make_image(project, "v1")
+        label, user = make_label(f"l{turn}", project=project), make_user(f"user{turn}")
+        put_label(label, image.id)
+        assign_perm("pull", user, Repository.objects.get(name=APP))
+        delete_repository(APP, actor=PUSHER)
+        entry_id = entry_of(project).pk
+        work: list[Callable[[], object]] = [
+            partial(services.restore_entry, project, entry_id, actor=PUSHER),
+            partial(delete_label, label, actor=PUSHER),
+            partial(delete_user, user, actor=Actor.system()),
+            partial(services.restore_entry, project, entry_id, actor=PUSHER),
+        ]
+        results = at_once(4, lambda number: work[number]())  # noqa: B023  # ends within the turn
+        assert results[1:3] == [None, None]
+        restored = [result for result in results if isinstance(result, LeftOut)]
+        assert len(restored) == 1, results
+        assert restored[0].labels in ((), (label.name,))
+        assert [grant.subject_name for grant in restored[0].grants] in ([], [user.username])
+        assert labels_of(image) == []
+        assert list_repository_grants(Repository.objects.get(name=APP)) == []
+        delete_repository(APP, actor=PUSHER)
+        services.empty_trash(project, actor=PUSHER)
