@@ -9,11 +9,13 @@ settings would choose, and the same rules decide.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from core.artifacts.types import TargetLookup
 from core.authn.errors import InvalidCredentials
+from core.authn.login_records import LoginKey, login_key
 from core.authn.password_authenticator import is_remembered
 from core.authn.rules import (
     is_presentable,
@@ -26,12 +28,13 @@ from core.authn.token_authenticator import PREFIX
 from core.authn.types import Credentials, Session
 from core.common.clock import now
 from core.common.origin import Origin, throttle_address
-from core.common.secrets_format import is_well_formed, secret_hash
+from core.common.secrets_format import secret_hash
 from core.grants.lookups import PasswordQuestion, TokenQuestion
 from core.rbac.rules import allowed_among
-from core.rbac.types import Actor, Grant
-from core.robots.lookups import RobotQuestion
+from core.rbac.types import Actor, ActorKind, Grant
+from core.robots.lookups import RobotQuestion, RobotStanding
 from core.robots.rules import actor_of, parse_full_name, proven_until
+from core.robots.types import RobotFacts
 from core.system_settings import queries as system_settings
 from registry_api.lookups import (
     find_password,
@@ -56,7 +59,8 @@ class Recognised(NamedTuple):
     gives the same standing.
     """
 
-    actor: Actor
+    login: LoginKey
+    make_actor: Callable[[], Actor]
     evidence: Evidence
     standing: Callable[[], Standing]
 
@@ -92,7 +96,9 @@ async def anybody(names: Sequence[str], origin: Origin) -> Recognised:
         )
     ]
     rights = [(target, ()) for target in targets]
-    return Recognised(actor, tuple(targets), partial(_standing, actor, 0, names, rights))
+    make_actor = partial(_same, actor)
+    standing = partial(_standing, make_actor, 0, names, rights)
+    return Recognised(login_key(actor), make_actor, tuple(targets), standing)
 
 
 async def _followed(name: str, target: TargetLookup, subject: str) -> TargetLookup:
@@ -109,7 +115,7 @@ async def _robot(
     credentials: Credentials, prefix: str, names: Sequence[str], origin: Origin
 ) -> Recognised | None:
     name = parse_full_name(credentials.username, prefix=prefix)
-    if name is None or not is_well_formed(credentials.secret, "rob"):
+    if name is None:
         return None
     found = await _all(
         [
@@ -123,18 +129,24 @@ async def _robot(
     if robot is None or use_is_due(robot.last_used_at, at):
         return None
     ends_at = proven_until(robot, secret_hash(credentials.secret), at)
+    rights = [(answer.target, ()) for answer in found]
+    # Which of its two secrets was presented shows in the end of what is issued, if anywhere.
+    evidence = (*found, ends_at)
+    login = LoginKey(ActorKind.ROBOT, robot.id, None, origin.address, origin.user_agent)
+    make_actor = partial(_robot_actor, robot, found, origin, ends_at)
+    return _recognised(login, make_actor, names, rights, evidence)
+
+
+def _robot_actor(
+    robot: RobotFacts, found: Sequence[RobotStanding], origin: Origin, ends_at: datetime | None
+) -> Actor:
     permissions = found[0].permissions
     for answer in found[1:]:
         permissions = {**permissions, **answer.permissions}
-    actor = actor_of(robot, permissions, origin, ends_at=ends_at)
-    # Which of its two secrets was presented shows in the end of what is issued, if anywhere.
-    evidence = (*found, ends_at)
-    return _recognised(actor, names, [(answer.target, ()) for answer in found], evidence)
+    return actor_of(robot, permissions, origin, ends_at=ends_at)
 
 
 async def _personal_token(secret: str, names: Sequence[str], origin: Origin) -> Recognised | None:
-    if not is_well_formed(secret, "pat"):
-        return None
     hashed = secret_hash(secret)
     found = await _all(
         [
@@ -147,7 +159,7 @@ async def _personal_token(secret: str, names: Sequence[str], origin: Origin) -> 
         return None
     actor = token_actor(token, origin, at)
     rights = [(answer.target, answer.grants) for answer in found]
-    return _recognised(actor, names, rights, tuple(found))
+    return _recognised(login_key(actor), partial(_same, actor), names, rights, tuple(found))
 
 
 async def _password(
@@ -166,11 +178,19 @@ async def _password(
         return None
     actor = user_actor(user, origin)
     rights = [(answer.target, answer.grants) for answer in found]
-    return _recognised(actor, names, rights, tuple(found))
+    return _recognised(login_key(actor), partial(_same, actor), names, rights, tuple(found))
+
+
+def _same(actor: Actor) -> Actor:
+    return actor
 
 
 def _recognised(
-    actor: Actor, names: Sequence[str], rights: Rights, evidence: Evidence
+    login: LoginKey,
+    make_actor: Callable[[], Actor],
+    names: Sequence[str],
+    rights: Rights,
+    evidence: Evidence,
 ) -> Recognised | None:
     """Put answers together.
 
@@ -181,10 +201,14 @@ def _recognised(
     for target, _grants in rights:
         if target.has_redirect or target.generation != generation:
             return None
-    return Recognised(actor, evidence, partial(_standing, actor, generation, names, rights))
+    standing = partial(_standing, make_actor, generation, names, rights)
+    return Recognised(login, make_actor, evidence, standing)
 
 
-def _standing(actor: Actor, generation: int, names: Sequence[str], rights: Rights) -> Standing:
+def _standing(
+    make_actor: Callable[[], Actor], generation: int, names: Sequence[str], rights: Rights
+) -> Standing:
+    actor = make_actor()
     # Without names one question was asked, about none.
     by_name = dict(zip(names, rights, strict=False))
 

@@ -7,6 +7,7 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from time import time
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -21,7 +22,6 @@ from core.authn.errors import InvalidCredentials
 from core.authn.login_records import note_login
 from core.authn.signing_keys import KEY_RING, Signer
 from core.authn.types import Credentials
-from core.common.clock import now
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
@@ -197,7 +197,7 @@ async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) ->
     recognised = await recognise(credentials, asked.names, call.origin)
     if recognised is None:
         return None
-    note_login(recognised.actor)
+    note_login(recognised.login, recognised.make_actor)
     return _issue_once_a_second(service, asked, recognised, signer)
 
 
@@ -247,7 +247,7 @@ def _issue_once_a_second(
     """
     lifetime = system_settings.token_lifetime_seconds(may_read=False)
     question = (service, signer.key_id, lifetime, asked.requested, recognised.evidence)
-    second = int(now().timestamp())
+    second = int(time())
     body = _BODIES.get(second, question)
     if body is None:
         body = _issue(service, asked, recognised.standing(), signer=signer)

@@ -4,16 +4,26 @@ There are as many as there are requests for tokens. They are buffered, and those
 makes within one write of the buffer are one entry that says how many they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from typing import NamedTuple
 
 from core.audit.buffer import BUFFER, Channel
 from core.audit.services import write_many
 from core.audit.types import AuditRecord
 from core.common.clock import now
-from core.rbac.types import Actor
+from core.rbac.types import Actor, ActorKind
+
+
+class LoginKey(NamedTuple):
+    """By whom, and from where."""
+
+    kind: ActorKind
+    id: int | None
+    token_id: int | None
+    address: str | None
+    user_agent: str
 
 
 @dataclass(slots=True)
@@ -23,11 +33,6 @@ class Login:
     actor: Actor
     at: datetime
     times: int = 1
-
-    @classmethod
-    def of(cls, actor: Actor) -> "Login":
-        """Return the login of this moment."""
-        return cls(actor, now())
 
     def repeat(self) -> None:
         """Count one more that differs in nothing but the moment and the request."""
@@ -55,13 +60,20 @@ _LOGINS: Channel[Login] = BUFFER.channel("logins", _store)
 
 def record_login(actor: Actor) -> None:
     """Audit that the actor has just proved who it is."""
-    note_login(actor)
+    note_login(login_key(actor), lambda: actor)
     if BUFFER.is_full:
         BUFFER.flush()
 
 
-def note_login(actor: Actor) -> None:
-    """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
+def note_login(key: LoginKey, make_actor: Callable[[], Actor]) -> None:
+    """Do the same without I/O, for an event loop; the caller sees to a full buffer.
+
+    ``key`` is that of the actor (``login_key``), who is made when it is the first login of many.
+    """
+    BUFFER.fold(_LOGINS, key, make=lambda: Login(make_actor(), now()), repeat=Login.repeat)
+
+
+def login_key(actor: Actor) -> LoginKey:
+    """Return what logins have in common that are one entry."""
     origin = actor.origin
-    key = (actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)
-    BUFFER.fold(_LOGINS, key, make=partial(Login.of, actor), repeat=Login.repeat)
+    return LoginKey(actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)

@@ -7,6 +7,7 @@ import pytest
 from core.audit.types import AuditRecord
 from core.authn import login_records, registry_tokens, services
 from core.authn.password_memory import MEMORY
+from core.common.clock import now
 from core.rbac.types import Actor
 
 AUTHENTICATORS = ("core.authn.token_authenticator", "core.authn.password_authenticator")
@@ -34,7 +35,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[AuditRecord]:
     monkeypatch.setattr(services, "record_buffered", records.append)
 
     def record_login(actor: Actor) -> None:
-        records.append(login_records._record(login_records.Login.of(actor)))
+        records.append(login_records._record(login_records.Login(actor, now())))
 
     monkeypatch.setattr(services, "record_login", record_login)
     return records
