@@ -5,7 +5,9 @@ request's first write: the row exists exactly when that write does. A refused re
 wrote nothing, leaves nothing, so it may be sent again under the same key. In between holds:
 
 - At most one request under a key is carried out at a time. A repetition waits for the transaction
-  of the first, and is then 409 until the answer is recorded.
+  of the first, and is then 409 until the answer is recorded. Only a request of many writes that
+  takes longer than ``ANSWERED_WITHIN`` may meet its repetition: a copy or bulk action, whose single
+  writes harm nobody when they are done twice.
 - An answer that was recorded, whatever it says, is what every repetition gets for 24 hours. One
   that cannot be kept, because it shows a secret or is too large, makes repetitions 409, which
   name the place of what was made.
@@ -24,7 +26,7 @@ from math import ceil
 from typing import Any, Final
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from rest_framework.renderers import JSONRenderer
@@ -141,7 +143,7 @@ class IdempotentPost:
                 body="" if is_withheld else body,
                 is_withheld=is_withheld,
             )
-        except DatabaseError as error:
+        except Error as error:
             log.error("idempotent_response_lost", exc_info=error)
 
 

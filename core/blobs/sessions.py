@@ -8,7 +8,7 @@ from typing import Self
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 
 from core.blobs import claims, rules
 from core.blobs.errors import DigestMismatch, UploadTaken, UploadUnknown
@@ -218,7 +218,7 @@ class UploadSession:
         finally:
             try:
                 claims.release(self._claim)
-            except DatabaseError:
+            except Error:
                 # The claim lapses by itself; the error that led here matters more.
                 log.warning("upload_claim_left", upload_id=str(self._claim.id), exc_info=True)
 

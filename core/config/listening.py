@@ -12,6 +12,23 @@ PAUSE_SECONDS: Final = 0.1
 """How long no connection is taken when the process, or the machine, has no room for one."""
 
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# What Linux hands on of a connection that failed on its way here (accept(2)).
+_FAILED: Final = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.ECONNABORTED,
+        errno.EPROTO,
+        errno.EPERM,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+    }
+)
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +72,10 @@ class Listener:
     def _take_one(self) -> None:
         try:
             taken, _address = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            # Another process was quicker, or the client has left.
-            return
         except OSError as error:
+            if error.errno in _FAILED:
+                # Another process was quicker, or the client has left.
+                return
             if error.errno not in _NO_ROOM:
                 raise
             log.warning("connections_not_taken", reason=str(error))

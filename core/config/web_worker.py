@@ -32,7 +32,11 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no type hints
     async def _serve(self) -> None:
         """Serve, with connections of our kind, which the processes share out."""
 
-        async def create(_factory: Any, *, sock: socket.socket, **_options: Any) -> Listener:
+        async def create(
+            _factory: Any, *, sock: socket.socket, ssl: object, **_options: Any
+        ) -> Listener:
+            if ssl is not None:
+                raise RuntimeError("TLS is for a proxy in front.")
             return Listener(self.loop, sock, lambda: Connection(self))
 
         self.loop.create_server = create

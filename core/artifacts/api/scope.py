@@ -1,5 +1,6 @@
 """The base of every view below ``/projects/{project_name}/repositories/{repository}``."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
@@ -72,6 +73,16 @@ class RepositoryScopedView(ManagementView):
             raise ManifestUnknown(f"There is no artifact {self.full_name}:{reference}.")
         found.repository = self.repository
         return found
+
+    @property
+    def named(self) -> Mapping[str, object]:
+        """What the path names, by ids: an artifact goes by its digest and by all its tags."""
+        by_id = ("project_name", "repository", "reference")
+        named: dict[str, object] = {k: v for k, v in self.kwargs.items() if k not in by_id}
+        named["repository"] = self.repository_id
+        if "reference" in self.kwargs:
+            named["manifest"] = self.manifest.pk
+        return named
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authorize first, then insist that the repository exists."""

@@ -93,9 +93,6 @@ CREATE TRIGGER artifacts_manifest_retagged AFTER UPDATE OF manifest_id ON artifa
 # The column is added with true for what is there, which costs nothing; only of children, whose
 # rows change anyway, is it worth while to know better.
 _MARK_WHAT_IS_THERE = """
-LOCK TABLE artifacts_manifest, artifacts_manifestreference, artifacts_tag
-  IN SHARE ROW EXCLUSIVE MODE;
-
 UPDATE artifacts_manifest AS manifest
    SET is_child = true,
        may_be_tagged = EXISTS (SELECT FROM artifacts_tag WHERE manifest_id = manifest.id)
@@ -123,6 +120,12 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # All at once, before the first column takes the strongest lock on one of them.
+        migrations.RunSQL(
+            "LOCK TABLE artifacts_manifest, artifacts_manifestreference, artifacts_tag"
+            " IN ACCESS EXCLUSIVE MODE",
+            migrations.RunSQL.noop,
+        ),
         migrations.AddField(
             model_name="manifest",
             name="is_child",

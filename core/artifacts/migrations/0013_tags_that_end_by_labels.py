@@ -1,6 +1,7 @@
 """Tags that end when a label in the configuration of their image says so.
 
-Before the code that comes with it; code that does not know the new columns may go on writing.
+Before the code that comes with it. Configurations that code without it reads do not count: labels
+of those images say nothing until they are pushed as other images.
 """
 
 from django.db import migrations, models

@@ -8,7 +8,7 @@ next one of the transaction, the last of them until ``COMMIT``.
 
 from typing import Any
 
-from psycopg2 import InterfaceError, ProgrammingError
+from psycopg2 import InterfaceError, InternalError, ProgrammingError
 from psycopg2.extensions import (
     TRANSACTION_STATUS_IDLE,
     TRANSACTION_STATUS_INERROR,
@@ -66,6 +66,9 @@ class JoiningConnection(connection):
         if self._kept or self.get_transaction_status() != TRANSACTION_STATUS_IDLE:
             with self.cursor() as ending:
                 ending.execute("COMMIT")
+                if ending.statusmessage != "COMMIT":
+                    # Somebody went on after an error, and PostgreSQL rolls back without a word.
+                    raise InternalError("The transaction had failed before, and is undone.")
 
     def rollback(self) -> None:
         """Undo the transaction, and forget what is kept."""
@@ -82,15 +85,14 @@ class JoiningCursor(cursor):
 
     def execute(self, query: Any, parameters: Any = None) -> None:
         """Send a statement; its result is the one that is read."""
+        # Before anything is taken: a parameter that cannot be sent must not cost what is kept.
+        statement = self.mogrify(query, parameters)
         kept = self.connection.take_kept()
-        if not kept:
-            super().execute(query, parameters)
-        elif self.name is not None:
+        if self.name is not None:
             # It declares a cursor, which nothing may stand in front of.
             _send(self.connection, kept)
-            super().execute(query, parameters)
-        else:
-            super().execute(kept + self.mogrify(query, parameters))
+            kept = b""
+        super().execute(kept + statement)
 
     def executemany(self, query: Any, parameters: Any) -> None:
         """Send a statement once for each set of parameters."""
@@ -101,6 +103,16 @@ class JoiningCursor(cursor):
         """Call a function."""
         _send(self.connection, self.connection.take_kept())
         return super().callproc(procedure, parameters)
+
+    def copy_from(self, *args: Any, **options: Any) -> None:
+        """Store rows."""
+        _send(self.connection, self.connection.take_kept())
+        super().copy_from(*args, **options)
+
+    def copy_to(self, *args: Any, **options: Any) -> None:
+        """Read rows."""
+        _send(self.connection, self.connection.take_kept())
+        super().copy_to(*args, **options)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         """Copy rows."""

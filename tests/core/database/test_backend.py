@@ -175,7 +175,14 @@ def test_every_way_of_sending_takes_along_what_was_kept() -> None:
         assert len(stored()) == 7
         STORE.execute_later(8, "eight")
         transaction.savepoint_rollback(transaction.savepoint())
-    assert len(stored()) == 8
+        STORE.execute_later(9, "nine")
+        cursor.copy_from(io.StringIO("10\tten\n"), "things")
+        STORE.execute_later(11, "eleven")
+        copied = io.StringIO()
+        cursor.copy_to(copied, "things")
+        assert len(copied.getvalue().splitlines()) == 11
+        transaction.set_rollback(True)
+    assert stored() == []
 
 
 def test_the_mode_does_not_change_in_a_transaction() -> None:
@@ -183,6 +190,31 @@ def test_the_mode_does_not_change_in_a_transaction() -> None:
         COUNT.fetch_one()
         with pytest.raises(ProgrammingError), connection.wrap_database_errors:
             connection.connection.begins_transactions = False
+
+
+def test_a_parameter_that_cannot_be_sent_costs_nothing_that_was_kept() -> None:
+    with transaction.atomic():
+        STORE.execute_later(1, "one")
+        with pytest.raises(ValueError, match="NUL"):
+            raw.fetch_one("SELECT %s", ("a\x00",))
+        assert COUNT.fetch_one() == (1,)
+
+
+def test_a_commit_after_an_error_is_no_success() -> None:
+    with transaction.atomic():
+        STORE.execute(1, "one")
+
+    connection.set_autocommit(False)
+    try:
+        STORE.execute(2, "two")
+        with pytest.raises(IntegrityError):
+            STORE.execute(2, "again")
+        with pytest.raises(InternalError):
+            connection.commit()
+    finally:
+        connection.rollback()
+        connection.set_autocommit(True)
+    assert stored() == [(1, "one")]
 
 
 def test_a_broken_transaction_takes_no_more_statements() -> None:
