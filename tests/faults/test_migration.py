@@ -23,12 +23,15 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 BEFORE = 8
 LARGE_BYTES = 6 << 20
+PUSHES = 60
+"""In each direction, at most: all of them are pulled and compared several times."""
+
 # Each migration dies once at either step, then goes on to its end.
 DEATHS = ("move.copied=kill@3", "move.adopted=kill@2")
 
 
 class Traffic:
-    """People who push new images and pull any that are there, without a pause."""
+    """People who push new images, a number of them, and pull any that are there."""
 
     def __init__(self, registry: Registry, repository: str) -> None:
         self._registry = registry
@@ -75,23 +78,29 @@ class Traffic:
         assert self.failures == []
 
     def _pushing(self) -> None:
-        self._until_stopped(lambda: self.push(make_image(), f"t{len(self.tags)}"))
+        for _ in range(PUSHES):
+            if not self._is_done(lambda: self.push(make_image(), f"t{len(self.tags)}")):
+                return
 
     def _pulling(self) -> None:
         choose = random.Random(len(self.tags))
-        self._until_stopped(lambda: self._pull(choose.choice(self.tags)))
+        while self._is_done(lambda: self._pull(choose.choice(self.tags))):
+            pass
 
     def _pull(self, tag: str) -> None:
         self._registry.verify(self._repository, tag)
         self.pulls += 1
 
-    def _until_stopped(self, act: Callable[[], None]) -> None:
-        while not self._stop.is_set():
-            try:
-                act()
-            except BaseException as error:
-                self.failures.append(error)
-                return
+    def _is_done(self, act: Callable[[], None]) -> bool:
+        """Act, unless it is over; a failure ends it."""
+        if self._stop.is_set():
+            return False
+        try:
+            act()
+        except BaseException as error:
+            self.failures.append(error)
+            return False
+        return True
 
 
 @pytest.fixture
