@@ -82,6 +82,13 @@ class JoiningCursor(cursor):
     """A cursor whose statements take along what its connection has kept."""
 
     connection: JoiningConnection
+    _statement: bytes | None = None
+
+    @property
+    def query(self) -> bytes | None:
+        """The statement that was sent last, without what it took along."""
+        sent: bytes | None = cursor.query.__get__(self)
+        return sent if self._statement is None else self._statement
 
     def execute(self, query: Any, parameters: Any = None) -> None:
         """Send a statement; its result is the one that is read."""
@@ -92,6 +99,7 @@ class JoiningCursor(cursor):
             # It declares a cursor, which nothing may stand in front of.
             _send(self.connection, kept)
             kept = b""
+        self._statement = statement if kept else None
         super().execute(kept + statement)
 
     def executemany(self, query: Any, parameters: Any) -> None:

@@ -121,7 +121,7 @@ def test_what_is_committed_is_forwarded_and_nothing_else(receiver: Receiver) -> 
     buffer.record_buffered(make_record("buffered"))
     buffer.BUFFER.flush()
     assert [receiver.take()["target"] for _ in range(2)] == ["done", "buffered"]
-    kept = AuditEntry.objects.exclude(target_kind="settings").order_by("pk")
+    kept = AuditEntry.objects.exclude(target_kind="configuration").order_by("pk")
     assert [entry.target_label for entry in kept] == ["done", "buffered"]
 
 

@@ -14,6 +14,7 @@ from django.db import (
     connection,
     transaction,
 )
+from django.test.utils import CaptureQueriesContext
 
 from core.database import raw
 from core.database.statements import Statement
@@ -84,6 +85,14 @@ def test_what_nobody_reads_goes_with_the_next_statement_or_the_commit() -> None:
         STORE.execute_later(3, "three")
     assert last_journey() == "EXECUTE test_backend_store(3, 'three'); COMMIT"
     assert stored() == [(1, "100% %s"), (2, "two"), (3, "three")]
+
+
+def test_each_statement_is_known_without_what_it_took_along() -> None:
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        raw.fetch_one("SELECT %s", (1,))
+        STORE.execute_later(1, "one")
+        raw.fetch_one("SELECT %s", (2,))
+    assert [query["sql"] for query in captured] == ["BEGIN", "SELECT 1", "SELECT 2", "COMMIT"]
 
 
 def test_a_transaction_without_a_statement_makes_no_journey() -> None:
