@@ -85,6 +85,7 @@ def test_the_start_says_it_in_the_log(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(unconfigured, "PATIENCE_MILLISECONDS", 60_000)
     with stores(settings, tmp_path / "first"):
         make_blob(project, b"one")
         warn_of_unconfigured()

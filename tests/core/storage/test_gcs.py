@@ -1,5 +1,6 @@
 """The driver for Google Cloud Storage against an emulator."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -104,7 +105,7 @@ class TestLinks:
                 signed.append(message)
                 return b"signature"
 
-        monkeypatch.setattr("core.storage.gcs.signing.Signer", Signer)
+        monkeypatch.setattr(sys.modules[LinkSigner.__module__], "Signer", Signer)
         credentials = SimpleNamespace(
             valid=True, service_account_email="registry@project-1.example.org"
         )
