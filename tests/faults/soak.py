@@ -138,7 +138,7 @@ class Soak:
         """Repeat a step, which returns how long to rest; an error ends the whole run."""
         while not self._stop.is_set():
             rest = [0.0]
-            self._guarded_once(lambda: rest.__setitem__(0, step()))  # noqa: B023
+            self._guarded_once(lambda: rest.__setitem__(0, step()))  # noqa: B023  # ends within the turn
             self._stop.wait(rest[0])
 
     def _guarded_once(self, step: Callable[[], None]) -> None:

@@ -97,7 +97,7 @@ class Traffic:
             return False
         try:
             act()
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, going_on fails with it
             self.failures.append(error)
             return False
         return True

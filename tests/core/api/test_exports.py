@@ -18,7 +18,7 @@ from tests.factories.projects import make_project, make_repository
 def content_of(response: HttpResponse) -> str:
     assert response.status_code == 200, getattr(response, "content", b"")
     assert response.streaming
-    return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+    return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # answers in pieces
 
 
 def table_of(response: HttpResponse) -> list[dict[str, str]]:

@@ -88,7 +88,7 @@ def test_no_list_and_no_id_shows_a_private_project(stage: Stage, stranger: str) 
 
 def body_text(response: HttpResponse) -> str:
     if response.streaming:
-        return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+        return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # answers in pieces
     return response.content.decode()
 
 

@@ -156,7 +156,7 @@ def test_chains_of_requests(tmp_path: Path) -> None:
         make_user("alice")
         headers = {"Authorization": str(stage.cast["admin"].authorization)}
 
-        class Chain(schema.as_state_machine()):  # type: ignore[misc]
+        class Chain(schema.as_state_machine()):  # type: ignore[misc]  # a class made at run time
             def setup(self) -> None:
                 self._undone = undone()
                 self._undone.__enter__()

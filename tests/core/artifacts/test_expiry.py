@@ -228,7 +228,7 @@ def test_pushes_beside_the_reading_miss_nothing() -> None:
             # Everybody moves the tags of everybody else.
             tags = [f"a{turn}", f"b{turn}", f"own{turn}.{number}"]  # noqa: B023  # ends within it
             path = "app" if number % 3 else "other"
-            return push(project, documents[number % 2], path=path, extra_tags=tags)  # noqa: B023
+            return push(project, documents[number % 2], path=path, extra_tags=tags)  # noqa: B023  # ends within the turn
 
         results = at_once(8, work)
         assert not any(isinstance(result, DomainError) for result in results), results

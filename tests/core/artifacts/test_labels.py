@@ -149,9 +149,9 @@ def test_adding_races_with_deletes_of_label_and_manifest() -> None:
             if place == 0:
                 delete_label(label, actor=PUSHER)  # noqa: B023  # at_once ends within the turn
             elif place == 1:
-                delete_manifest("team/app", image.digest, actor=PUSHER)  # noqa: B023
+                delete_manifest("team/app", image.digest, actor=PUSHER)  # noqa: B023  # ends within the turn
             else:
-                add_label("team/app", image.digest, label.pk, actor=PUSHER)  # noqa: B023
+                add_label("team/app", image.digest, label.pk, actor=PUSHER)  # noqa: B023  # ends within the turn
 
         results = at_once(6, work)
         assert results[:2] == [None, None]
@@ -181,7 +181,7 @@ def test_labels_are_deleted_beside_what_carries_them() -> None:
         def hold() -> None:
             with transaction.atomic():
                 assert len(middle.select_for_update()) == 2  # noqa: B023  # ends within the turn
-                is_held.set()  # noqa: B023
+                is_held.set()  # noqa: B023  # ends within the turn
                 wait_for_lock(count=4)
 
         work: list[Callable[[], object]] = [
@@ -195,8 +195,8 @@ def test_labels_are_deleted_beside_what_carries_them() -> None:
         def act(number: int) -> object:
             if number == 4:
                 return hold()
-            is_held.wait(20)  # noqa: B023
-            return work[number]()  # noqa: B023
+            is_held.wait(20)  # noqa: B023  # ends within the turn
+            return work[number]()  # noqa: B023  # ends within the turn
 
         results = at_once(5, act)
         assert [isinstance(result, DomainError) for result in results[:2]] == [False] * 2, results
