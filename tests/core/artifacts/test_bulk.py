@@ -45,9 +45,10 @@ def act(cast: Cast, **body: Any) -> list[tuple[str, str, str]]:
 
 def state() -> tuple[list[object], ...]:
     tags = Tag.objects.order_by("id").values_list("id", "name", "ended_at", "manifest_id")
-    updated = Repository.objects.values_list("updated_at", flat=True)
+    manifests = Manifest.objects.order_by("id").values_list("id")
+    updated = Repository.objects.order_by("id").values_list("updated_at", flat=True)
     audited = AuditEntry.objects.order_by("id").values_list("id", flat=True)
-    return list(tags), list(Manifest.objects.values_list("id")), list(updated), list(audited)
+    return list(tags), list(manifests), list(updated), list(audited)
 
 
 def live_tags() -> list[str]:
