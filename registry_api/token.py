@@ -18,7 +18,7 @@ from core.artifacts.queries import find_redirected_target, find_target
 from core.artifacts.types import TargetLookup
 from core.audit.buffer import BUFFER
 from core.authn import registry_tokens, services
-from core.authn.errors import InvalidCredentials
+from core.authn.errors import InvalidCredentials, SigningKeyUnreadable
 from core.authn.login_records import note_login
 from core.authn.signing_keys import KEY_RING, Signer
 from core.authn.types import Credentials
@@ -26,6 +26,7 @@ from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
 from registry_api.answers import Answer
+from registry_api.batches import Batches
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
 from registry_api.logins import Recognised, anybody, recognise
@@ -191,7 +192,7 @@ def _asked_in_short_query(text: bytes) -> Asked:
 async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
     """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
     service = _service_for(call, asked)
-    signer = _recent_signer()
+    signer = await _fresh_signer()
     if signer is None or BUFFER.is_full or asked.wants_refresh_token:
         return None
     recognised = await recognise(credentials, asked.names, call.origin)
@@ -229,7 +230,7 @@ async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
     service = _service_for(call, asked)
     recognised = await anybody(asked.names, call.origin)
-    signer = _recent_signer()
+    signer = await _fresh_signer()
     if signer is None:
         standing = recognised.standing()
         return _token_answer(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
@@ -255,9 +256,33 @@ def _issue_once_a_second(
     return _token_answer(body)
 
 
+async def _fresh_signer() -> Signer | None:
+    """Return what signs, once it and the settings are known; None when they cannot be told.
+
+    They are read again every few seconds, once for all requests that come to wait for it.
+    """
+    signer = _recent_signer()
+    return signer if signer is not None else await _SIGNERS.ask(None)
+
+
 def _recent_signer() -> Signer | None:
-    """Return what signs, when it and the settings are known without I/O."""
     return KEY_RING.recent_signer() if system_settings.is_recent() else None
+
+
+async def _read_signers(questions: Sequence[None]) -> Sequence[Signer | None]:
+    return [await in_thread(Work.LOOKUP, _read_signer)] * len(questions)
+
+
+def _read_signer() -> Signer | None:
+    system_settings.current()
+    try:
+        return KEY_RING.signer()
+    except SigningKeyUnreadable:
+        # Whoever has proven its credentials is told.
+        return None
+
+
+_SIGNERS: Final[Batches[None, Signer | None]] = Batches(_read_signers)
 
 
 def _issue(

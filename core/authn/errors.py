@@ -63,7 +63,8 @@ class SigningKeyUnreadable(DomainError):
     """The stored signing key was encrypted under another secret key."""
 
     code = "SIGNING_KEY_UNREADABLE"
-    kind = ErrorKind.INVALID
+    # No fault of whoever asks for a token.
+    kind = ErrorKind.BUSY
     default_message = (
         "The signing key was encrypted under another secret key. Restore the former "
         "ROADSTEAD_SECRET_KEY, or make a new signing key with: roadstead keys rotate --now"

@@ -10,7 +10,7 @@ from core.artifacts.types import ProjectFacts, TargetLookup
 from core.authn.types import TokenFacts
 from core.database.prepared import Lookup
 from core.database.raw import Row
-from core.grants.source import GRANTS_OF, to_grant
+from core.grants.source import to_grants
 from core.rbac.types import Grant
 from core.users.types import LoginFacts
 
@@ -84,22 +84,19 @@ def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]
     user = LoginFacts(*row[:5]) if row[0] is not None else None
     generation, repository_id, grants, has_redirect = row[5], *row[9:12]
     project = ProjectFacts(*row[6:9]) if row[6] is not None else None
-    listed = json.loads(grants) if grants is not None else ()
     return (
         user,
         TargetLookup(project, generation, repository_id, has_redirect=has_redirect),
-        tuple(to_grant(*grant, repository_id=repository_id) for grant in listed),
+        tuple(to_grants(grants, repository_id=repository_id)),
     )
 
 
-_GRANTS: Final = GRANTS_OF.format(user="u.id", project="p.id", repository="r.id")
 _USER_AND_GRANTS: Final = f"""u.id, u.username, u.password, u.is_active, u.is_superuser,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'user:' || u.id), 0),
        p.id, p.is_public, p.generation, r.id,
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
-            (SELECT json_agg(json_build_array(kind, name, permissions, via))::text
-               FROM ({_GRANTS}) AS held(kind, name, permissions, via)) END,
+            grants_held(u.id, p.id, r.id) END,
        {HAS_REDIRECT.format(repository="r.id")}"""  # noqa: S608  # made of constants
 _REPOSITORY: Final = """
   LEFT JOIN projects_project p ON p.name = asked.project

@@ -1,7 +1,9 @@
 """The quick way to a token and the careful one: the same tokens, or no quick answer."""
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,10 +14,10 @@ from django.conf import settings
 from core.artifacts.models import Repository
 from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
-from core.authn.models import LoginFailure, PersonalToken
+from core.authn.models import LoginFailure, PersonalToken, SigningKey
 from core.authn.password_memory import MEMORY
 from core.authn.services import create_personal_token, revoke_personal_token
-from core.authn.signing_keys import KEY_RING
+from core.authn.signing_keys import KEY_RING, Signer
 from core.common.clock import now
 from core.common.secrets_format import new_secret
 from core.grants.services import grant_repository
@@ -26,6 +28,7 @@ from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.robots.queries import login_name
 from core.robots.services import NewRobot, rotate_secret, set_disabled
+from core.system_settings import queries as system_settings
 from core.users.models import Group, User
 from core.users.services import create_user, set_active, set_password
 from registry_api import token as endpoint
@@ -60,9 +63,6 @@ class Ways:
 @pytest.fixture
 def ways(server: Server, monkeypatch: pytest.MonkeyPatch) -> Ways:
     counted = Ways()
-    # When the keys are due to be read again, a request does not even try the quick way.
-    KEY_RING.forget()
-    KEY_RING.signer()
 
     async def counting(*arguments: object) -> Recognised | None:
         found = await recognise(*arguments) if counted.is_open else None  # type: ignore[arg-type]
@@ -411,6 +411,48 @@ def test_what_is_answered_again_within_a_second_follows_from_the_present(
         row.update(is_disabled=True)
         assert client.ask_token(scope).status == 401
     assert (ways.quick, ways.careful) == (8, 2)
+
+
+def test_what_tokens_are_made_with_is_read_once_for_all_who_wait(
+    server: Server, ways: Ways, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    client.ask_token()
+    reads, read = [], endpoint._read_signer
+
+    def reading() -> Signer | None:
+        reads.append(threading.get_ident())
+        return read()
+
+    monkeypatch.setattr(endpoint, "_read_signer", reading)
+    system_settings.forget()
+    KEY_RING.forget()
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(client.ask_token) for _ in range(20)]
+    assert {answer.result().status for answer in answers} == {200}
+    assert (ways.quick, ways.careful) == (20, 1)
+    # Two may be under way at once, and two more for those who came while they were.
+    assert 1 <= len(reads) <= 4
+
+
+def test_without_a_signing_key_whoever_is_known_is_told(
+    server: Server, ways: Ways, place: Place
+) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    keys = list(SigningKey.objects.all())
+    SigningKey.objects.all().delete()
+    KEY_RING.forget()
+    try:
+        assert client.ask_token().status == 503
+        assert (
+            Client(server, login_name(new.robot), new.secret[:-1] + "!").ask_token().status == 401
+        )
+        assert (ways.quick, ways.careful) == (0, 0)
+    finally:
+        SigningKey.objects.bulk_create(keys)
+        KEY_RING.forget()
 
 
 def test_a_full_buffer_closes_the_quick_way(
