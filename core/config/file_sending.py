@@ -1,13 +1,13 @@
 """Files on their way to a client without passing through Python.
 
 The kernel copies from its page cache into the socket (sendfile). Such a call may wait for a disk,
-so it belongs in a thread; it never waits for the client, because it returns when the buffer of the
-socket is full. Waiting for the client is left to the event loop: any number of slow clients cost
-no thread.
+so it belongs in a thread. There it stays while the client makes room at once; waiting for other
+clients is left to the event loop, so any number of slow ones cost no thread.
 """
 
 import asyncio
 import os
+import select
 from concurrent.futures import Executor
 from typing import Final
 
@@ -16,6 +16,9 @@ EXTENSION: Final = "http.response.zerocopysend"
 
 HOP_BYTES: Final = 16 << 20
 """How much a thread is asked to send before others have their turn."""
+
+QUICK_SECONDS: Final = 0.001
+"""How soon a client must make room for a thread to wait for it."""
 
 
 class FileSending:
@@ -33,6 +36,7 @@ class FileSending:
         self._offset = offset
         self._loop = asyncio.get_running_loop()
         self._is_stopped = False
+        self._is_quick = True
         self._waiter: asyncio.Future[None] | None = None
         self._file = os.dup(file)
         try:
@@ -40,6 +44,8 @@ class FileSending:
         except OSError:
             os.close(self._file)
             raise
+        self._room = select.poll()
+        self._room.register(self._socket, select.POLLOUT)
 
     async def run(self, threads: Executor) -> None:
         """Return when the kernel has taken all bytes; to be called once.
@@ -72,22 +78,29 @@ class FileSending:
             _wake(self._waiter)
 
     def _send(self, count: int) -> int:
-        """Send up to ``count`` bytes, as many as the socket takes now. Runs in a thread."""
-        try:
-            sent = os.sendfile(self._socket, self._file, self._offset, count)
-        except BlockingIOError:
-            return 0
-        if sent == 0:
-            raise EOFError("The file is shorter than it was.")
+        """Send up to ``count`` bytes, as many as the client takes at once. Runs in a thread."""
+        sent = 0
+        while sent < count and not self._is_stopped:
+            try:
+                taken = os.sendfile(self._socket, self._file, self._offset + sent, count - sent)
+            except BlockingIOError:
+                if self._is_quick and self._room.poll(QUICK_SECONDS * 1_000):
+                    continue
+                break
+            if taken == 0:
+                raise EOFError("The file is shorter than it was.")
+            sent += taken
         return sent
 
     async def _until_writable(self) -> None:
+        began = self._loop.time()
         self._waiter = self._loop.create_future()
         self._loop.add_writer(self._socket, _wake, self._waiter)
         try:
             await self._waiter
         finally:
             self._loop.remove_writer(self._socket)
+        self._is_quick = self._loop.time() - began < QUICK_SECONDS
 
     def _close(self) -> None:
         os.close(self._file)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.config import http_connection, web_worker
+from core.config import file_sending, http_connection, web_worker
 from core.config.file_sending import EXTENSION, FileSending
 from core.config.http_connection import Connection
 from tests.core.config.visits import Application, Visit, until
@@ -209,6 +210,60 @@ def test_slow_clients_hold_no_threads(
             client.close()
 
     visit(whole(path), visitor)
+
+
+@pytest.mark.parametrize(("address", "is_small"), [("127.0.0.1", True), ("127.0.0.2", False)])
+def test_little_is_buffered_for_a_client_on_the_same_machine(
+    visit: Visit, path: Path, address: str, *, is_small: bool
+) -> None:
+    async def visitor(worker: SimpleNamespace, port: int) -> None:
+        ours = (address, 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=ours)
+        writer.write(REQUEST % b"")
+        assert await body_of(reader) == CONTENT
+        [connection] = worker.connections
+        kept = connection.transport.get_extra_info("socket")
+        size = kept.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        # The kernel doubles what it is told, for what it keeps beside the bytes.
+        assert (size == 2 * http_connection.LOCAL_BUFFER_BYTES) is is_small
+        writer.close()
+
+    visit(whole(path), visitor)
+
+
+@pytest.mark.parametrize(("quick_seconds", "is_quick"), [(10.0, True), (0.001, False)])
+def test_a_thread_waits_only_for_a_quick_client(
+    path: Path, monkeypatch: pytest.MonkeyPatch, quick_seconds: float, *, is_quick: bool
+) -> None:
+    monkeypatch.setattr(file_sending, "QUICK_SECONDS", quick_seconds)
+    hops: list[int] = []
+
+    class Counting(FileSending):
+        def _send(self, count: int) -> int:
+            hops.append(super()._send(count))
+            return hops[-1]
+
+    def read_with_pauses(client: socket.socket, count: int) -> bytes:
+        pieces: list[bytes] = []
+        while left := count - sum(map(len, pieces)):
+            pieces.append(client.recv(min(left, 1 << 17)))
+            time.sleep(0.02)
+        return b"".join(pieces)
+
+    async def visited() -> None:
+        loop, count = asyncio.get_running_loop(), 2 << 20
+        client, server = socket.socketpair()
+        server.setblocking(False)
+        with ThreadPoolExecutor(1) as threads, path.open("rb") as file:
+            reading = loop.run_in_executor(None, read_with_pauses, client, count)
+            await Counting(server.fileno(), file.fileno(), 0, count).run(threads)
+            assert await reading == CONTENT[:count]
+        assert sum(hops) == count
+        assert (len(hops) == 1) is is_quick
+        client.close()
+        server.close()
+
+    asyncio.run(visited())
 
 
 def test_a_stopping_worker_finishes_the_file(visit: Visit, path: Path) -> None:
