@@ -192,7 +192,7 @@ def _asked_in_short_query(text: bytes) -> Asked:
 async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
     """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
     service = _service_for(call, asked)
-    signer = await _fresh_signer()
+    signer = _recent_signer() or await _fresh_signer()
     if signer is None or BUFFER.is_full or asked.wants_refresh_token:
         return None
     recognised = await recognise(credentials, asked.names, call.origin)
@@ -230,7 +230,7 @@ async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
     service = _service_for(call, asked)
     recognised = await anybody(asked.names, call.origin)
-    signer = await _fresh_signer()
+    signer = _recent_signer() or await _fresh_signer()
     if signer is None:
         standing = recognised.standing()
         return _token_answer(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
@@ -256,17 +256,17 @@ def _issue_once_a_second(
     return _token_answer(body)
 
 
+def _recent_signer() -> Signer | None:
+    """Return what signs, when it and the settings are known without I/O."""
+    return KEY_RING.recent_signer() if system_settings.is_recent() else None
+
+
 async def _fresh_signer() -> Signer | None:
-    """Return what signs, once it and the settings are known; None when they cannot be told.
+    """Return what signs, once it and the settings have been read; None when it cannot be told.
 
     They are read again every few seconds, once for all requests that come to wait for it.
     """
-    signer = _recent_signer()
-    return signer if signer is not None else await _SIGNERS.ask(None)
-
-
-def _recent_signer() -> Signer | None:
-    return KEY_RING.recent_signer() if system_settings.is_recent() else None
+    return await _SIGNERS.ask(None)
 
 
 async def _read_signers(questions: Sequence[None]) -> Sequence[Signer | None]:
