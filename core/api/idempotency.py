@@ -4,16 +4,15 @@ The key is remembered with the caller and a keyed hash of the request, in the tr
 request's first write: the row exists exactly when that write does. A refused request, which
 wrote nothing, leaves nothing, so it may be sent again under the same key. In between holds:
 
-- At most one request under a key is carried out at a time. A repetition waits for the transaction
-  of the first, and is then 409 until the answer is recorded. Only a request of many writes that
-  takes longer than ``ANSWERED_WITHIN`` may meet its repetition: a copy or bulk action, whose single
-  writes harm nobody when they are done twice.
+- At most one request under a key is carried out at a time, however long it takes: it holds a lock
+  of its database session until it is answered, and a repetition meanwhile is 409. The lock ends
+  with the process.
 - An answer that was recorded, whatever it says, is what every repetition gets for 24 hours. One
   that cannot be kept, because it shows a secret or is too large, makes repetitions 409, which
   name the place of what was made.
 - The key of a request that ended without a recorded answer, because its process died or its
-  answer asked to try again, is free after ``ANSWERED_WITHIN``. Until then ``Retry-After`` says
-  when to ask again.
+  answer asked to try again, is free ``ANSWERED_WITHIN`` after its first write. Until then
+  ``Retry-After`` says when to ask again.
 """
 
 import json
@@ -26,7 +25,7 @@ from math import ceil
 from typing import Any, Final
 
 import structlog
-from django.db import Error
+from django.db import Error, connection
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from rest_framework.renderers import JSONRenderer
@@ -41,12 +40,16 @@ from core.database import raw
 from core.rbac.types import Actor
 
 HEADER = "Idempotency-Key"
+_UNDER_WAY: Final = f"A request with this {HEADER} is being carried out"
 KEPT = timedelta(hours=24)
 ANSWERED_WITHIN: Final = timedelta(minutes=5)
-"""When a request whose write is committed has no recorded answer by then, it never gets one.
+"""When a request that nobody carries out has no recorded answer by then, its key is free.
 
-What is left to do is to render the answer; the web server ends processes that stand still as long.
+The lock alone would tell; the time is for a request whose session the database has ended, and who
+goes on in another one.
 """
+ASK_AGAIN_WITHIN: Final = 60
+"""Seconds after which a client asks again at the latest, while a request is under way."""
 _SALT = "core.api.idempotency"
 MAXIMUM_BODY_CHARACTERS = 1 << 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -58,6 +61,10 @@ INSERT INTO api_idempotentrequest
        (key_hash, request_hash, location, body, is_withheld, created_at)
 VALUES (%s, %s, '', '', false, %s) ON CONFLICT (key_hash) DO NOTHING RETURNING id
 """
+
+# Of the session, not of a transaction: a copy or bulk action has many of these.
+_HOLD = "SELECT pg_try_advisory_lock(%s)"
+_LET_GO = "SELECT pg_advisory_unlock(%s)"
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +78,7 @@ class RequestRepeated(DomainError):
 
 
 class IdempotentPost:
-    """One POST under a key: asks for its record, makes it, completes it."""
+    """One POST under a key: holds the key, asks for its record, makes it, completes it."""
 
     def __init__(self, request: Request, actor: Actor) -> None:
         """Read the key. Raises ``BadRequest`` for a malformed one or an unknown caller."""
@@ -84,6 +91,23 @@ class IdempotentPost:
         self.key_hash = _digest(actor.subject, str(actor.token_id), key)
         self.request_hash = _digest(sent.get_full_path(), sent.content_type or "", sent.body)
         self._record_id: int | None = None
+        self._lock = int.from_bytes(self.key_hash[:8], "big", signed=True)
+        self._is_held = False
+
+    def hold(self) -> None:
+        """Take the key for as long as this request lives, unless another one has it."""
+        row = raw.fetch_one(_HOLD, (self._lock,))
+        self._is_held = row is not None and bool(row[0])
+
+    def let_go(self) -> None:
+        """Leave the key to others; without a database its session ends, and the lock with it."""
+        if not self._is_held:
+            return
+        try:
+            raw.fetch_one(_LET_GO, (self._lock,))
+        except Error as error:
+            log.warning("idempotency_key_not_let_go", exc_info=error)
+            connection.close()
 
     def earlier_response(self) -> Response | None:
         """Return the response of an earlier request, None when there was none.
@@ -92,17 +116,17 @@ class IdempotentPost:
         ``RequestRepeated`` when the response is not known yet or was not kept.
         """
         at = now()
-        found = IdempotentRequest.objects.filter(~_is_over(at), key_hash=self.key_hash).first()
+        # Who does not hold the key looks at a request that lives, however old its record is.
+        over = _is_over(at) if self._is_held else _is_old(at)
+        found = IdempotentRequest.objects.filter(~over, key_hash=self.key_hash).first()
         if found is None:
+            if not self._is_held:
+                raise RequestRepeated(f"{_UNDER_WAY}.", retry_after_seconds=1)
             return None
         if bytes(found.request_hash) != self.request_hash:
             raise UnprocessableEntity(f"The {HEADER} was used for another request.")
         if found.status is None:
-            raise RequestRepeated(
-                f"A request with this {HEADER} is being carried out, or its response got lost. "
-                f"In the latter case it can be sent again after {_left(found, at)} seconds.",
-                retry_after_seconds=_retry_after(found, at),
-            )
+            raise self._unanswered(found, at)
         if found.is_withheld:
             made = f" See {found.location}." if found.location else ""
             raise RequestRepeated(
@@ -114,6 +138,20 @@ class IdempotentPost:
             response["Location"] = found.location
         response["Idempotency-Replayed"] = "true"
         return response
+
+    def _unanswered(self, found: IdempotentRequest, at: datetime) -> RequestRepeated:
+        """Return the refusal of a repetition: ask again soon at first, later when it takes long."""
+        waited = max(1, ceil((at - found.created_at).total_seconds()))
+        if not self._is_held:
+            return RequestRepeated(
+                f"{_UNDER_WAY}.", retry_after_seconds=min(waited, ASK_AGAIN_WITHIN)
+            )
+        left = max(1, ceil((found.created_at + ANSWERED_WITHIN - at).total_seconds()))
+        return RequestRepeated(
+            f"{_UNDER_WAY}, or its response got lost. "
+            f"In the latter case it can be sent again after {left} seconds.",
+            retry_after_seconds=min(waited, left),
+        )
 
     def record(self) -> None:
         """Write the row in the transaction of the write. Raises ``RequestRepeated``."""
@@ -147,20 +185,14 @@ class IdempotentPost:
             log.error("idempotent_response_lost", exc_info=error)
 
 
+def _is_old(at: datetime) -> Q:
+    """Select the records that count no more, whoever asks."""
+    return Q(created_at__lte=at - KEPT)
+
+
 def _is_over(at: datetime) -> Q:
-    """Select the records that count no more."""
-    return Q(created_at__lte=at - KEPT) | Q(status=None, created_at__lte=at - ANSWERED_WITHIN)
-
-
-def _left(found: IdempotentRequest, at: datetime) -> int:
-    """Return in how many seconds the key is free."""
-    return max(1, ceil((found.created_at + ANSWERED_WITHIN - at).total_seconds()))
-
-
-def _retry_after(found: IdempotentRequest, at: datetime) -> int:
-    """Return when to ask again, in seconds: soon at first, at last when the key is free."""
-    waited = ceil((at - found.created_at).total_seconds())
-    return min(max(1, waited), _left(found, at))
+    """Select the records that count no more for a request that holds the key."""
+    return _is_old(at) | Q(status=None, created_at__lte=at - ANSWERED_WITHIN)
 
 
 def shows_secret(data: Any) -> bool:
@@ -174,8 +206,8 @@ def shows_secret(data: Any) -> bool:
 
 
 def delete_expired(at: datetime) -> int:
-    """Remove the records that count no more; return how many."""
-    return IdempotentRequest.objects.filter(_is_over(at)).delete()[0]
+    """Remove the records that are older than a day; return how many."""
+    return IdempotentRequest.objects.filter(_is_old(at)).delete()[0]
 
 
 def _digest(*parts: str | bytes) -> bytes:

@@ -220,6 +220,7 @@ class ManagementView(APIView):
         """Heed ``Idempotency-Key`` and ``If-Match``, now and in the transaction of the write."""
         if request.method == "POST" and HEADER in request.headers:
             self._idempotent = IdempotentPost(request, self.actor)
+            self._idempotent.hold()
             earlier = self._idempotent.earlier_response()
             if earlier is not None:
                 self.has_authorized = True
@@ -236,7 +237,11 @@ class ManagementView(APIView):
             structlog.contextvars.bound_contextvars(request_id=origin_of(request).request_id),
             first_steps() as self._first_steps,
         ):
-            return super().dispatch(request, *args, **kwargs)
+            try:
+                return super().dispatch(request, *args, **kwargs)
+            finally:
+                if self._idempotent is not None:
+                    self._idempotent.let_go()
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any

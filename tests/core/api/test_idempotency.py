@@ -2,11 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.http import HttpResponse
 from rest_framework.response import Response
 
 from core.api import idempotency
@@ -14,6 +15,7 @@ from core.api.idempotency import IdempotentPost
 from core.api.models import IdempotentRequest
 from core.artifacts.errors import ManifestUnknown
 from core.common.clock import now
+from core.database import raw
 from core.members.services import create_project_with_owner
 from core.projects.models import Project
 from core.robots.models import Robot
@@ -175,6 +177,44 @@ def test_what_is_answered_late_does_not_replace_another_answer(cast: Cast) -> No
     late.complete(Response({"other": 1}, status=404))
     first.refresh_from_db()
     assert first.status == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_held_as_long_as_its_request_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that is: a copy or bulk action goes on behind its first write."""
+    admin = make_user("boss", is_system_admin=True)
+    wrote, may_go_on = Event(), Event()
+
+    def create_then_go_on(*args: Any, **kwargs: Any) -> Project:
+        project = create_project_with_owner(*args, **kwargs)
+        wrote.set()
+        assert may_go_on.wait(20)
+        return project
+
+    def create() -> HttpResponse:
+        try:
+            return caller_of(admin).post("/projects", NEW, Idempotency_Key="k")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr("core.members.services.create_project_with_owner", create_then_go_on)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(create)
+        assert wrote.wait(20)
+        for seconds, after in ((0, 1), (30, 31), (301, 60), (3600, 60)):
+            lose_response(seconds_ago=seconds)
+            assert idempotency.delete_expired(now()) == 0
+            again = caller_of(admin).post("/projects", NEW, Idempotency_Key="k")
+            assert again.status_code == 409
+            assert errors_of(again)[0]["message"].endswith("is being carried out.")
+            assert int(again["Retry-After"]) in (after, after + 1), seconds
+        may_go_on.set()
+        assert first.result(20).status_code == 201
+    again = caller_of(admin).post("/projects", NEW, Idempotency_Key="k")
+    assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
+    assert again["Location"] == first.result()["Location"]
+    # Nobody holds anything any more: a thread keeps its session with the database.
+    assert raw.fetch_one("SELECT FROM pg_locks WHERE locktype = 'advisory'") is None
 
 
 @pytest.mark.django_db(transaction=True)
