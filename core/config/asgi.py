@@ -7,7 +7,7 @@ here, for both.
 """
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -93,7 +93,18 @@ class Server:
         except ClientGone:
             return
         else:
+            scope = {**scope, "headers": with_one_cookie(scope["headers"])}
             await django(scope, buffered(body, receive), send)
+
+
+def with_one_cookie(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Join the headers ``Cookie`` of a request into one, as no comma may do it.
+
+    Some clients send several, and so may proxies in front of HTTP/2 (RFC 9113, 8.2.3).
+    """
+    cookies = [value for name, value in headers if name == b"cookie"]
+    others = [(name, value) for name, value in headers if name != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(cookies))] if cookies else others
 
 
 def _belongs_to_registry(path: str) -> bool:

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from http.cookiejar import CookieJar
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
@@ -118,6 +119,41 @@ def test_a_session_from_login_to_logout(browser: Browser, developer: Account) ->
     assert browser.names == set()
     ended = browser.send("GET", CURRENT, headers={"Cookie": f"sid={cookie.value}"})
     assert (ended.status, ended.code) == (401, "UNAUTHORIZED")
+
+
+def test_the_retry_of_terraform_is_accepted(browser: Browser, developer: Account) -> None:
+    """It sends its session, and beside it, in a header of its own, the cookie of the refusal."""
+    browser.log_in(developer)
+    values = {cookie.name: str(cookie.value) for cookie in browser.cookies}
+    address = urlsplit(browser.url)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=60)
+
+    def post(*headers: tuple[str, str]) -> Any:
+        body = json.dumps({"project_name": unique("by-terraform")}).encode()
+        connection.putrequest("POST", PROJECTS)
+        for name, value in (
+            ("Cookie", f"sid={values['sid']}"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            *headers,
+        ):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        response.read()
+        return response
+
+    refused = post()
+    assert refused.status == 403
+    (cookie,) = [
+        one for one in refused.headers.get_all("Set-Cookie") if one.startswith("_gorilla_csrf=")
+    ]
+    # What stands between the first two of these is what it sends back.
+    value = cookie.partition(";")[0].split("=")[1]
+    assert value == refused.headers[TOKEN]
+    retried = post(("Cookie", f"_gorilla_csrf={value}"), (TOKEN, refused.headers[TOKEN]))
+    assert retried.status == 201
+    connection.close()
 
 
 def test_basic_credentials_need_no_token(browser: Browser, developer: Account) -> None:

@@ -62,7 +62,9 @@ def session_secret(request: HttpRequest) -> str | None:
 def csrf_token(secret: str) -> str:
     """Return the token of a session."""
     key = derived_key("tokens of browser sessions")
-    return urlsafe_b64encode(hmac.digest(key, secret.encode(), hashlib.sha256)).decode()
+    token = urlsafe_b64encode(hmac.digest(key, secret.encode(), hashlib.sha256)).decode()
+    # Harbor's Terraform provider cuts the cookie at each "=".
+    return token.rstrip("=")
 
 
 def add_csrf_token(response: HttpResponseBase, request: HttpRequest, token: str) -> None:
