@@ -5,6 +5,9 @@ push must not wait for a blob to be read. So a periodic run reads the configurat
 manifests. Whoever looks at an artifact before that reads it right away and keeps what it
 found, a few at a time where the storage is a bucket.
 
+In read-only mode nothing is kept: whoever looks reads the configuration itself, and what it says
+of tags counts when the mode ends.
+
 Labels of an image may say how long the tags live that a push lets point at it. Tags that were
 pushed before the configuration was read await it; the transaction that keeps what it says sets
 their ends. So nothing gets lost when a process dies, and the next run goes on.
@@ -34,6 +37,7 @@ from core.oci.manifest import ReferenceRole
 from core.oci.media_types import artifact_kind
 from core.rbac.types import Actor
 from core.storage.selection import driver_of
+from core.system_settings.queries import current, share_locked
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +94,11 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
 def keep_unread_attributes(after_id: int, limit: int) -> tuple[int, int | None]:
     """Read the configurations of up to ``limit`` manifests behind ``after_id`` and keep them.
 
-    Returns how many were kept, and the last id looked at, None when there are no more. Raises
-    ``StorageFailed``.
+    Returns how many were kept, and the last id looked at, None when there are no more or content
+    can only be read. Raises ``StorageFailed``.
     """
+    if current().read_only:
+        return 0, None
     unread = Manifest.objects.filter(
         extra_attrs__isnull=True, config_media_type__isnull=False, pk__gt=after_id
     )
@@ -150,6 +156,8 @@ def _keep(found: dict[int, _Said]) -> None:
     if not found:
         return
     with transaction.atomic():
+        if share_locked().read_only:
+            return
         ids = [row[0] for row in raw.fetch_all(_LOCK, (list(found),))]
         texts = [json.dumps(found[each].attributes) for each in ids]
         raw.execute(_KEEP, (ids, texts, [found[each].life.life for each in ids]))

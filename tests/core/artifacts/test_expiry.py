@@ -7,9 +7,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from core.artifacts import rules
-from core.artifacts.attributes import keep_unread_attributes
+from core.artifacts.attributes import keep_unread_attributes, read_attributes
 from core.artifacts.errors import ExpiryInvalid, ManifestUnknown, TagExists
-from core.artifacts.models import Tag, TrashEntry
+from core.artifacts.models import Manifest, Tag, TrashEntry
 from core.artifacts.services.expiry import _end, end_expired_tags, set_tag_expiry
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.artifacts.types import PendingWrite
@@ -17,6 +17,7 @@ from core.audit.models import AuditEntry
 from core.blobs.models import Blob
 from core.common.clock import now
 from core.common.errors import DomainError
+from core.configurations.services import update_settings
 from core.oci.digest import Digest
 from core.oci.errors import ManifestInvalid
 from core.projects.models import Project
@@ -208,6 +209,21 @@ def test_what_cannot_be_read_yet_is_read_later(project: Project) -> None:
     tag.refresh_from_db()
     assert tag.awaits_life
     Blob.objects.update(damaged_at=None)
+    read_configurations()
+    assert life_of("v1") == WEEKS
+
+
+def test_nothing_is_kept_in_read_only_mode(project: Project) -> None:
+    tag = push_labelled(project, "v1", {FOREIGN: "2w"})
+    update_settings({"read_only": True}, actor=Actor.system())
+    read_configurations()
+    shown = Manifest.objects.get()
+    read_attributes([shown])
+    assert shown.extra_attrs == {"config": {"Labels": {FOREIGN: "2w"}}}
+    tag.refresh_from_db()
+    assert (tag.awaits_life, tag.expires_at) == (True, None)
+    assert Manifest.objects.get().extra_attrs is None
+    update_settings({"read_only": False}, actor=Actor.system())
     read_configurations()
     assert life_of("v1") == WEEKS
 
