@@ -311,9 +311,12 @@ class TrashedLabel(models.Model):
     """A label of a manifest in the trash, with the name that it had then.
 
     ``label_id`` is no foreign key: what was deleted meanwhile is named when it cannot come back.
+    The rows go with the entry, whoever deletes that: a migration has the foreign key.
     """
 
-    entry = models.ForeignKey(TrashEntry, on_delete=models.CASCADE, related_name="labels")
+    entry = models.ForeignKey(
+        TrashEntry, on_delete=models.CASCADE, related_name="labels", db_constraint=False
+    )
     digest = models.BinaryField(max_length=65)
     label_id = models.BigIntegerField()
     name = models.CharField(max_length=MAXIMUM_NAME)

@@ -74,7 +74,6 @@ UPDATE artifacts_trashentry AS entry
 """
 
 _LET_GO = (
-    "DELETE FROM artifacts_trashedlabel WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedtag WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedblob WHERE entry_id = ANY(%s::bigint[])",
     "DELETE FROM artifacts_trashedmanifest WHERE entry_id = ANY(%s::bigint[])",

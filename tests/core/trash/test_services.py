@@ -365,7 +365,9 @@ def test_labels_come_back_to_what_is_there_again_and_with_a_tag(project: Project
     assert left_out.labels == ("stable",)
     assert labels_of(image) == []
     services.empty_trash(target, actor=PUSHER)
+    put_label(make_label(), Manifest.objects.get(digest=image.digest.to_bytes()).pk)
     delete_repository("other/app", actor=PUSHER)
+    assert TrashedLabel.objects.exists()
     services.empty_trash(target, actor=PUSHER)
     assert not TrashedLabel.objects.exists()
 
