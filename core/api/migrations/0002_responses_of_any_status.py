@@ -1,9 +1,20 @@
 """Responses that are kept whatever they say, and those that are kept back.
 
-Before the code that comes with it.
+Before the code that comes with it. A record without a response was 409 for its day, and stays
+so in both directions: what was kept back is not carried out again.
 """
 
 from django.db import migrations, models
+
+# What such a request was answered nobody knows; those that show a secret are answered 201.
+_KEEP_BACK = """
+UPDATE api_idempotentrequest SET status = 201, is_withheld = true WHERE status IS NULL
+"""
+
+_FORGET_RESPONSES = """
+UPDATE api_idempotentrequest SET status = NULL, location = '', body = '', is_withheld = false
+ WHERE is_withheld OR status >= 300
+"""
 
 
 class Migration(migrations.Migration):
@@ -21,6 +32,7 @@ class Migration(migrations.Migration):
             name="is_withheld",
             field=models.BooleanField(db_default=False, default=False),
         ),
+        migrations.RunSQL(_KEEP_BACK, _FORGET_RESPONSES),
         migrations.AddConstraint(
             model_name="idempotentrequest",
             constraint=models.CheckConstraint(

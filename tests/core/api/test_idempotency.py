@@ -6,6 +6,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.http import HttpResponse
 from rest_framework.response import Response
@@ -239,3 +240,35 @@ def test_of_parallel_repetitions_one_is_carried_out() -> None:
     assert set(statuses) <= {201, 409}
     again = caller_of(admin).post("/usergroups", {"group_name": "team"}, Idempotency_Key="k")
     assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_kept_back_stays_so_when_the_table_changes() -> None:
+    """A release back and forth: nothing is carried out again, and no success is made up."""
+    kept = {
+        "made": (201, "/api/v2.0/projects/1", ""),
+        "lost": (None, "", ""),
+        "failed": (500, "", "{}"),
+    }
+    for name, (status, location, body) in kept.items():
+        IdempotentRequest.objects.create(
+            key_hash=name.encode(),
+            request_hash=b"r",
+            status=status,
+            location=location,
+            body=body,
+            created_at=now(),
+        )
+    try:
+        call_command("migrate", "api", "0001", verbosity=0)
+        rows = raw.fetch_all("SELECT key_hash, status, body FROM api_idempotentrequest")
+        assert {bytes(key): (status, body) for key, status, body in rows} == {
+            b"made": (201, ""),
+            b"lost": (None, ""),
+            b"failed": (None, ""),
+        }
+    finally:
+        call_command("migrate", "api", verbosity=0)
+    found = {bytes(row.key_hash): row for row in IdempotentRequest.objects.all()}
+    assert [found[name.encode()].is_withheld for name in kept] == [False, True, True]
+    assert all(row.status == 201 for row in found.values())
