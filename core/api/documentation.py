@@ -52,7 +52,9 @@ _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
 }
 LIST_PARAMETERS = (
     OpenApiParameter("page", int, description="Page to return, from 1.", default=1),
-    OpenApiParameter("page_size", int, description="Rows of a page, 1 to 100.", default=10),
+    OpenApiParameter(
+        "page_size", int, description="Rows of a page, 1 to 100; 0: all, up to 1,000.", default=10
+    ),
 )
 QUERY_PARAMETERS = (
     OpenApiParameter(

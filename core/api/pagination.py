@@ -1,7 +1,8 @@
 """Pages as Harbor serves them: ``page`` and ``page_size``, totals and links in headers.
 
-A page past the end is an empty list with 200. A ``page_size`` of 0 or below, which Harbor
-takes for "everything", is refused with 422 like one above 100.
+A page past the end is an empty list with 200. A ``page_size`` of 0 stands for all rows, as the
+command line of Harbor asks for them, up to ``MAXIMUM_WHOLE``; more are refused with 422, as is a
+``page_size`` above 100.
 
 The database walks over all rows before a page. So a page in the second half is read from the
 end, and lists with wide rows are paged by ids alone (``ManagementView.page``). Where it is known
@@ -23,6 +24,7 @@ from core.api.errors import UnprocessableEntity
 
 DEFAULT_PAGE_SIZE = 10
 MAXIMUM_PAGE_SIZE = 100
+MAXIMUM_WHOLE = 1000
 _MAXIMUM_PAGE = 1 << 31
 
 
@@ -55,13 +57,15 @@ class PageNumberPagination(BasePagination):
         ``stretches`` are all of the list, where the caller knows them without counting its rows.
         """
         self.request = request
-        self.page = _integer(request, "page", default=1, maximum=_MAXIMUM_PAGE)
+        self.page = max(1, _integer(request, "page", default=1, maximum=_MAXIMUM_PAGE))
         self.page_size = _integer(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAXIMUM_PAGE_SIZE
         )
         if stretches is None:
             stretches = [Stretch(_count(queryset))]
         self.total = sum(stretch.rows for stretch in stretches)
+        if self.page_size == 0:
+            self.page_size = _whole(self.total)
         start = (self.page - 1) * self.page_size
         if start >= self.total:
             return []
@@ -121,6 +125,16 @@ def _from_stretch(
     raise AssertionError("The stretches have fewer rows than they say.")
 
 
+def _whole(total: int) -> int:
+    """Return the size of a page that holds all rows."""
+    if total > MAXIMUM_WHOLE:
+        raise UnprocessableEntity(
+            f"page_size=0 in query stands for all rows, and these are {total}: "
+            f"more than {MAXIMUM_WHOLE} come in pages of up to {MAXIMUM_PAGE_SIZE}."
+        )
+    return max(1, total)
+
+
 def _has_total_order(rows: "QuerySet[Any] | Sequence[Any]") -> "TypeGuard[QuerySet[Any]]":
     """Tell whether no two rows could change places: the last thing to order by is the id."""
     return isinstance(rows, QuerySet) and rows.query.order_by[-1:] in (("id",), ("-id",))
@@ -131,8 +145,8 @@ def _integer(request: Request, name: str, *, default: int, maximum: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 10:
-        raise UnprocessableEntity(f"{name} in query must be a whole number above 0.")
+        raise UnprocessableEntity(f"{name} in query must be a whole number.")
     value = int(text)
-    if not 1 <= value <= maximum:
-        raise UnprocessableEntity(f"{name} in query should be from 1 to {maximum}.")
+    if value > maximum:
+        raise UnprocessableEntity(f"{name} in query must be at most {maximum}.")
     return value

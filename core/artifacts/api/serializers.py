@@ -43,10 +43,14 @@ class RepositorySerializer(ResponseSerializer):
 
 
 class RepositoryUpdateSerializer(RequestSerializer):
-    """What of a repository can be changed."""
+    """What of a repository can be changed; a text that is left out is empty."""
 
     description = serializers.CharField(
-        required=False, allow_blank=True, max_length=MAXIMUM_DESCRIPTION, trim_whitespace=False
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=MAXIMUM_DESCRIPTION,
+        trim_whitespace=False,
     )
 
 

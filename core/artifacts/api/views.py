@@ -93,10 +93,9 @@ class RepositoryView(RepositoryScopedView):
 
     @operation("Update a repository", tag="repositories", body=RepositoryUpdateSerializer)
     def put(self, request: Request, project_name: str, repository: str) -> Response:
-        """Change the description when the body has one."""
+        """Replace the description; one that is left out is empty."""
         wanted = self.parse(RepositoryUpdateSerializer)
-        if "description" in wanted:
-            update_repository(self.full_name, description=wanted["description"], actor=self.actor)
+        update_repository(self.full_name, description=wanted["description"], actor=self.actor)
         return self.done()
 
     @operation("Delete a repository", tag="repositories")

@@ -45,7 +45,11 @@ class RobotCreateSerializer(RequestSerializer):
 
 
 class RobotUpdateSerializer(RequestSerializer):
-    """Harbor's ``Robot`` as it is put back: name and level must be what they were."""
+    """Harbor's ``Robot`` as it is put back: name and level must be what they were.
+
+    With its name it is a whole robot, whose empty description and false ``disable`` clients leave
+    out; without, what is left out stays.
+    """
 
     name = serializers.CharField(required=False, allow_blank=True, max_length=1024)
     level = serializers.CharField(required=False, allow_blank=True, max_length=16)
@@ -55,6 +59,10 @@ class RobotUpdateSerializer(RequestSerializer):
         required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS
     )
     permissions = RobotPermissionSerializer(many=True, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Complete a whole robot."""
+        return {"description": "", "disable": False, **attrs} if attrs.get("name") else attrs
 
 
 class RobotSecretRequestSerializer(RequestSerializer):

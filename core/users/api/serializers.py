@@ -58,9 +58,9 @@ class UserProfileSerializer(RequestSerializer):
 
 
 class SystemAdminSerializer(RequestSerializer):
-    """Harbor's ``UserSysAdminFlag``."""
+    """Harbor's ``UserSysAdminFlag``; a missing one is false: clients leave false values out."""
 
-    sysadmin_flag = serializers.BooleanField()
+    sysadmin_flag = serializers.BooleanField(required=False, default=False)
 
 
 class PasswordSerializer(RequestSerializer):

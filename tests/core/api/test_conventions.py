@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 
-from core.api import system
+from core.api import pagination, system
 from core.api.fields import NEVER, timestamp
 from core.audit.models import AuditEntry
 from core.authn.services import create_personal_token
@@ -105,12 +105,10 @@ class TestPages:
     @pytest.mark.parametrize(
         "query",
         [
-            "page=0",
             "page=-1",
             "page=x",
             "page=1.5",
             "page=99999999999999999999",
-            "page_size=0",
             "page_size=-1",
             "page_size=101",
             "page_size=%EF%BC%91",
@@ -120,6 +118,21 @@ class TestPages:
         response = anonymous().get(f"/projects?{query}")
         assert response.status_code == 422
         assert query.partition("=")[0] in errors_of(response)[0]["message"]
+
+    def test_everything_at_once(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The prompts of Harbor's command line ask so for what there is to choose from."""
+        make_projects(12)
+        for query in ("page_size=0", "page=0&page_size=0", "page=2&page_size=0&q="):
+            response = anonymous().get(f"/projects?{query}")
+            assert len(rows_of(response)) == (0 if "page=2" in query else 12), query
+            assert response["X-Total-Count"] == "12"
+            assert 'rel="next"' not in response.get("Link", "")
+        assert len(rows_of(anonymous().get("/projects?page=0&page_size=5"))) == 5
+        assert rows_of(anonymous().get("/projects?q=name%3Dx&page_size=0")) == []
+        monkeypatch.setattr(pagination, "MAXIMUM_WHOLE", 11)
+        response = anonymous().get("/projects?page_size=0")
+        assert response.status_code == 422
+        assert "page_size" in errors_of(response)[0]["message"]
 
 
 class TestFilters:
