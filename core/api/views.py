@@ -173,6 +173,21 @@ class ManagementView(APIView):
             rows = listing.apply(rows, self.request)
         if details is not None:
             rows = rows.values_list("pk", flat=True)
+        return self.page_of(rows, serializer_class, context, details=details, count=count)
+
+    def page_of(
+        self,
+        rows: "QuerySet[Any] | Sequence[Any]",
+        serializer_class: type[BaseSerializer[Any]],
+        context: Context | None = None,
+        *,
+        details: "QuerySet[Any] | None" = None,
+        count: Count | None = None,
+    ) -> Response:
+        """Return one page of rows as they are, or all of them as a file (``Answered``).
+
+        With ``details`` the rows are ids that are read from it.
+        """
         form = wanted_format(self.request)
         if form is not None:
             name = self.request.path.rstrip("/").rpartition("/")[2]

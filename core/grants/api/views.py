@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import BadRequest, UnprocessableEntity
-from core.api.pagination import PageNumberPagination
 from core.api.permissions import Access, Deferred
 from core.api.views import ManagementView
 from core.artifacts.api.scope import RepositoryScopedView
@@ -49,10 +48,7 @@ class GrantsView(RepositoryScopedView):
     @operation("List repository grants", tag="grants", answer=GrantSerializer, is_list=True)
     def get(self, request: Request, project_name: str, repository: str) -> Response:
         """Return users first, then by name and right."""
-        paginator = PageNumberPagination()
-        grants = queries.list_repository_grants(self.repository)
-        shown = paginator.paginate_queryset(grants, request, self)
-        return paginator.get_paginated_response(GrantSerializer(shown, many=True).data)
+        return self.page_of(queries.list_repository_grants(self.repository), GrantSerializer)
 
     @operation(
         "Add a repository grant",

@@ -7,10 +7,10 @@ from django.urls import URLPattern, path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from core.api.documentation import operation
 from core.api.errors import BadRequest, NotFound
-from core.api.pagination import PageNumberPagination
 from core.api.permissions import Access, Deferred, SignedIn
 from core.api.views import ManagementView
 from core.artifacts.api.scope import RepositoryScopedView
@@ -42,10 +42,7 @@ class LaterView(ManagementView):
         if later.only is not None and self.kwargs[later.only[0]].lower() != later.only[1]:
             raise BadRequest("{} must be {}.".format(*later.only))
         if later.answer is Answer.ROWS:
-            paginator = PageNumberPagination()
-            return paginator.get_paginated_response(
-                paginator.paginate_queryset([], self.request, self)
-            )
+            return self.page_of((), Serializer)
         if later.answer is Answer.UNPAGED:
             return Response([])
         if later.answer is Answer.SHOWN:
