@@ -102,6 +102,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _domain_response(error)
     if isinstance(error, exceptions.ValidationError):
         return _response(422, "; ".join(_sentences(error.detail)))
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return _response(415, "Content-Type must be application/json, and the body JSON.")
     if isinstance(error, exceptions.APIException):
         return _response(error.status_code, str(error.detail), _retry_header(error))
     if isinstance(error, Http404):

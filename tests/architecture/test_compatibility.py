@@ -8,12 +8,14 @@ from django.urls import get_resolver
 
 from core.api.views import ManagementView
 from core.later.table import LATER
+from core.projects.rules import METADATA
 from tests.architecture.source import table_rows
 from tests.architecture.test_surfaces import routes
 
 pytestmark = pytest.mark.architecture
 
 NOTHING = "-"
+KEPT = "Kept without effect"
 BASE = "api/v2.0"
 
 
@@ -58,3 +60,15 @@ def test_states_are_those_of_the_routes() -> None:
             assert (note == NOTHING) is (state == "done"), where
         else:
             pytest.fail(f"{where} has no route")
+
+
+def test_what_has_no_effect_is_named() -> None:
+    """The table of metadata says what each of them does; those that do nothing stand here."""
+    idle = {
+        name
+        for name, _values, effect in table_rows("management-api.md", "Metadata of projects")
+        if effect.startswith("Nothing yet")
+    }
+    kept = " ".join(what for _feature, what in table_rows("api-compatibility.md", KEPT))
+    assert idle == set(re.findall(r"[a-z_]+", kept)) & set(METADATA)
+    assert len(idle) > 10
