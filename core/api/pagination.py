@@ -65,7 +65,7 @@ class PageNumberPagination(BasePagination):
             stretches = [Stretch(_count(queryset))]
         self.total = sum(stretch.rows for stretch in stretches)
         if self.page_size == 0:
-            self.page_size = _whole(self.total)
+            self.page, self.page_size = 1, _whole(self.total)
         start = (self.page - 1) * self.page_size
         if start >= self.total:
             return []

@@ -124,9 +124,8 @@ class TestPages:
         make_projects(12)
         for query in ("page_size=0", "page=0&page_size=0", "page=2&page_size=0&q="):
             response = anonymous().get(f"/projects?{query}")
-            assert len(rows_of(response)) == (0 if "page=2" in query else 12), query
-            assert response["X-Total-Count"] == "12"
-            assert 'rel="next"' not in response.get("Link", "")
+            assert len(rows_of(response)) == 12, query
+            assert (response["X-Total-Count"], "Link" in response) == ("12", False)
         assert len(rows_of(anonymous().get("/projects?page=0&page_size=5"))) == 5
         assert rows_of(anonymous().get("/projects?q=name%3Dx&page_size=0")) == []
         monkeypatch.setattr(pagination, "MAXIMUM_WHOLE", 11)
