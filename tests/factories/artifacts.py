@@ -4,11 +4,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
 
 from django.db import connection
 from pytest_django.fixtures import Settings
@@ -29,7 +27,6 @@ from core.artifacts.types import (
 )
 from core.blobs.services import open_session, start_upload
 from core.blobs.types import UploadFacts
-from core.common.errors import DomainError
 from core.common.origin import Origin
 from core.database.asynchronous import Connections
 from core.database.prepared import Answer, Lookup, Question
@@ -230,23 +227,6 @@ def make_image(
     for content in (config, *layers):
         make_blob(project, content, path)
     return push(project, image_document(config, layers), reference, path)
-
-
-def at_once(count: int, work: Callable[[int], object]) -> list[object]:
-    """Run the work in so many threads at the same moment; refusals come back as results."""
-    barrier = Barrier(count)
-
-    def run(number: int) -> object:
-        barrier.wait()
-        try:
-            return work(number)
-        except DomainError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 _PROLOGUE = """

@@ -16,8 +16,8 @@ from core.members.services import update_project_and_allowlist
 from core.projects.errors import MetadataInvalid
 from core.projects.models import Project
 from core.rbac.types import Actor
-from tests.factories.artifacts import at_once
 from tests.factories.projects import make_project
+from tests.support.crowds import at_once
 
 SYSTEM = Actor.system()
 END = datetime(2030, 1, 1, tzinfo=UTC)

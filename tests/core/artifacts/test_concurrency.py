@@ -39,7 +39,6 @@ from core.storage.selection import default_driver
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
-    at_once,
     find_blob,
     finish,
     image_document,
@@ -51,6 +50,7 @@ from tests.factories.artifacts import (
     stored_files,
     write_chunk,
 )
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,7 +16,6 @@ from core.storage.selection import default_driver
 from tests.core.api.cast import Cast, errors_of, make_cast
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     index_document,
     make_image,
@@ -26,6 +25,7 @@ from tests.factories.artifacts import (
 from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_member
 from tests.factories.projects import make_project
+from tests.support.crowds import at_once
 
 INTO = "/projects/prod/repositories/team%252Fapp/artifacts"
 

@@ -25,13 +25,13 @@ from core.rbac.types import Actor
 from core.trash.services import restore_entry
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     make_blob,
     make_image,
     push,
 )
 from tests.factories.projects import make_project
+from tests.support.crowds import at_once
 
 APP = "team/app"
 OWN, FOREIGN = rules.EXPIRES_AFTER, rules.FOREIGN_EXPIRES_AFTER

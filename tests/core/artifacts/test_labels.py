@@ -30,7 +30,6 @@ from core.system_settings.errors import SystemReadOnly
 from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     make_blob,
     make_image,
@@ -38,6 +37,7 @@ from tests.factories.artifacts import (
 )
 from tests.factories.labels import make_label, put_label
 from tests.factories.projects import make_project
+from tests.support.crowds import at_once
 from tests.support.locks import wait_for_lock
 
 APP = "/projects/secret/repositories/team%252Fapp"

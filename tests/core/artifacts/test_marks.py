@@ -18,13 +18,13 @@ from core.oci.digest import Digest
 from core.projects.models import Project
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     index_document,
     make_blob,
     make_image,
     push,
 )
+from tests.support.crowds import at_once
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)

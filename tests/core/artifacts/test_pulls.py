@@ -11,7 +11,13 @@ from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.common.clock import now
 from core.projects.models import Project
-from tests.factories.artifacts import PUSHER, VIEWER, at_once, find_manifest, make_image
+from tests.factories.artifacts import (
+    PUSHER,
+    VIEWER,
+    find_manifest,
+    make_image,
+)
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,8 +11,8 @@ from core.artifacts.pulls import fold_pull_records, remove_old_usage
 from core.common.clock import now
 from core.storage.selection import default_driver
 from tests.core.api.cast import Cast, make_cast, rows_of
-from tests.factories.artifacts import at_once
 from tests.factories.projects import make_project, make_repository
+from tests.support.crowds import at_once
 
 APP = "/projects/secret/repositories/app/usage"
 ALL = "/projects/secret/usage"

@@ -18,7 +18,6 @@ from core.oci.media_types import OCI_IMAGE_INDEX
 from core.projects.models import Project
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     find_manifest,
     image_document,
     index_document,
@@ -26,6 +25,7 @@ from tests.factories.artifacts import (
     make_image,
     push,
 )
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,7 +8,7 @@ from django.db.models import Count, Sum
 
 from core.audit.models import AuditCount, AuditEntry
 from core.audit.services import recount, settle_counts
-from tests.factories.artifacts import at_once
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

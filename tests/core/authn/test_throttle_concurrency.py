@@ -1,39 +1,17 @@
 """The throttle under real concurrent connections."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import pytest
 import time_machine
-from django.db import connection
 
 from core.authn import services
 from core.authn.errors import InvalidCredentials, LoginThrottled
 from core.authn.models import LoginFailure
 from core.authn.types import Credentials
-from core.common.errors import DomainError
 from core.users import passwords
 from tests.factories.users import ORIGIN, make_user
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(count: int, work: Callable[[int], object]) -> list[object]:
-    """Run the work in so many threads at the same moment; refusals come back as results."""
-    barrier = Barrier(count)
-
-    def run(number: int) -> object:
-        barrier.wait()
-        try:
-            return work(number)
-        except DomainError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 @pytest.fixture

@@ -15,8 +15,12 @@ from core.blobs.services import sweep_condemned
 from core.common.clock import now
 from core.projects.models import Project
 from core.storage.selection import driver_of
-from tests.factories.artifacts import at_once, make_blob, make_upload
+from tests.factories.artifacts import (
+    make_blob,
+    make_upload,
+)
 from tests.factories.storages import damage, stores
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -27,13 +27,13 @@ from core.storage.selection import driver_of, drivers
 from tests.core.storage.s3_server import S3Server
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     finish,
     make_blob,
     make_upload,
     write_chunk,
 )
 from tests.factories.storages import damage, forget_drivers, read_object, stores, write_object
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -39,8 +39,14 @@ from core.storage.errors import StorageFailed
 from core.storage.filesystem import FilesystemDriver
 from core.storage.keys import key_for_upload
 from core.storage.selection import default_driver
-from tests.factories.artifacts import at_once, finish, make_upload, stored_files, write_chunk
+from tests.factories.artifacts import (
+    finish,
+    make_upload,
+    stored_files,
+    write_chunk,
+)
 from tests.factories.projects import make_project
+from tests.support.crowds import at_once
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)

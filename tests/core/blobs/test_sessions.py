@@ -19,13 +19,13 @@ from core.projects.models import Project
 from core.storage.errors import StorageFailed, StorageFull
 from core.storage.selection import default_driver
 from tests.factories.artifacts import (
-    at_once,
     finish,
     in_other_process,
     make_upload,
     stored_files,
     write_chunk,
 )
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

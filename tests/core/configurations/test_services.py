@@ -34,7 +34,6 @@ from core.users.registrations import ATTEMPTS_PER_ADDRESS
 from core.users.services import create_user, register_user
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     make_blob,
     make_image,
@@ -44,6 +43,7 @@ from tests.factories.artifacts import (
 from tests.factories.projects import make_project
 from tests.factories.robots import make_robot
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
+from tests.support.crowds import at_once
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,11 +11,11 @@ from core.projects.errors import ProjectUnknown
 from core.projects.models import Project
 from core.projects.services import delete_project
 from core.rbac.types import Actor
-from tests.factories.artifacts import at_once
 from tests.factories.labels import make_label
 from tests.factories.members import make_person
 from tests.factories.projects import make_project
 from tests.factories.users import actor_of
+from tests.support.crowds import at_once
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ from tests.core.api.cast import Caller, basic
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
-    at_once,
     make_image,
     make_upload,
     storage_in,
@@ -47,6 +46,7 @@ from tests.factories.members import make_member, make_person
 from tests.factories.projects import make_project, make_repository
 from tests.factories.quotas import limit, truly_held, used
 from tests.factories.robots import make_robot
+from tests.support.crowds import at_once
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,13 @@
 """Races between real connections."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from threading import Barrier, Event
+from threading import Event
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from core.artifacts.models import Repository
-from core.common.errors import DomainError
 from core.projects.errors import MetadataExists, ProjectNameTaken, ProjectNotEmpty
 from core.projects.models import Project
 from core.projects.services import (
@@ -21,38 +19,22 @@ from core.projects.services import (
 )
 from core.rbac.types import Actor
 from tests.factories.projects import make_project, make_repository
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SYSTEM = Actor.system()
 
 
-def at_once(count: int, work: Callable[[], object]) -> list[object]:
-    """Run the work in so many threads at the same moment; errors come back as results."""
-    barrier = Barrier(count)
-
-    def run(_: int) -> object:
-        barrier.wait()
-        try:
-            return work()
-        except DomainError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
-
-
 def test_twenty_creates_of_one_name_have_one_winner() -> None:
-    results = at_once(20, lambda: create_project("team", actor=SYSTEM))
+    results = at_once(20, lambda _: create_project("team", actor=SYSTEM))
     assert sum(isinstance(result, Project) for result in results) == 1
     assert sum(isinstance(result, ProjectNameTaken) for result in results) == 19
     assert Project.objects.count() == 1
 
 
 def test_processes_that_start_together_make_one_library() -> None:
-    results = at_once(8, ensure_library_project)
+    results = at_once(8, lambda _: ensure_library_project())
     assert {result.pk for result in results if isinstance(result, Project)} == {
         Project.objects.get().pk
     }
@@ -101,7 +83,7 @@ def test_delete_waits_for_a_push_that_is_committing_and_then_refuses() -> None:
     with ThreadPoolExecutor(2) as pool:
         pushing = pool.submit(push)
         assert checked.wait(20)
-        deleting = pool.submit(at_once, 1, lambda: delete_project(project, actor=SYSTEM))
+        deleting = pool.submit(at_once, 1, lambda _: delete_project(project, actor=SYSTEM))
         with pytest.raises(NotYet):
             deleting.result(0.3)
         may_commit.set()
@@ -116,7 +98,7 @@ def test_metadata_that_are_merged_at_once_are_all_kept() -> None:
     names = ["auto_scan", "prevent_vul", "enable_content_trust", "proxy_referrer_api"]
     waiting = [*names, *names]
     results = at_once(
-        8, lambda: update_project(project, metadata={waiting.pop(): "true"}, actor=SYSTEM)
+        8, lambda _: update_project(project, metadata={waiting.pop(): "true"}, actor=SYSTEM)
     )
     assert all(isinstance(result, Project) for result in results)
     kept = Project.objects.get().metadata
@@ -125,6 +107,6 @@ def test_metadata_that_are_merged_at_once_are_all_kept() -> None:
 
 def test_of_many_who_add_the_same_metadata_one_succeeds() -> None:
     project = make_project("team")
-    results = at_once(6, lambda: add_metadata(project, "severity", "high", actor=SYSTEM))
+    results = at_once(6, lambda _: add_metadata(project, "severity", "high", actor=SYSTEM))
     assert results.count(None) == 1
     assert sum(isinstance(result, MetadataExists) for result in results) == 5

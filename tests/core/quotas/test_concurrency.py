@@ -19,7 +19,6 @@ from core.rbac.types import Actor
 from core.usage.services import reconcile
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     finish,
     image_document,
     make_blob,
@@ -29,6 +28,7 @@ from tests.factories.artifacts import (
 )
 from tests.factories.projects import make_project
 from tests.factories.quotas import limit, truly_held, used
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,8 +20,14 @@ from core.tag_rules import services
 from core.tag_rules.errors import TagImmutable
 from core.tag_rules.holding import hold_off_writes_locked
 from core.tag_rules.models import TagRule
-from tests.factories.artifacts import PUSHER, at_once, index_document, make_image, push
+from tests.factories.artifacts import (
+    PUSHER,
+    index_document,
+    make_image,
+    push,
+)
 from tests.factories.tag_rules import make_tag_rule, selectors
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -47,7 +47,6 @@ from core.trash.types import LeftOut
 from core.users.services import delete_user
 from tests.factories.artifacts import (
     PUSHER,
-    at_once,
     image_document,
     index_document,
     make_image,
@@ -58,6 +57,7 @@ from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_group
 from tests.factories.projects import make_project
 from tests.factories.users import make_user
+from tests.support.crowds import at_once
 
 APP = "team/app"
 LAYER = Digest.of(b"layer").to_bytes()

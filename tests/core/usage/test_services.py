@@ -11,9 +11,14 @@ from core.usage.errors import RecountRunning
 from core.usage.models import ProjectContent
 from core.usage.services import reconcile
 from core.usage.types import Correction
-from tests.factories.artifacts import at_once, image_document, make_blob, make_image
+from tests.factories.artifacts import (
+    image_document,
+    make_blob,
+    make_image,
+)
 from tests.factories.projects import make_project
 from tests.factories.quotas import limit, truly_held, used
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,16 +1,11 @@
 """Housekeeping carried out as runs, on real rows and files."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 import time_machine
-from django.conf import settings
 from django.db import transaction
-from pytest_django.fixtures import Settings
 
 from core.artifacts import pulls
 from core.artifacts.models import Manifest, PullUsage
@@ -26,7 +21,6 @@ from jobservice.runs import services
 from jobservice.runs.models import JobRun
 from jobservice.runs.scheduler import declared_schedules
 from jobservice.runs.tasks import carry_out
-from jobservice.worker import app as worker
 from jobservice.worker.kinds import find_work
 from tests.factories.artifacts import (
     PUSHER,
@@ -34,27 +28,12 @@ from tests.factories.artifacts import (
     make_blob,
     make_image,
     make_upload,
-    storage_in,
     stored_files,
     write_chunk,
 )
 from tests.factories.projects import make_project
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _worker_without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "send", lambda run_id: None)
-    for module in settings.RUN_TASKS:
-        import_module(module)
-
-
-@pytest.fixture(autouse=True)
-def _storage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    changed: Settings = request.getfixturevalue("settings")
-    with storage_in(tmp_path / "storage", changed):
-        yield
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("runs_here")]
 
 
 def carry_out_kind(kind: str) -> JobRun:

@@ -1,10 +1,7 @@
 """The scrub as runs: what is due, how much of it, stopping and going on."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -23,28 +20,13 @@ from jobservice.runs.scheduler import declared_schedules
 from jobservice.runs.tasks import carry_out
 from jobservice.scrub import tasks
 from jobservice.scrub.schedules import SCHEDULES
-from jobservice.worker import app as worker
-from tests.factories.artifacts import make_blob, make_image, storage_in
+from tests.factories.artifacts import make_blob, make_image
 from tests.factories.projects import make_project
 from tests.factories.storages import damage, write_object
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("runs_here")]
 
 LONG_AGO = timedelta(days=40)
-
-
-@pytest.fixture(autouse=True)
-def _worker_without_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "send", lambda run_id: None)
-    for module in settings.RUN_TASKS:
-        import_module(module)
-
-
-@pytest.fixture(autouse=True)
-def _storage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    changed: Settings = request.getfixturevalue("settings")
-    with storage_in(tmp_path / "storage", changed):
-        yield
 
 
 @pytest.fixture
