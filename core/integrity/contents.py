@@ -125,51 +125,63 @@ class _Ids:
         return place < len(self._bits) and bool(self._bits[place] & 1 << number % 8)
 
 
+class _Strays:
+    """Keys in one storage that no row has, and whether they are old enough for the sweep."""
+
+    def __init__(self) -> None:
+        self._is_ripe: dict[str, bool] = {}
+        self._objects = 0
+
+    def look(self, batch: Sequence[StoredObject]) -> None:
+        """Take a part of what is stored."""
+        ripe_before = now() - STRAY_AGE
+        modified = {item.key: item.modified_at for item in batch}
+        self._objects += len(batch)
+        self._is_ripe |= {key: modified[key] < ripe_before for key in without_row(list(modified))}
+
+    def report(self, kind: ProblemKind, store: str, report: Report) -> None:
+        """Report those that still have no row.
+
+        Young ones are counted, because they may be of a request that has just broken off; a great
+        number of them, however young, speaks of an older database.
+        """
+        strays = without_row(list(self._is_ripe))
+        if is_suspicious(unmatched=len(strays), objects=self._objects):
+            detail = f"{len(strays):,} of {counted(self._objects, 'object')}"
+            report.add(ProblemKind.SUSPICIOUS_STRAYS, store, detail)
+            return
+        for key in strays:
+            if self._is_ripe[key]:
+                report.add(kind, f"{store}: {key}")
+            else:
+                report.counts["strays_younger_than_48_hours"] += 1
+
+
 def _compare_objects(
     store: str, driver: StorageDriver, matching: _Ids, report: Report, watcher: Watcher
 ) -> None:
     """Report strays, and collect the ids of the blobs whose objects have the right size."""
-    strays: list[str] = []
-    objects = 0
+    strays = _Strays()
+    report.counts["objects"] += 0
     for batch in batches(driver.list_blobs()):
         sizes = {item.key: item.size for item in batch}
         for place in find_places(list(sizes)):
             if place.store == store and place.size_bytes == sizes[place.storage_key]:
                 matching.add(place.id)
-        strays += _ripe_strays(batch)
-        objects += len(batch)
+        strays.look(batch)
+        report.counts["objects"] += len(batch)
         watcher.advance(len(batch))
-    report.counts["objects"] += objects
-    _report_strays(ProblemKind.STRAY_OBJECT, store, strays, objects, report)
+    strays.report(ProblemKind.STRAY_OBJECT, store, report)
 
 
 def _compare_uploads(store: str, driver: StorageDriver, report: Report, watcher: Watcher) -> None:
-    strays: list[str] = []
-    uploads = 0
+    strays = _Strays()
+    report.counts["unfinished_uploads"] += 0
     for batch in batches(driver.list_uploads()):
-        strays += _ripe_strays(batch)
-        uploads += len(batch)
+        strays.look(batch)
+        report.counts["unfinished_uploads"] += len(batch)
         watcher.advance(len(batch))
-    report.counts["unfinished_uploads"] += uploads
-    _report_strays(ProblemKind.STRAY_UPLOAD, store, strays, uploads, report)
-
-
-def _ripe_strays(batch: Sequence[StoredObject]) -> list[str]:
-    """Return the keys that no row has, of objects that are old enough for the sweep."""
-    ripe_before = now() - STRAY_AGE
-    return without_row([item.key for item in batch if item.modified_at < ripe_before])
-
-
-def _report_strays(
-    kind: ProblemKind, store: str, strays: list[str], objects: int, report: Report
-) -> None:
-    strays = without_row(strays)
-    if is_suspicious(unmatched=len(strays), objects=objects):
-        detail = f"{len(strays):,} of {counted(objects, 'object')}"
-        report.add(ProblemKind.SUSPICIOUS_STRAYS, store, detail)
-        return
-    for key in strays:
-        report.add(kind, f"{store}: {key}")
+    strays.report(ProblemKind.STRAY_UPLOAD, store, report)
 
 
 def _look_again(blob_id: int) -> Problem | None:

@@ -171,7 +171,17 @@ def test_strays(any_storage: None, project: Project) -> None:
 def test_young_strays_are_no_problem(storage: None, project: Project) -> None:
     store_stray()
     assert kinds("--remove-strays") == []
+    assert fsck()[1]["checked"]["strays_younger_than_48_hours"] == 1
     assert len(list(default_driver().list_blobs())) == 1
+
+
+def test_an_older_database_is_suspected_right_after_it_was_restored(
+    storage: None, project: Project
+) -> None:
+    for _ in range(101):
+        store_stray()
+    assert kinds("--remove-strays") == ["suspicious-strays"]
+    assert len(list(default_driver().list_blobs())) == 101
 
 
 @pytest.mark.usefixtures("two_days_later")
