@@ -73,6 +73,21 @@ def kill_database(server: RunningServer) -> None:
             process.send_signal(signal.SIGKILL)
 
 
+def restart_database(server: RunningServer) -> None:
+    """Let PostgreSQL shut down as an operator does, fast; the supervisor starts it again."""
+    (postmaster,) = [
+        each
+        for each in server.processes()
+        if "postgres" in each.name() and "postgres" not in _parent_name(each)
+    ]
+    postmaster.send_signal(signal.SIGINT)
+
+
+def _parent_name(process: psutil.Process) -> str:
+    parent = process.parent()
+    return "" if parent is None else parent.name()
+
+
 class CommitCutter:
     """Stands between a web process and PostgreSQL, and lets answers to COMMIT get lost.
 

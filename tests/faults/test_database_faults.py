@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.images import make_image, make_layer
 from tests.clients.protocol import Account, Answer, Registry
-from tests.faults.databases import CommitCutter, Superuser, kill_database
+from tests.faults.databases import CommitCutter, Superuser, kill_database, restart_database
 from tests.faults.invariants import Store
 from tests.faults.load import Load
 from tests.faults.patience import Patience, PatientRegistry, blobs_of
@@ -29,10 +29,12 @@ def assert_try_later(answer: Answer) -> None:
 
 
 @pytest.mark.usefixtures("database_forgets")
-def test_killed_under_load(server: RunningServer, account: Account, repository: str) -> None:
+def test_killed_and_restarted_under_load(
+    server: RunningServer, account: Account, repository: str
+) -> None:
     with Load(server.registry, account, repository) as load:
-        for _time in range(2):
-            kill_database(server)
+        for end in (kill_database, restart_database):
+            end(server)
             load.wait_for_progress(8)
 
 

@@ -11,6 +11,8 @@ from tests.faults.steps import STEPS
 pytestmark = pytest.mark.architecture
 
 ELSEWHERE: dict[str, str] = {
+    "manifest.push.after_transaction": "tests/faults/test_manifest_crashes.py",
+    "manifest.push.in_transaction": "tests/faults/test_manifest_crashes.py",
     "move.adopted": "tests/faults/test_migration.py",
     "move.copied": "tests/faults/test_migration.py",
     "storage.adopt.linked": "tests/core/imports/test_migration.py",

@@ -16,6 +16,9 @@ from tests.clients.management import Management
 from tests.clients.protocol import Account, Registry
 from tests.clients.records import Records
 from tests.core.storage.s3_server import S3Server, options_for
+from tests.faults.contents import Bucket, Contents, Directory
+from tests.faults.invariants import Store
+from tests.faults.pulls import check_everything
 from tests.faults.sweeper import sweep_everything
 from tests.support.server import RunningServer
 
@@ -104,9 +107,9 @@ class Traffic:
 
 
 @pytest.fixture
-def bucket() -> Iterator[S3Options]:
+def s3() -> Iterator[S3Server]:
     server = S3Server()
-    yield options_for(server.url, server.new_bucket())
+    yield server
     server.stop()
 
 
@@ -162,8 +165,9 @@ def settled(server: RunningServer, source: str, target: str) -> None:
 
 
 def test_content_moves_there_and_back_while_people_push_and_pull(
-    tmp_path: Path, bucket: S3Options, account: Account
+    tmp_path: Path, s3: S3Server, account: Account
 ) -> None:
+    bucket = options_for(s3.url, s3.new_bucket())
     data_dir, directory = tmp_path / "data", tmp_path / "objects"
     with RunningServer(data_dir, **in_directory("", "main", directory)) as server:
         port = server.port
@@ -175,7 +179,11 @@ def test_content_moves_there_and_back_while_people_push_and_pull(
 
     there = in_bucket("", "bucket", bucket) | in_directory("former_", "main", directory)
     back = in_directory("", "main", directory) | in_bucket("former_", "bucket", bucket)
-    for source, target, settings in (("main", "bucket", there), ("bucket", "main", back)):
+    directions: tuple[tuple[str, str, dict[str, str], Contents], ...] = (
+        ("main", "bucket", there, Bucket(s3.client(), bucket.bucket, bucket.prefix)),
+        ("bucket", "main", back, Directory(directory)),
+    )
+    for source, target, settings, contents in directions:
         with RunningServer(data_dir, port=port, **settings) as server:
             with traffic.going_on():
                 for death in DEATHS:
@@ -186,6 +194,9 @@ def test_content_moves_there_and_back_while_people_push_and_pull(
             traffic.verify_all()
             settled(server, source, target)
             traffic.verify_all()
+            last = Store(data_dir, contents)
+            check_everything(server, last, account)
+            last.assert_nothing_leaked()
     assert [path for path in directory.rglob("uploads/*/*") if path.is_file()] == []
     assert traffic.pulls > 0
     assert len(traffic.tags) > BEFORE

@@ -25,7 +25,7 @@ from core.artifacts.services.repositories import (
 from core.artifacts.types import PendingWrite, PushedManifest
 from core.audit import services as audit
 from core.audit.types import AuditRecord
-from core.common import clock
+from core.common import clock, failpoints
 from core.database import raw
 from core.database.statements import Statement
 from core.database.transactions import durable_write
@@ -203,14 +203,18 @@ def push_manifest(
         now=clock.now(),
     )
     try:
-        return _store_push(push)
+        pushed = _store_push(push)
     except waiting.MustRunAlone:
-        return _store_push(replace(push, alone=True))
+        pushed = _store_push(replace(push, alone=True))
+    failpoints.reach("manifest.push.after_transaction")
+    return pushed
 
 
 @durable_write
 def _store_push(push: Push) -> PushedManifest:
-    return store_push_locked(push)
+    pushed = store_push_locked(push)
+    failpoints.reach("manifest.push.in_transaction")
+    return pushed
 
 
 def store_push_locked(push: Push) -> PushedManifest:
