@@ -1,9 +1,11 @@
 """A server that speaks S3 over HTTP, in a process of its own, and a proxy that makes faults."""
 
+import json
 import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,13 +28,22 @@ from core.storage.s3.options import S3Options
 CREDENTIALS = {"access_key_id": "test-key", "secret_access_key": "test-secret"}
 
 SERVER = """
-import logging, sys
+import json, logging, sys
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+    bucket, upload, contents = json.loads(line)
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    parts = (
+        backend.upload_part(bucket, upload, number, bytes.fromhex(content))
+        for number, content in enumerate(contents, 1)
+    )
+    print(json.dumps([part.etag for part in parts]), flush=True)
 """
 
 
@@ -77,6 +89,16 @@ class S3Server:
         name = f"bucket-{uuid.uuid4().hex[:12]}"
         self.client().create_bucket(Bucket=name)
         return name
+
+    def add_parts(self, bucket: str, multipart_id: str, contents: list[bytes]) -> list[str]:
+        """Put the first parts into a multipart upload without a request each; return the ETags."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = [bucket, multipart_id, [content.hex() for content in contents]]
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        etags: list[str] = json.loads(self._process.stdout.readline())
+        return etags
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -164,7 +186,9 @@ class FaultyProxy(Generic[Server]):
         handler_class: "type[FaultyHandler] | None" = None,
         *,
         script: Script | None = None,
+        certificate: Path | None = None,
     ) -> None:
+        """Listen with TLS when there is a certificate, a file that has its key as well."""
         self.server = server
         self.script = script or Script()
         handler = type(
@@ -173,7 +197,12 @@ class FaultyProxy(Generic[Server]):
             {"script": self.script, "target": urlsplit(server.url).netloc},
         )
         self._proxy = QuietServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._proxy.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._proxy.socket = context.wrap_socket(self._proxy.socket, server_side=True)
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._proxy.server_port}"
         self._thread = threading.Thread(target=self._proxy.serve_forever, args=(0.05,))
         self._thread.start()
 

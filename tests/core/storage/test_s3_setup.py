@@ -3,7 +3,8 @@
 import os
 import pickle
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,13 @@ from urllib.request import urlopen
 import pytest
 import time_machine
 from botocore.credentials import ReadOnlyCredentials
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from core.common.clock import now
 from core.storage import selection
 from core.storage.errors import StorageKeyInvalid, StorageMisconfigured
 from core.storage.filesystem import FilesystemDriver
@@ -98,6 +105,42 @@ class TestRequests:
         assert urlsplit(host_style or "").netloc == "bucket-one.s3.example.org"
         assert urlsplit(host_style or "").path == f"/{key}"
         assert urlsplit(aws or "").netloc == f"{options.bucket}.s3.amazonaws.com"
+
+
+def write_certificate(path: Path) -> Path:
+    """Write a certificate for the loopback address, which vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    begins_at = now() - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins_at)
+        .not_valid_after(begins_at + timedelta(days=3))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+def test_a_service_with_a_certificate_of_an_own_authority(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path
+) -> None:
+    certificate = write_certificate(tmp_path / "certificate.pem")
+    proxy = FaultyProxy(s3_server, certificate=certificate)
+    try:
+        driver = S3Driver(options_for(proxy.url, s3_bucket, ca_bundle=certificate))
+        driver.check()
+        assert content(driver, put(driver, b"data")) == b"data"
+        distrusting = S3Driver(options_for(proxy.url, s3_bucket, attempts=1))
+        with pytest.raises(StorageMisconfigured, match="CERTIFICATE_VERIFY_FAILED"):
+            distrusting.check()
+    finally:
+        proxy.stop()
 
 
 class TestCheck:
