@@ -1,4 +1,4 @@
-"""A layer of 2 GB passes through the server without staying in its memory."""
+"""A layer of 1 GB passes through the server without staying in its memory."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tests.support.server import RunningServer
 pytestmark = [pytest.mark.server, pytest.mark.client, pytest.mark.slow]
 
 Place = Callable[[str], str]
-SIZE_BYTES = 2_000_000_000
+SIZE_BYTES = 1_000_000_000
 PIECE_BYTES = 4_000_000
 GROWTH_LIMIT_BYTES = 100_000_000
 

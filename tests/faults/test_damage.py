@@ -30,39 +30,42 @@ def fsck(server: RunningServer) -> tuple[int, list[dict[str, Any]]]:
     return done.returncode, json.loads(done.stdout)["problems"]
 
 
-@pytest.mark.parametrize(
-    ("damage", "kind"),
-    [(flip, "blob-content"), (cut, "blob-size"), (Path.unlink, "blob-missing")],
-    ids=["flipped", "short", "missing"],
-)
+DAMAGES = {"blob-content": flip, "blob-size": cut, "blob-missing": Path.unlink}
+"""Kind of problem that is found -> what was done to the file."""
+
+
 def test_damage_is_found_and_healed_by_pushing_again(
-    server: RunningServer,
-    store: Store,
-    registry: Registry,
-    repository: str,
-    damage: Any,
-    kind: str,
+    server: RunningServer, store: Store, registry: Registry, repository: str
 ) -> None:
-    image = make_image()
-    contents = (image.config, *(layer.content for layer in image.layers))
-    for content in contents:
-        registry.push_blob(repository, content)
-    assert registry.push_manifest(repository, "v1", image.manifest).status == 201
+    images = {kind: make_image() for kind in DAMAGES}
+    for kind, image in images.items():
+        for content in (image.config, *(layer.content for layer in image.layers)):
+            registry.push_blob(repository, content)
+        assert registry.push_manifest(repository, kind, image.manifest).status == 201
     assert fsck(server) == (0, [])
-    layer = image.layers[0].content
-    key = store.records.value(
-        "SELECT storage_key FROM blobs_blob WHERE digest = %s",
-        b"\x01" + bytes.fromhex(sha256(layer).removeprefix("sha256:")),
-    )
-    damage(store.directory.object_file(key))
+    layers = {kind: image.layers[0].content for kind, image in images.items()}
+    for kind, layer in layers.items():
+        DAMAGES[kind](store.directory.object_file(key_of(store, layer)))
 
     code, problems = fsck(server)
 
     assert code == 1
-    assert [(problem["kind"], problem["where"]) for problem in problems] == [(kind, sha256(layer))]
-    assert registry.get_blob(repository, sha256(layer)).status == 500
-    # Whoever may push is told to send it again, as any client does that pushes the image.
-    assert registry.head_blob(repository, sha256(layer)).status == 404
-    registry.push_blob(repository, layer)
-    registry.verify(repository, "v1")
+    found = {(problem["kind"], problem["where"]) for problem in problems}
+    assert found == {(kind, sha256(layer)) for kind, layer in layers.items()}
+    assert len(problems) == len(DAMAGES)
+    for kind, layer in layers.items():
+        assert registry.get_blob(repository, sha256(layer)).status == 500
+        # Whoever may push is told to send it again, as any client does that pushes the image.
+        assert registry.head_blob(repository, sha256(layer)).status == 404
+        registry.push_blob(repository, layer)
+        registry.verify(repository, kind)
     assert fsck(server) == (0, [])
+
+
+def key_of(store: Store, content: bytes) -> str:
+    """Return the storage key of a blob."""
+    key: str = store.records.value(
+        "SELECT storage_key FROM blobs_blob WHERE digest = %s",
+        b"\x01" + bytes.fromhex(sha256(content).removeprefix("sha256:")),
+    )
+    return key
