@@ -99,7 +99,7 @@ class CommitCutter:
         self._target = f"{sockets_of(server.data_dir).postgresql_directory}/.s.PGSQL.5432"
         self._directory = tempfile.mkdtemp(prefix="roadstead-cut-")
         self._listener = socket.socket(socket.AF_UNIX)
-        self._to_cut = 0
+        self._to_cut: bytes | None = None
         self.cut = 0
 
     @property
@@ -107,9 +107,12 @@ class CommitCutter:
         """Address for ROADSTEAD_DATABASE_URL."""
         return f"postgresql://{DATABASE_ROLE}@{quote(self._directory, safe='')}/{DATABASE}"
 
-    def cut_next_commits(self, count: int) -> None:
-        """Let the answers to so many commits get lost."""
-        self._to_cut = count
+    def cut_next_commit(self, statement: bytes) -> None:
+        """Let the answer get lost to the next commit of a transaction with this in a statement.
+
+        The process commits other things beside, such as records of logins, whenever it likes.
+        """
+        self._to_cut = statement
 
     def __enter__(self) -> Self:
         self._listener.bind(f"{self._directory}/.s.PGSQL.5432")
@@ -134,17 +137,23 @@ class CommitCutter:
         database = socket.socket(socket.AF_UNIX)
         with closing(client), closing(database), suppress(OSError):
             database.connect(self._target)
+            transaction = b""
             while True:
                 ready, _, _ = select.select([client, database], [], [])
                 for source in ready:
                     data = source.recv(65_536)
                     if not data:
                         return
-                    if source is client and self._to_cut and b"COMMIT\0" in data:
-                        self._to_cut -= 1
+                    if source is client:
+                        transaction += data
+                    is_commit = source is client and b"COMMIT\0" in data
+                    if is_commit and self._to_cut is not None and self._to_cut in transaction:
+                        self._to_cut = None
                         self.cut += 1
                         database.sendall(data)
                         # Its answer means that the commit is done; nobody gets to see it.
                         database.recv(65_536)
                         return
+                    if is_commit or (source is client and b"ROLLBACK" in data):
+                        transaction = b""
                     (database if source is client else client).sendall(data)

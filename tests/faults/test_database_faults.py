@@ -164,11 +164,11 @@ def test_answer_to_a_commit_is_lost(
         for content, digest in blobs_of(image):
             location = registry.start_upload(repository)
             assert registry.append(location, content).status == 202
-            cutter.cut_next_commits(1)
+            cutter.cut_next_commit(b"upload_commit")
             assert_try_later(registry.finish(location, digest))
             assert registry.head_blob(repository, digest).status == 200
             assert Patience(30).until(lambda at=location, d=digest: registry.finish(at, d), 201)  # type: ignore[misc]
-        cutter.cut_next_commits(1)
+        cutter.cut_next_commit(b"content_share")
         assert_try_later(registry.push_manifest(repository, "1", image.manifest))
         assert registry.push_manifest(repository, "1", image.manifest).status == 201
         assert cutter.cut == 3
