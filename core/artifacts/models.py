@@ -50,6 +50,10 @@ class RepositoryBlob(models.Model):
         indexes = (models.Index("blob", "repository", name="artifacts_repositoryblob_blob"),)
 
 
+# All that lists of artifacts show, and few others.
+_PERHAPS_LISTED = models.Q(models.Q(is_child=False) | models.Q(may_be_tagged=True), subject=None)
+
+
 class Manifest(models.Model):
     """An immutable document, kept byte for byte as it was pushed.
 
@@ -103,14 +107,21 @@ class Manifest(models.Model):
                 condition=models.Q(subject__isnull=False),
                 name="artifacts_manifest_subject",
             ),
+            # What lists are filtered and ordered by comes along: they read no rows but a page's.
             models.Index(
                 "repository",
                 models.F("pushed_at").desc(),
                 models.F("id").desc(),
-                include=("is_child",),
-                condition=models.Q(models.Q(is_child=False) | models.Q(may_be_tagged=True))
-                & models.Q(subject=None),
-                name="artifacts_manifest_listed",
+                include=("is_child", "total_bytes", "artifact_type", "config_media_type"),
+                condition=_PERHAPS_LISTED,
+                name="artifacts_manifest_in_lists",
+            ),
+            models.Index(
+                models.F("pushed_at").desc(),
+                models.F("id").desc(),
+                include=("repository", "is_child"),
+                condition=_PERHAPS_LISTED,
+                name="artifacts_manifest_newest",
             ),
             models.Index(
                 "id",
@@ -163,7 +174,9 @@ class Tag(models.Model):
     that ``awaits_life`` was pushed before the configuration was read, which may set the instant.
     """
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="tags")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="tags", db_index=False
+    )
     name = models.CharField(max_length=128, db_collation="C")
     manifest = models.ForeignKey(Manifest, on_delete=models.PROTECT, null=True, related_name="tags")
     digest = models.BinaryField(max_length=65)
@@ -193,8 +206,9 @@ class Tag(models.Model):
             models.Index(
                 "repository",
                 "manifest",
+                include=("name",),
                 condition=models.Q(ended_at=None),
-                name="artifacts_tag_live_manifest",
+                name="artifacts_tag_live_named",
             ),
             models.Index(
                 "expires_at",

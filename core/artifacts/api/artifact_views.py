@@ -22,6 +22,7 @@ from core.artifacts.api.filters import (
     artifact_listing,
     artifacts_in,
     artifacts_of,
+    count_artifacts,
     live_tags_in,
     live_tags_of,
     newest_of_each_repository,
@@ -94,6 +95,7 @@ class ArtifactsView(RepositoryScopedView):
             artifact_listing(live_tags_of(self.repository)),
             partial(_context, self.repository.project_id, _flags(request)),
             details=shown_artifacts(),
+            count=partial(count_artifacts, self.repository),
         )
 
     @operation(

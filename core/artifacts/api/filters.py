@@ -3,11 +3,25 @@
 from functools import partial
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, NullIf
+from rest_framework.request import Request
 
 from core.api.errors import BadRequest
 from core.api.listing import Column, ColumnKind, Listing, integer
+from core.api.pagination import Stretch
 from core.api.query_language import AllOf, AnyOf, Exact, Fuzzy, Pattern, parse_query
 from core.artifacts.models import Manifest, ManifestLabel, Repository, Tag
 from core.members.api.filters import projects_where
@@ -22,7 +36,9 @@ _KNOWN_TYPES = sorted(
     {value for value in vars(media_types).values() if isinstance(value, str) and "/" in value}
 )
 _KINDS = {text: kind for text in _KNOWN_TYPES if (kind := artifact_kind(text, None)) != "UNKNOWN"}
-_UNTAGGED = Exact("nil")
+# Most artifacts are images, and SQL compares with one type after the other.
+_COMMON_FIRST = sorted(_KINDS.items(), key=lambda each: each[1] is not ArtifactKind.IMAGE)
+_TAGGED, _UNTAGGED = Exact("*"), Exact("nil")
 
 REPOSITORY_LISTING = Listing(
     columns={
@@ -99,7 +115,7 @@ def listed(manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]") -> "QuerySet[
 
 
 def _perhaps_listed(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
-    """Return what the index ``artifacts_manifest_listed`` has: all that are listed, few others."""
+    """Return what the index ``artifacts_manifest_in_lists`` has: what is listed, and few others."""
     return manifests.filter(Q(is_child=False) | Q(may_be_tagged=True), subject=None)
 
 
@@ -155,6 +171,19 @@ def _begin(
     return _perhaps_listed(manifests) if wanted else listed(manifests, tags)
 
 
+def count_artifacts(repository: Repository, request: Request) -> list[Stretch] | None:
+    """Return how many artifacts of the repository have tags, if that is all the request asks for.
+
+    Counting what tags name takes a walk over them, in the order of an index, and no join.
+    """
+    terms = parse_query(request.query_params.get("q", ""))
+    if [(term.key, term.pattern) for term in terms] != [("tags", _TAGGED)]:
+        return None
+    accessories = Manifest.objects.filter(repository=repository, subject__isnull=False)
+    tags = _own(live_tags_of(repository)).exclude(manifest__in=accessories)
+    return [Stretch(tags.aggregate(number=Count("manifest", distinct=True))["number"])]
+
+
 def shown_artifacts() -> "QuerySet[Manifest]":
     """Return what a list shows of an artifact; the payload is never read."""
     return Manifest.objects.select_related("repository").defer("payload")
@@ -176,7 +205,7 @@ def _kind() -> Coalesce:
         Case(
             # Most have no type of their own, and need not be compared with each that there is.
             When(**{column: None}, then=Value(None, CharField())),
-            *[When(**{column: text}, then=Value(kind.value)) for text, kind in _KINDS.items()],
+            *[When(**{column: text}, then=Value(kind.value)) for text, kind in _COMMON_FIRST],
             default=None,
         )
         for column in ("artifact_type", "config_media_type")
@@ -198,7 +227,7 @@ def _by_tags(
     tags = _own(tags)
     match pattern:
         case Exact("*"):
-            return manifests.filter(_tagged(tags))
+            return manifests.filter(_among(tags))
         case Exact("nil"):
             return manifests.filter(~_tagged(tags))
         case Exact(value):
@@ -218,6 +247,16 @@ def _by_tags(
 def _tagged(tags: "QuerySet[Tag]") -> Exists:
     """Say that one of the live tags names the manifest; they are found by their repository."""
     return Exists(tags.filter(repository=OuterRef("repository"), manifest=OuterRef("pk")))
+
+
+def _among(tags: "QuerySet[Tag]") -> Coalesce:
+    """Say that one of the tags names the manifest, where very many have one.
+
+    A bare condition would be made a join of all of them before a page is cut; this one is looked
+    up for each row of the page and for those before it.
+    """
+    named = Q(pk__in=tags.values("manifest"))
+    return Coalesce(ExpressionWrapper(named, BooleanField()), Value(False))
 
 
 def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":

@@ -208,6 +208,31 @@ def test_children_are_listed_as_long_as_a_tag_names_them(cast: Cast) -> None:
     ensure_listed(second.id, first.id)
 
 
+def test_the_total_of_tagged_artifacts_is_that_of_the_list(cast: Cast) -> None:
+    image = make_image(cast.project, "v1", path="team/app")
+    document = image_document(b"{}", [b"layer"])
+    push(cast.project, document, "v2", "team/app")
+    other = make_image(cast.project, "other", path="other")
+
+    def ensure(*listed: int) -> None:
+        for path, expected in ((APP, listed), ("/projects/secret/repositories/other", (other.id,))):
+            answer = cast["guest"].get(f"{path}/artifacts?q=tags%3D*")
+            assert {row["id"] for row in rows_of(answer)} == set(expected)
+            assert answer["X-Total-Count"] == str(len(expected))
+
+    ensure(image.id)
+    push(cast.project, image_document(subject=document), "accessory", "team/app")
+    companion = f"sha256-{image.digest.hex}.sig"
+    signature = push(cast.project, image_document(annotations={"a": "b"}), companion, "team/app")
+    ensure(image.id)
+    push(cast.project, image_document(annotations={"a": "b"}), "named", "team/app")
+    ensure(image.id, signature.id)
+    for tag in ("v1", "v2"):
+        path = f"{APP}/artifacts/{image.digest}/tags/{tag}"
+        assert cast["maintainer"].delete(path).status_code == 200
+    ensure(signature.id)
+
+
 def test_filters_of_artifacts(cast: Cast) -> None:
     first = make_image(cast.project, "v1", path="team/app")
     second = make_image(cast.project, "v2", layers=(b"other",), path="team/app")
