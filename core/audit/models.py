@@ -1,4 +1,4 @@
-"""Tables of audit entries and of how many there are."""
+"""Tables of audit entries, of how many there are and of what they are about."""
 
 from django.db import models
 
@@ -85,4 +85,32 @@ class AuditCount(models.Model):
             ),
             models.Index("day", condition=models.Q(day__isnull=False), name="audit_auditcount_day"),
             models.Index("id", condition=models.Q(is_settled=False), name="audit_auditcount_open"),
+        )
+
+
+class AuditStretch(models.Model):
+    """What entries with neighbouring ids are about, in capital letters, one after the other.
+
+    So a part of a resource is looked for in few rows. Entry ``id`` belongs to the stretch with the
+    ``number`` id / 32. Of each stretch there is the settled row, and those that a trigger has
+    written since, one with each statement; if one brings all 32 entries, it is settled. Together
+    they have the resource of every entry there is; what else they have does no harm.
+    """
+
+    number = models.BigIntegerField()
+    resources = models.TextField()
+    is_settled = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("number",),
+                condition=models.Q(is_settled=True),
+                name="audit_auditstretch_settled_unique",
+            ),
+        )
+        indexes = (
+            models.Index(
+                "number", condition=models.Q(is_settled=False), name="audit_auditstretch_open"
+            ),
         )

@@ -45,6 +45,45 @@ SELECT count(*) FROM taken
 """
 
 
+_IS_EMPTY: Final = """
+NOT EXISTS (SELECT FROM audit_auditentry e WHERE e.id BETWEEN s.number * 32 AND s.number * 32 + 31)
+"""
+
+# What two runs add to one stretch, they add one after the other.
+_SETTLE_STRETCHES: Final = """
+WITH chosen AS MATERIALIZED (
+     SELECT id FROM audit_auditstretch WHERE NOT is_settled
+      ORDER BY number LIMIT %s FOR UPDATE SKIP LOCKED),
+     taken AS (
+     DELETE FROM audit_auditstretch WHERE id IN (SELECT id FROM chosen)
+     RETURNING number, resources),
+     settled AS (
+     INSERT INTO audit_auditstretch AS settled (number, resources, is_settled)
+     SELECT number, string_agg(resources, E'\n'), true FROM taken GROUP BY 1 ORDER BY 1
+     ON CONFLICT (number) WHERE is_settled
+     DO UPDATE SET resources = settled.resources || E'\n' || excluded.resources)
+SELECT count(*) FROM taken
+"""
+
+_PACK_AGAIN: Final = """
+INSERT INTO audit_auditstretch (number, resources)
+SELECT id / 32, string_agg(upper(target_label), E'\n')
+  FROM audit_auditentry e
+ WHERE NOT EXISTS (SELECT FROM audit_auditstretch
+                    WHERE number = e.id / 32 AND strpos(resources, upper(e.target_label)) > 0)
+ GROUP BY 1
+"""
+
+# Looked for once before they are locked and once after it: entries may have come meanwhile.
+_LOCK_EMPTY_STRETCHES: Final = f"""
+SELECT id FROM audit_auditstretch AS s WHERE is_settled AND {_IS_EMPTY}
+ ORDER BY number FOR UPDATE
+"""  # noqa: S608  # made of constants
+_REMOVE_EMPTY_STRETCHES: Final = f"""
+DELETE FROM audit_auditstretch AS s WHERE id = ANY(%s::bigint[]) AND {_IS_EMPTY}
+"""  # noqa: S608  # made of constants
+
+
 # Entries and counts are read in one statement, so they are of the same instant whatever is written
 # meanwhile; a difference is right whatever else is counted before it is.
 _RECOUNT: Final = """
@@ -122,6 +161,13 @@ def settle_counts(limit: int) -> int:
 
 
 @durable_write
+def settle_stretches(limit: int) -> int:
+    """Put up to ``limit`` rows of what entries are about together; return how many there were."""
+    row = raw.fetch_one(_SETTLE_STRETCHES, (limit,))
+    return 0 if row is None else int(row[0])
+
+
+@durable_write
 def recount() -> int:
     """Compare the counts of entries with the entries; correct those that are wrong.
 
@@ -131,6 +177,22 @@ def recount() -> int:
     corrected = raw.execute(_RECOUNT)
     if corrected:
         log.warning("audit_counts_corrected", counts=corrected)
+    return corrected
+
+
+@durable_write
+def pack_again() -> int:
+    """Compare what stretches have with what entries are about; add what they lack.
+
+    Returns how many lacked something, which means a defect of the trigger that keeps them. Those
+    whose entries are all gone are removed.
+    """
+    raw.execute("SET LOCAL statement_timeout = 0")
+    corrected = raw.execute(_PACK_AGAIN)
+    if corrected:
+        log.warning("audit_stretches_corrected", stretches=corrected)
+    empty = [stretch for (stretch,) in raw.fetch_all(_LOCK_EMPTY_STRETCHES)]
+    raw.execute(_REMOVE_EMPTY_STRETCHES, (empty,))
     return corrected
 
 

@@ -101,18 +101,21 @@ def fold_pull_records(context: RunContext) -> dict[str, Any]:
 
 @run_kind("housekeeping.audit_counts")
 def settle_audit_counts(context: RunContext) -> dict[str, Any]:
-    """Add up how many audit entries have been written and removed."""
-    settled = 0
+    """Add up how many audit entries have been written and removed, and pack what they are about."""
+    settled, packed = 0, 0
     while batch := audit.settle_counts(COUNTS_BATCH):
         settled += batch
         context.report(settled, message=f"{settled} counts added up")
-    return {"counts_settled": settled}
+    while batch := audit.settle_stretches(COUNTS_BATCH):
+        packed += batch
+        context.report(settled + packed, message=f"{packed} rows packed")
+    return {"counts_settled": settled, "rows_packed": packed}
 
 
 @run_kind("housekeeping.audit_recount")
 def recount_audit(context: RunContext) -> dict[str, Any]:
-    """Compare the counts of audit entries with the entries, and correct them."""
-    return {"counts_corrected": audit.recount()}
+    """Compare what is kept of audit entries beside them with the entries, and correct it."""
+    return {"counts_corrected": audit.recount(), "stretches_corrected": audit.pack_again()}
 
 
 @run_kind("housekeeping.artifact_marks")

@@ -13,6 +13,7 @@ from core.api.listing import Column, ColumnKind, Listing, boolean, condition
 from core.api.pagination import Stretch
 from core.api.query_language import AnyOf, Exact, Fuzzy, Pattern
 from core.audit.models import AuditCount, AuditEntry
+from core.audit.queries import find_by_resource
 from core.audit.types import Outcome
 from core.rbac.types import ActorKind
 
@@ -90,6 +91,14 @@ def _by_username(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
     return entries.filter(wanted)
 
 
+def _by_resource(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
+    """A part of a resource that few entries have is found without reading all of them."""
+    found = find_by_resource(pattern.value) if isinstance(pattern, Fuzzy) else None
+    if found is not None:
+        return entries.filter(pk__in=found)
+    return entries.filter(condition(Column("target_label"), pattern, "resource"))
+
+
 def _by_result(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
     if not isinstance(pattern, Exact):
         raise BadRequest("q: operation_result takes true or false.")
@@ -112,6 +121,7 @@ AUDIT_LISTING = Listing(
     special={
         "operation": _by_operation,
         "operation_result": _by_result,
+        "resource": _by_resource,
         "username": _by_username,
     },
 )
