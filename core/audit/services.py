@@ -29,10 +29,11 @@ MAXIMUM_LABEL = 1024
 
 # Rows of a statement are written in one order, so two runs do not wait for each other in a ring.
 _SETTLE: Final = """
-WITH taken AS (
-     DELETE FROM audit_auditcount
-      WHERE id IN (SELECT id FROM audit_auditcount WHERE NOT is_settled
-                    ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+WITH chosen AS MATERIALIZED (
+     SELECT id FROM audit_auditcount WHERE NOT is_settled
+      ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED),
+     taken AS (
+     DELETE FROM audit_auditcount WHERE id IN (SELECT id FROM chosen)
      RETURNING project_id, day, target_kind, action, outcome, entries),
      settled AS (
      INSERT INTO audit_auditcount AS settled
@@ -43,7 +44,6 @@ WITH taken AS (
      DO UPDATE SET entries = settled.entries + excluded.entries)
 SELECT count(*) FROM taken
 """
-
 
 _IS_EMPTY: Final = """
 NOT EXISTS (SELECT FROM audit_auditentry e WHERE e.id BETWEEN s.number * 32 AND s.number * 32 + 31)
