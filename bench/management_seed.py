@@ -19,10 +19,8 @@ TABLES = (
     *TABLES_OF_CONTENT,
     "audit_auditcount",
     "audit_auditentry",
-    "audit_auditstretch",
     "projects_project",
     "quotas_quota",
-    "usage_holding",
     "usage_projectcontent",
 )
 
@@ -135,14 +133,6 @@ SELECT now() - make_interval(secs => 10 * (%(count)s - n)),
  ORDER BY n
 """
 
-_COMPARE = """
-UPDATE usage_projectcontent own SET is_shared = others.projects > 1
-  FROM (SELECT digest, is_manifest, count(*) AS projects
-          FROM usage_projectcontent GROUP BY 1, 2) AS others
- WHERE others.digest = own.digest AND others.is_manifest = own.is_manifest
-   AND own.is_shared IS NULL
-"""
-
 
 def seed_images(cursor: Cursor, repository: str, config: ConfigBlob, count: int) -> None:
     """Add images to an existing repository, the first the newest, with a tag each."""
@@ -176,11 +166,7 @@ def seed_audit(cursor: Cursor, project: str, count: int) -> None:
 
 
 def refresh_statistics(cursor: Cursor) -> None:
-    """Do what housekeeping and autovacuum would do within minutes.
-
-    The connection must be in autocommit mode.
-    """
-    cursor.execute(_COMPARE)
+    """Do what autovacuum would do within minutes. The connection must be in autocommit mode."""
     for table in TABLES:
         cursor.execute(f"VACUUM ANALYZE {table}")
 

@@ -5,9 +5,8 @@ content; a project's content counts once, whatever the number of its holders), *
 (as if every holder had a copy of its own), *deduplicated bytes* (each content once), *pending
 garbage* (what no manifest needs and the collection of garbage may take).
 
-``migrations`` put triggers on the tables of the artifacts, so that every write, of whatever
-feature, is counted in its own transaction: they keep ``ProjectContent`` and ``Holding``, and note
-what it adds to the usage of a project, or takes from it, as a change that ``core.quotas`` judges
-when the transaction commits. ``services.reconcile`` and ``recount_holdings`` compare with what is
-there.
+``migrations/0001`` puts triggers on the tables of the artifacts, so that every write, of
+whatever feature, is counted in its own transaction: they keep ``ProjectContent``, and note what
+it adds to the usage of a project, or takes from it, as a change that ``core.quotas`` judges when
+the transaction commits. ``services.reconcile`` compares with what is really there.
 """

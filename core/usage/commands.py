@@ -8,7 +8,7 @@ from core.common.terminal import make_console
 from core.quotas.rules import UNLIMITED
 from core.rbac.types import Actor
 from core.usage.queries import top_projects
-from core.usage.services import reconcile, recount_holdings
+from core.usage.services import reconcile
 
 app = typer.Typer(name="quota", help="Limits and usage of projects.", no_args_is_help=True)
 console = make_console()
@@ -28,7 +28,6 @@ def show() -> None:
 def recount() -> None:
     """Recount what projects hold, and correct it. Safe beside a registry at work."""
     done = reconcile(actor=Actor.system())
-    wrong = recount_holdings()
     for found in done.corrections:
         console.print(
             f"{found.project_name}: {found.contents:,} contents were counted wrongly, the usage "
@@ -36,5 +35,3 @@ def recount() -> None:
             markup=False,
         )
     console.print(f"{done.projects:,} projects recounted, {len(done.corrections):,} corrected.")
-    if wrong:
-        console.print(f"{wrong:,} figures of what is held were wrong, and are corrected.")

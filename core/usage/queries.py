@@ -10,104 +10,84 @@ from core.usage.types import ProjectSize, RepositorySize, StorageFigures
 
 MAXIMUM_TOP: Final = 100
 
-# Whatever is shared is among the candidates; few others are. Garbage: blobs of a project that no
-# manifest of any of its repositories names. What no other project has, only its own could name.
+# Garbage: blobs of a project that no manifest of any of its repositories names.
 _PROJECT_FIGURES: Final = """
-WITH logical AS (
-     SELECT coalesce(sum(h.bytes), 0)::bigint AS bytes
-       FROM artifacts_repository r JOIN usage_holding h ON h.repository_id = r.id
-      WHERE r.project_id = %(project)s),
-     content AS (
-     SELECT coalesce(sum(bytes), 0)::bigint AS bytes, coalesce(sum(blobs), 0)::bigint AS blobs,
-            coalesce(sum(manifests), 0)::bigint AS manifests
-       FROM usage_holding WHERE project_id = %(project)s),
-     candidates AS MATERIALIZED (
-     SELECT digest, is_manifest, size_bytes
-       FROM usage_projectcontent
-      WHERE project_id = %(project)s AND (is_shared OR is_shared IS NULL)
-      UNION
-     SELECT own.digest, own.is_manifest, own.size_bytes
-       FROM usage_projectcontent new JOIN usage_projectcontent own USING (digest, is_manifest)
-      WHERE new.is_shared IS NULL AND own.project_id = %(project)s),
+WITH content AS (
+     SELECT count(*) FILTER (WHERE NOT is_manifest) AS blobs,
+            count(*) FILTER (WHERE is_manifest) AS manifests,
+            coalesce(sum(size_bytes * holders), 0)::bigint AS logical,
+            coalesce(sum(size_bytes), 0)::bigint AS deduplicated
+       FROM usage_projectcontent WHERE project_id = %(project)s),
      shared AS (
      SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes
-       FROM candidates own
-      WHERE EXISTS (
+       FROM usage_projectcontent own
+      WHERE project_id = %(project)s AND EXISTS (
             SELECT FROM usage_projectcontent other
              WHERE other.digest = own.digest AND other.is_manifest = own.is_manifest
                AND other.project_id <> %(project)s
                AND (%(sees_all)s OR other.project_id = ANY(%(visible)s::bigint[])))),
-     unnamed AS (
-     SELECT b.id, b.size_bytes
-       FROM blobs_blob b
-      WHERE NOT EXISTS (SELECT FROM artifacts_manifestreference f WHERE f.blob_id = b.id)
-        AND EXISTS (SELECT FROM artifacts_repositoryblob l
-                      JOIN artifacts_repository r ON r.id = l.repository_id
-                     WHERE l.blob_id = b.id AND r.project_id = %(project)s)
-      UNION
-     SELECT b.id, b.size_bytes
-       FROM candidates c JOIN blobs_blob b ON b.digest = c.digest
-      WHERE NOT c.is_manifest AND NOT EXISTS (
-            SELECT FROM artifacts_manifestreference f
-              JOIN artifacts_manifest m ON m.id = f.parent_id
-              JOIN artifacts_repository r ON r.id = m.repository_id
-             WHERE f.blob_id = b.id AND r.project_id = %(project)s))
-SELECT logical.bytes, content.bytes, shared.bytes,
-       (SELECT coalesce(sum(size_bytes), 0)::bigint FROM unnamed),
+     garbage AS (
+     SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes
+       FROM (SELECT DISTINCT l.blob_id
+               FROM artifacts_repository r
+               JOIN artifacts_repositoryblob l ON l.repository_id = r.id
+              WHERE r.project_id = %(project)s) AS held
+       JOIN blobs_blob b ON b.id = held.blob_id
+       LEFT JOIN (SELECT DISTINCT f.blob_id
+                    FROM artifacts_repository r
+                    JOIN artifacts_manifest m ON m.repository_id = r.id
+                    JOIN artifacts_manifestreference f ON f.parent_id = m.id
+                   WHERE r.project_id = %(project)s AND f.blob_id IS NOT NULL) AS named
+              ON named.blob_id = held.blob_id
+      WHERE named.blob_id IS NULL)
+SELECT logical, deduplicated, shared.bytes, garbage.bytes,
        (SELECT count(*) FROM artifacts_repository WHERE project_id = %(project)s),
        blobs, manifests
-  FROM logical, content, shared
+  FROM content, shared, garbage
 """
 
-# What several projects have was counted for each. The bytes of a blob are stored once for the whole
-# registry, manifests for each repository.
+# The bytes of a blob are stored once for the whole registry, manifests for each repository.
 _REGISTRY_FIGURES: Final = """
-WITH held AS (
-     SELECT coalesce(sum(bytes) FILTER (WHERE project_id IS NULL), 0)::bigint AS logical,
-            coalesce(sum(bytes) FILTER (WHERE repository_id IS NULL), 0)::bigint AS bytes,
-            coalesce(sum(blobs) FILTER (WHERE repository_id IS NULL), 0)::bigint AS blobs,
-            coalesce(sum(manifests) FILTER (WHERE repository_id IS NULL), 0)::bigint AS manifests
-       FROM usage_holding),
-     candidates AS MATERIALIZED (
-     SELECT DISTINCT digest, is_manifest
-       FROM usage_projectcontent WHERE is_shared OR is_shared IS NULL),
-     several AS (
-     SELECT is_manifest, max(size_bytes) AS size_bytes, count(*) - 1 AS others
-       FROM candidates JOIN usage_projectcontent USING (digest, is_manifest)
-      GROUP BY digest, is_manifest HAVING count(*) > 1),
-     repeated AS (
-     SELECT coalesce(sum(size_bytes), 0)::bigint AS shared,
-            coalesce(sum(size_bytes * others), 0)::bigint AS bytes,
-            coalesce(sum(others) FILTER (WHERE NOT is_manifest), 0)::bigint AS blobs,
-            coalesce(sum(others) FILTER (WHERE is_manifest), 0)::bigint AS manifests
-       FROM several),
+WITH content AS (
+     SELECT coalesce(sum(bytes), 0)::bigint AS logical,
+            coalesce(sum(size_bytes), 0)::bigint AS deduplicated,
+            coalesce(sum(size_bytes) FILTER (WHERE projects > 1), 0)::bigint AS shared,
+            count(*) FILTER (WHERE NOT is_manifest) AS blobs,
+            count(*) FILTER (WHERE is_manifest) AS manifests
+       FROM (SELECT is_manifest, max(size_bytes) AS size_bytes,
+                    sum(size_bytes * holders) AS bytes, count(*) AS projects
+               FROM usage_projectcontent GROUP BY digest, is_manifest) AS held),
      garbage AS (
      SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes
        FROM blobs_blob b
       WHERE NOT EXISTS (SELECT FROM artifacts_manifestreference f WHERE f.blob_id = b.id))
-SELECT logical, held.bytes - repeated.bytes, shared, garbage.bytes,
-       (SELECT count(*) FROM artifacts_repository),
-       held.blobs - repeated.blobs, held.manifests - repeated.manifests
-  FROM held, repeated, garbage
+SELECT logical, deduplicated, shared, garbage.bytes,
+       (SELECT count(*) FROM artifacts_repository), blobs, manifests
+  FROM content, garbage
 """
 
 _TOP_REPOSITORIES: Final = """
-SELECT r.name, coalesce(held.bytes, 0), coalesce(held.blobs, 0), coalesce(held.manifests, 0)
+SELECT r.name, coalesce(linked.bytes, 0) + coalesce(stored.bytes, 0),
+       coalesce(linked.blobs, 0), coalesce(stored.manifests, 0)
   FROM artifacts_repository r
-  LEFT JOIN (SELECT repository_id, sum(bytes)::bigint AS bytes, sum(blobs)::bigint AS blobs,
-                    sum(manifests)::bigint AS manifests
-               FROM usage_holding {of_project_holding} GROUP BY repository_id) AS held
-         ON held.repository_id = r.id
+  LEFT JOIN (SELECT l.repository_id, sum(b.size_bytes)::bigint AS bytes, count(*) AS blobs
+               FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
+               {of_project_link} GROUP BY l.repository_id) AS linked
+         ON linked.repository_id = r.id
+  LEFT JOIN (SELECT m.repository_id, sum(m.size_bytes)::bigint AS bytes, count(*) AS manifests
+               FROM artifacts_manifest m
+               {of_project_manifest} GROUP BY m.repository_id) AS stored
+         ON stored.repository_id = r.id
  {of_project} ORDER BY 2 DESC, r.name LIMIT %(top)s
 """
+_OWN: Final = "(SELECT id FROM artifacts_repository WHERE project_id = %(project)s)"
 _TOP_OF_PROJECT: Final = _TOP_REPOSITORIES.format(
     of_project="WHERE r.project_id = %(project)s",
-    of_project_holding="""
-              WHERE repository_id IN (
-                    SELECT id FROM artifacts_repository WHERE project_id = %(project)s)""",
+    of_project_link=f"WHERE l.repository_id IN {_OWN}",
+    of_project_manifest=f"WHERE m.repository_id IN {_OWN}",
 )
 _TOP_OF_REGISTRY: Final = _TOP_REPOSITORIES.format(
-    of_project="", of_project_holding="WHERE repository_id IS NOT NULL"
+    of_project="", of_project_link="", of_project_manifest=""
 )
 
 _TOP_PROJECTS: Final = """

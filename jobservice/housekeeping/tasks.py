@@ -15,7 +15,7 @@ from core.common.clock import now as clock_now
 from core.quotas.services import fold_usage
 from core.rbac.types import Actor
 from core.trash import services as trash
-from core.usage import services as usage
+from core.usage.services import reconcile
 from jobservice.runs import services as runs
 from jobservice.worker.kinds import RunContext, run_kind
 
@@ -25,7 +25,6 @@ KEEP_FINISHED_RUNS = timedelta(days=7)
 USAGE_BATCH = 10_000
 COUNTS_BATCH = 10_000
 MARKS_BATCH = 1_000
-CONTENTS_BATCH = 2_000
 
 
 @run_kind("housekeeping.expired_uploads")
@@ -164,30 +163,19 @@ def remove_finished_runs(context: RunContext) -> dict[str, Any]:
 
 @run_kind("housekeeping.quota_usage")
 def add_up_usage(context: RunContext) -> dict[str, Any]:
-    """Add up what repositories and projects hold, and announce those that are nearly full.
-
-    What is new is compared with what other projects have.
-    """
-    changed, settled, compared = fold_usage(clock_now()), 0, 0
-    while batch := usage.settle_holdings(COUNTS_BATCH):
-        settled += batch
-        context.report(settled, message=f"{settled} rows added up")
-    while batch := usage.compare_contents(CONTENTS_BATCH):
-        compared += batch
-        context.report(settled + compared, message=f"{compared} contents compared")
-    return {"projects_changed": changed, "rows_settled": settled, "contents_compared": compared}
+    """Add up what projects without a limit hold, and announce those that are nearly full."""
+    return {"projects_changed": fold_usage(clock_now())}
 
 
 @run_kind("housekeeping.quota_recount")
 def recount_usage(context: RunContext) -> dict[str, Any]:
     """Recount what projects hold, and correct what was counted wrongly."""
-    done = usage.reconcile(
+    done = reconcile(
         actor=Actor.system(),
         on_project=lambda number: context.report(number, message=f"{number} projects recounted"),
     )
     return {
         "projects": done.projects,
-        "holdings_corrected": usage.recount_holdings(),
         "corrections": [
             {"project": found.project_name, "contents": found.contents, "bytes": found.bytes}
             for found in done.corrections

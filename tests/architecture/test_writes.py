@@ -27,9 +27,6 @@ WITHOUT_ACTOR = {
     "core.blobs.moving._adopt_locked": "the actor of the whole migration is in its audit entry",
     "core.blobs.moving._reserve": "the actor of the whole migration is in its audit entry",
     "core.quotas.services.fold_usage": "adds up what actors did; each is in the audit log",
-    "core.usage.services.compare_contents": "compares what is there",
-    "core.usage.services.recount_holdings": "counts what is there",
-    "core.usage.services.settle_holdings": "adds up rows that a trigger has written",
     "core.users.services._create_first_administrator": "names Actor.system() itself",
 }
 

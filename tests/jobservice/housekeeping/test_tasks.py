@@ -156,15 +156,12 @@ def test_usage_is_added_up_and_recounted() -> None:
     project = make_project("library")
     make_blob(project, b"content")
     run = carry_out_kind("housekeeping.quota_usage")
-    expected = {"projects_changed": 1, "rows_settled": 2, "contents_compared": 1}
-    assert (run.status, run.result) == ("succeeded", expected)
+    assert (run.status, run.result) == ("succeeded", {"projects_changed": 1})
     Quota.objects.update(used_bytes=1007)
     run = carry_out_kind("housekeeping.quota_recount")
     correction = {"project": "library", "contents": 0, "bytes": -1000}
-    found = {"projects": 1, "holdings_corrected": 0, "corrections": [correction]}
-    assert (run.status, run.result) == ("succeeded", found)
+    assert (run.status, run.result) == ("succeeded", {"projects": 1, "corrections": [correction]})
     assert carry_out_kind("housekeeping.quota_recount").result == {
         "projects": 1,
-        "holdings_corrected": 0,
         "corrections": [],
     }
