@@ -19,6 +19,7 @@ TABLES = (
     *TABLES_OF_CONTENT,
     "audit_auditcount",
     "audit_auditentry",
+    "audit_auditstretch",
     "projects_project",
     "quotas_quota",
     "usage_projectcontent",

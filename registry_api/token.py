@@ -192,8 +192,10 @@ def _asked_in_short_query(text: bytes) -> Asked:
 async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
     """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
     service = _service_for(call, asked)
+    if BUFFER.is_full or asked.wants_refresh_token:
+        return None
     signer = _recent_signer() or await _fresh_signer()
-    if signer is None or BUFFER.is_full or asked.wants_refresh_token:
+    if signer is None:
         return None
     recognised = await recognise(credentials, asked.names, call.origin)
     if recognised is None:

@@ -104,7 +104,10 @@ class IdempotentPost:
         if not self._is_held:
             return
         try:
-            raw.fetch_one(_LET_GO, (self._lock,))
+            row = raw.fetch_one(_LET_GO, (self._lock,))
+            if row is None or not row[0]:
+                # The session was another one, so others may have had the key meanwhile.
+                log.warning("idempotency_key_was_lost")
         except Error as error:
             log.warning("idempotency_key_not_let_go", exc_info=error)
             connection.close()

@@ -94,7 +94,8 @@ class AuditStretch(models.Model):
     So a part of a resource is looked for in few rows. Entry ``id`` belongs to the stretch with the
     ``number`` id / 32. Of each stretch there is the settled row, and those that a trigger has
     written since, one with each statement; if one brings all 32 entries, it is settled. Together
-    they have the resource of every entry there is; what else they have does no harm.
+    they have the resource of every entry there is. What else they have finds nothing; who deletes
+    entries for good has to write their stretches again.
     """
 
     number = models.BigIntegerField()

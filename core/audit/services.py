@@ -84,6 +84,8 @@ DELETE FROM audit_auditstretch AS s WHERE id = ANY(%s::bigint[]) AND {_IS_EMPTY}
 """  # noqa: S608  # made of constants
 
 
+_RECOUNT_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('core.audit.recount', 0))"
+
 # Entries and counts are read in one statement, so they are of the same instant whatever is written
 # meanwhile; a difference is right whatever else is counted before it is.
 _RECOUNT: Final = """
@@ -174,6 +176,8 @@ def recount() -> int:
     Returns how many were. One that is means a defect of the triggers that keep them.
     """
     raw.execute("SET LOCAL statement_timeout = 0")
+    # Two at once would correct the same twice.
+    raw.execute(_RECOUNT_ALONE)
     corrected = raw.execute(_RECOUNT)
     if corrected:
         log.warning("audit_counts_corrected", counts=corrected)

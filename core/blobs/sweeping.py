@@ -8,12 +8,15 @@ sweeper claims the upload first, which ends every other claim, and then looks fo
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 from core.blobs.types import UploadClaim
 from core.database import raw
 from core.storage.types import StorageDriver, StoredObject
 
 _BATCH = 1_000
+
+Item = TypeVar("Item")
 
 
 def remove_bytes(claim: UploadClaim, driver: StorageDriver) -> None:
@@ -67,8 +70,8 @@ def without_row(keys: list[str]) -> list[str]:
     return [key for (key,) in rows]
 
 
-def batches(stored: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:
+def batches(listed: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield what a listing gives in lists of a size that suits one statement."""
-    iterator = iter(stored)
+    iterator = iter(listed)
     while batch := list(islice(iterator, _BATCH)):
         yield batch

@@ -2,7 +2,7 @@
 
 The kernel copies from its page cache into the socket (sendfile). Such a call may wait for a disk,
 so it belongs in a thread. There it stays while the client makes room at once; waiting for other
-clients is left to the event loop, so any number of slow ones cost no thread.
+clients is left to the event loop, so any number of slow ones cost no thread but for a moment.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 EXTENSION: Final = "http.response.zerocopysend"
 """The ASGI extension, and the type of its message. Offset and count must be given."""
 
-HOP_BYTES: Final = 16 << 20
+HOP_BYTES: Final = 4 << 20
 """How much a thread is asked to send before others have their turn."""
 
 QUICK_SECONDS: Final = 0.001
@@ -64,6 +64,8 @@ class FileSending:
                 if sent < asked and not self._is_stopped:
                     await self._until_writable()
         finally:
+            # A thread may still be at work for somebody who has given up.
+            self._is_stopped = True
             if attempt is None or attempt.done():
                 self._close()
             else:
@@ -79,17 +81,20 @@ class FileSending:
 
     def _send(self, count: int) -> int:
         """Send up to ``count`` bytes, as many as the client takes at once. Runs in a thread."""
-        sent = 0
+        sent, may_wait = 0, self._is_quick
         while sent < count and not self._is_stopped:
             try:
                 taken = os.sendfile(self._socket, self._file, self._offset + sent, count - sent)
             except BlockingIOError:
-                if self._is_quick and self._room.poll(QUICK_SECONDS * 1_000):
-                    continue
-                break
+                if not may_wait or not self._room.poll(QUICK_SECONDS * 1_000):
+                    break
+                # Again only after progress: the kernel may be short of memory for other reasons.
+                may_wait = False
+                continue
             if taken == 0:
                 raise EOFError("The file is shorter than it was.")
             sent += taken
+            may_wait = self._is_quick
         return sent
 
     async def _until_writable(self) -> None:

@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         server = _address(transport.get_extra_info("sockname"))
         client = _address(transport.get_extra_info("peername"))
-        if server is not None and client is not None and server[0] == client[0]:
+        if client is not None and is_loopback(client[0]):
             descriptor = transport.get_extra_info("socket")
             descriptor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
         self._requests = Requests(self.begin, server=server, client=client)
@@ -340,6 +340,11 @@ class Connection(asyncio.Protocol):
     def _let_go_on(self) -> None:
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an IP address can only be of this machine."""
+    return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
 
 def _address(name: Any) -> tuple[str, int] | None:

@@ -145,7 +145,7 @@ class _Strays:
         Young ones are counted, because they may be of a request that has just broken off; a great
         number of them, however young, speaks of an older database.
         """
-        strays = without_row(list(self._is_ripe))
+        strays = [key for part in batches(self._is_ripe) for key in without_row(part)]
         if is_suspicious(unmatched=len(strays), objects=self._objects):
             detail = f"{len(strays):,} of {counted(self._objects, 'object')}"
             report.add(ProblemKind.SUSPICIOUS_STRAYS, store, detail)

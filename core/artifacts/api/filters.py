@@ -4,12 +4,10 @@ from functools import partial
 from typing import Any
 
 from django.db.models import (
-    BooleanField,
     Case,
     CharField,
     Count,
     Exists,
-    ExpressionWrapper,
     OuterRef,
     Q,
     QuerySet,
@@ -253,10 +251,10 @@ def _among(tags: "QuerySet[Tag]") -> Coalesce:
     """Say that one of the tags names the manifest, where very many have one.
 
     A bare condition would be made a join of all of them before a page is cut; this one is looked
-    up for each row of the page and for those before it.
+    up for each row of the page and for those before it, or among all tags where these are few
+    enough for the database's memory.
     """
-    named = Q(pk__in=tags.values("manifest"))
-    return Coalesce(ExpressionWrapper(named, BooleanField()), Value(False))
+    return Coalesce(_tagged(tags), Value(False))
 
 
 def _by_digest(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":

@@ -1,33 +1,25 @@
 """Let lists of artifacts be counted, filtered and ordered without reading rows of manifests or tags.
 
-Before or after the code that comes with it. Nobody waits: indexes are built beside writes, two
-seconds or so for each million manifests. A migration that broke off may be run again.
+Before or after the code that comes with it. Writes wait while the indexes are built, two seconds or
+so for each million manifests. Pulls wait for the moment in which indexes that have become needless
+go, and so for a dump of the database that is under way.
 """
 
 import django.db.models.deletion
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 
-_NEW = ("artifacts_manifest_in_lists", "artifacts_manifest_newest", "artifacts_tag_live_named")
 _PERHAPS_LISTED = models.Q(
     models.Q(("is_child", False), ("may_be_tagged", True), _connector="OR"), ("subject", None)
 )
 
 
 class Migration(migrations.Migration):
-    atomic = False
-
     dependencies = [
         ("artifacts", "0014_labels_go_with_their_entry"),
     ]
 
     operations = [
-        # An index that was not finished is there, but of no use.
-        *[
-            migrations.RunSQL(f"DROP INDEX CONCURRENTLY IF EXISTS {name}", migrations.RunSQL.noop)
-            for name in _NEW
-        ],
-        AddIndexConcurrently(
+        migrations.AddIndex(
             model_name="manifest",
             index=models.Index(
                 models.F("repository"),
@@ -38,7 +30,7 @@ class Migration(migrations.Migration):
                 name="artifacts_manifest_in_lists",
             ),
         ),
-        AddIndexConcurrently(
+        migrations.AddIndex(
             model_name="manifest",
             index=models.Index(
                 models.OrderBy(models.F("pushed_at"), descending=True),
@@ -48,7 +40,7 @@ class Migration(migrations.Migration):
                 name="artifacts_manifest_newest",
             ),
         ),
-        AddIndexConcurrently(
+        migrations.AddIndex(
             model_name="tag",
             index=models.Index(
                 models.F("repository"),
@@ -59,8 +51,8 @@ class Migration(migrations.Migration):
             ),
         ),
         # Those that are replaced have less, and nothing else.
-        RemoveIndexConcurrently(model_name="manifest", name="artifacts_manifest_listed"),
-        RemoveIndexConcurrently(model_name="tag", name="artifacts_tag_live_manifest"),
+        migrations.RemoveIndex(model_name="manifest", name="artifacts_manifest_listed"),
+        migrations.RemoveIndex(model_name="tag", name="artifacts_tag_live_manifest"),
         # As indexes of more columns begin with it.
         migrations.AlterField(
             model_name="tag",

@@ -1,7 +1,7 @@
 """Keep what audit entries are about once more, packed, so that a part of it is found quickly.
 
 Before the code that comes with it. Writes wait while what is there is packed: some two seconds for
-each million entries.
+each million entries. Those that wait for longer than ten seconds are answered 503.
 """
 
 from django.db import migrations, models

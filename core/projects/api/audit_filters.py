@@ -53,6 +53,9 @@ EVENT_TYPES = (
 )
 """Harbor's names for what the log records: the operation and the type of the resource."""
 
+_FEW = 20_000
+"""So many entries are looked through one by one, sooner than what all others are about."""
+
 
 def operation_of(action: str) -> str:
     """Return the operation of an action; an unlisted verb stands for itself."""
@@ -92,10 +95,11 @@ def _by_username(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
 
 
 def _by_resource(entries: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
-    """A part of a resource that few entries have is found without reading all of them."""
-    found = find_by_resource(pattern.value) if isinstance(pattern, Fuzzy) else None
-    if found is not None:
-        return entries.filter(pk__in=found)
+    """A part of a resource that few of many entries have is found without reading all of them."""
+    if isinstance(pattern, Fuzzy) and entries[_FEW : _FEW + 1].exists():
+        found = find_by_resource(pattern.value)
+        if found is not None:
+            return entries.filter(pk__in=found)
     return entries.filter(condition(Column("target_label"), pattern, "resource"))
 
 

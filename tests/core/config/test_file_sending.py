@@ -212,23 +212,59 @@ def test_slow_clients_hold_no_threads(
     visit(whole(path), visitor)
 
 
-@pytest.mark.parametrize(("address", "is_small"), [("127.0.0.1", True), ("127.0.0.2", False)])
-def test_little_is_buffered_for_a_client_on_the_same_machine(
-    visit: Visit, path: Path, address: str, *, is_small: bool
-) -> None:
+def test_little_is_buffered_for_a_client_on_the_same_machine(visit: Visit, path: Path) -> None:
     async def visitor(worker: SimpleNamespace, port: int) -> None:
-        ours = (address, 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=ours)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST % b"")
         assert await body_of(reader) == CONTENT
         [connection] = worker.connections
         kept = connection.transport.get_extra_info("socket")
-        size = kept.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         # The kernel doubles what it is told, for what it keeps beside the bytes.
-        assert (size == 2 * http_connection.LOCAL_BUFFER_BYTES) is is_small
+        size = kept.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert size == 2 * http_connection.LOCAL_BUFFER_BYTES
         writer.close()
 
     visit(whole(path), visitor)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"])
+def test_addresses_of_this_machine(address: str) -> None:
+    assert http_connection.is_loopback(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["10.127.0.1", "192.0.2.1", "::", "2001:db8::1", "::ffff:1.2.3.4"]
+)
+def test_addresses_of_others(address: str) -> None:
+    assert not http_connection.is_loopback(address)
+
+
+def test_a_thread_stops_when_the_transfer_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_sending, "QUICK_SECONDS", 10.0)
+
+    def read_to_the_end(client: socket.socket) -> int:
+        taken = 0
+        while piece := client.recv(1 << 20):
+            taken += len(piece)
+        return taken
+
+    async def cancelled() -> None:
+        loop = asyncio.get_running_loop()
+        client, server = socket.socketpair()
+        server.setblocking(False)
+        with ThreadPoolExecutor(1) as threads, path.open("rb") as file, client:
+            sending = FileSending(server.fileno(), file.fileno(), 0, len(CONTENT))
+            running = asyncio.ensure_future(sending.run(threads))
+            await loop.run_in_executor(None, client.recv, 1, socket.MSG_PEEK)
+            running.cancel()
+            await asyncio.wait([running])
+            server.close()
+            # The thread waits for room, which there is from now on.
+            assert await loop.run_in_executor(None, read_to_the_end, client) < len(CONTENT)
+
+    asyncio.run(cancelled())
 
 
 @pytest.mark.parametrize(("quick_seconds", "is_quick"), [(10.0, True), (0.001, False)])
