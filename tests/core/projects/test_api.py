@@ -1,12 +1,14 @@
 """The audit log and the metadata of a project over the management API."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from core.audit.services import record
 from core.audit.types import Outcome
 from core.common.origin import Origin
+from core.projects.api import audit_filters
 from core.projects.api.audit_filters import operation_of
 from core.rbac.types import Actor
 from tests.architecture.source import table_rows
@@ -127,6 +129,27 @@ def test_the_global_log_shows_only_what_the_caller_may_read(cast: Cast) -> None:
     assert resources("outsider") == set()
     assert resources("project_robot") == set()
     assert resources("system_robot") == {"other", "secret"}
+
+
+@pytest.mark.parametrize("few", [0, audit_filters._FEW])
+def test_parts_of_resources_are_found_where_there_are_many_entries_and_few(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(audit_filters, "_FEW", few)
+    for name in ("another-secret", "public"):
+        cast["admin"].put(f"/projects/{make_project(name).name}", {"metadata": {"public": "true"}})
+    cast["owner"].put("/projects/secret", {"metadata": {"public": "true"}})
+
+    def resources(actor: str, *texts: str) -> set[str]:
+        terms = ",".join(["resource_type=project", *[f"resource=~{text}" for text in texts]])
+        rows = rows_of(cast[actor].get(f"/auditlog-exts?{urlencode({'q': terms})}"))
+        return {row["resource"] for row in rows}
+
+    assert resources("admin", "ECRE") == {"another-secret", "secret"}
+    assert resources("admin", "ecre", "other-") == {"another-secret"}
+    assert resources("owner", "ecre") == {"secret"}
+    assert resources("owner", "another") == set()
+    assert resources("outsider", "ecre") == set()
 
 
 METADATA = "/projects/secret/metadatas/"
