@@ -110,5 +110,7 @@ def _standard_library(settings: LoggingSettings, shared: list[Processor]) -> dic
             # Runs log their own start and end.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            # A message that comes while the worker stops goes back, which nobody need hear of.
+            "kombu.transport.virtual.base": {"level": "ERROR"},
         },
     }
