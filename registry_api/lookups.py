@@ -4,9 +4,10 @@ They are asked from the event loop. To add one, describe it as a ``Lookup`` in t
 owns the tables, and let a ``Batches`` of this module ask it through ``CONNECTIONS``.
 """
 
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from core.artifacts.lookups import (
     BLOBS,
@@ -122,17 +123,17 @@ async def find_blob(
     return await (_REDIRECTED_BLOBS if redirected else _BLOBS).ask(question)
 
 
-async def find_robot(question: RobotQuestion) -> RobotStanding:
+def find_robot(question: RobotQuestion) -> Coroutine[Any, Any, RobotStanding]:
     """Return a robot and its rights in a project."""
     robots = _SYSTEM_ROBOTS if question.owner is None else _PROJECT_ROBOTS
-    return await robots.ask(question)
+    return robots.ask(question)
 
 
-async def find_password(question: PasswordQuestion) -> PasswordStanding:
+def find_password(question: PasswordQuestion) -> Coroutine[Any, Any, PasswordStanding]:
     """Return a user with its password's hash and its grants for a repository."""
-    return await _PASSWORDS.ask(question)
+    return _PASSWORDS.ask(question)
 
 
-async def find_personal_token(question: TokenQuestion) -> TokenStanding:
+def find_personal_token(question: TokenQuestion) -> Coroutine[Any, Any, TokenStanding]:
     """Return a personal access token and its user's grants for a repository."""
-    return await _TOKENS.ask(question)
+    return _TOKENS.ask(question)
