@@ -97,6 +97,26 @@ def test_artifacts_are_counted_and_found_by_indexes_alone(cast: Cast) -> None:
     assert seen >= 2 * len(lists)
 
 
+def test_tags_are_looked_up_one_by_one_where_memory_does_not_hold_all(cast: Cast) -> None:
+    """Otherwise all tags would be gone through for each artifact."""
+    seen = 0
+    repository = f"/projects/secret/repositories/{KINDS[0]}/artifacts"
+    for path in ("/projects/secret/artifacts?q=tags%3D*", f"{repository}?q=tags%3D*,type%3DIMAGE"):
+        with CaptureQueriesContext(connection) as captured:
+            assert cast["admin"].get(path).status_code == 200
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL work_mem = '64kB'; SET LOCAL hash_mem_multiplier = 1")
+            for query in captured:
+                if re.match(r"SELECT COUNT|SELECT .{0,60} AS \"pk\" FROM", query["sql"]):
+                    seen += 1
+                    cursor.execute("EXPLAIN (FORMAT JSON) " + query["sql"])
+                    (found,) = cursor.fetchone()
+                    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+                    nodes = [node["Node Type"] for node in plan_nodes(plan)]
+                    assert "Materialize" not in nodes, path
+    assert seen >= 4
+
+
 def test_lists_of_what_is_seeded(cast: Cast) -> None:
     for number, kind in enumerate(KINDS):
         artifacts = f"/projects/secret/repositories/{kind}/artifacts"
