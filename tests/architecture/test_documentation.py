@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -328,6 +329,22 @@ def test_commands_are_documented_once() -> None:
     rows = table_rows("operations/running.md", "Commands")
     documented = {" ".join(row[0].split()[:2]) for row in rows}
     assert documented == names
+
+
+def test_periodic_work() -> None:
+    from jobservice.runs.scheduler import declared_schedules
+
+    def spoken(interval: timedelta) -> str:
+        for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+            count, rest = divmod(int(interval.total_seconds()), unit)
+            if count and not rest:
+                return f"{count} {name}{'s' if count > 1 else ''}"
+        raise AssertionError(interval)
+
+    documented = [tuple(row[:2]) for row in table_rows("operations/running.md", "Periodic work")]
+    assert sorted(documented) == sorted(
+        (schedule.kind, spoken(schedule.interval)) for schedule in declared_schedules()
+    )
 
 
 def _commands(group: object) -> list[tuple[str, bool]]:
