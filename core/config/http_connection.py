@@ -99,8 +99,8 @@ class Connection(asyncio.Protocol):
         server = _address(transport.get_extra_info("sockname"))
         client = _address(transport.get_extra_info("peername"))
         if client is not None and is_loopback(client[0]):
-            descriptor = transport.get_extra_info("socket")
-            descriptor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
+            to_client = transport.get_extra_info("socket")
+            to_client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
         self._requests = Requests(self.begin, server=server, client=client)
         worker = self._worker
         worker.connections.add(self)

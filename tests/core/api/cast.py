@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 
 from core.projects.models import Project
@@ -166,3 +167,10 @@ def body_of(response: HttpResponse) -> dict[str, Any]:
     """Return the object of a response."""
     body: dict[str, Any] = json.loads(response.content)
     return body
+
+
+def file_of(response: HttpResponseBase) -> str:
+    """Return the text of a list that comes as a file."""
+    assert response.status_code == 200, getattr(response, "content", b"")
+    assert isinstance(response, StreamingHttpResponse)
+    return response.getvalue().decode()

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.urls import get_resolver
 
 from core.api.conditions import CHANGING
-from tests.core.api.cast import BASE, errors_of, undone
+from tests.core.api.cast import BASE, errors_of, file_of, undone
 from tests.core.api.stage import Stage, management_routes
 from tests.core.api.test_matrix import ARTIFACT, CASES
 
@@ -37,11 +37,6 @@ def call(stage: Stage, method: str, path: str, body: Any = None, **headers: str)
     return stage.cast["admin"].call(method, stage.path(path), stage.body(body), **headers)
 
 
-def content_of(response: HttpResponse) -> str:
-    assert response.streaming, response.content
-    return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # answers in pieces
-
-
 def extended(path: str, parameters: str) -> str:
     return f"{path}{'&' if '?' in path else '?'}{parameters}"
 
@@ -59,11 +54,11 @@ def test_every_list_can_be_had_as_a_file(stage: Stage) -> None:
         rows = json.loads(listed.content)
         assert int(listed["X-Total-Count"]) == len(rows), path
         as_json = call(stage, "GET", extended(path, "format=json"))
-        assert len(json.loads(content_of(as_json))) == len(rows), path
+        assert len(json.loads(file_of(as_json))) == len(rows), path
         as_csv = call(stage, "GET", path, Accept="text/csv")
         assert as_csv["Content-Type"].startswith("text/csv"), path
         assert "attachment" in as_csv["Content-Disposition"], path
-        table = list(csv.DictReader(io.StringIO(content_of(as_csv))))
+        table = list(csv.DictReader(io.StringIO(file_of(as_csv))))
         assert len(table) == len(rows), path
         for shown, line in zip(rows, table, strict=True):
             assert set(shown) <= set(line), path

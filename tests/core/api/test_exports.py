@@ -11,18 +11,12 @@ from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
 from core.api import exports
-from tests.core.api.cast import Cast, rows_of
+from tests.core.api.cast import Cast, file_of, rows_of
 from tests.factories.projects import make_project, make_repository
 
 
-def content_of(response: HttpResponse) -> str:
-    assert response.status_code == 200, getattr(response, "content", b"")
-    assert response.streaming
-    return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # answers in pieces
-
-
 def table_of(response: HttpResponse) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content_of(response))))
+    return list(csv.DictReader(io.StringIO(file_of(response))))
 
 
 def test_all_rows_come_in_one_file(cast: Cast) -> None:
@@ -37,7 +31,7 @@ def test_all_rows_come_in_one_file(cast: Cast) -> None:
     table = table_of(response)
     assert [row["name"] for row in table] == [row["name"] for row in listed]
     assert json.loads(table[0]["metadata"]) == listed[0]["metadata"]
-    assert json.loads(content_of(guest.get("/projects?format=json&sort=-name"))) == listed
+    assert json.loads(file_of(guest.get("/projects?format=json&sort=-name"))) == listed
     accepted = guest.get("/projects?q=name=~p1", Accept="application/json;q=0.1, text/csv")
     assert len(table_of(accepted)) == 10
 
@@ -47,7 +41,7 @@ def test_a_file_shows_no_more_than_the_list(cast: Cast) -> None:
     assert names == []
     assert cast["outsider"].get("/users?format=csv").status_code == 403
     assert cast["anonymous"].get("/users?format=csv").status_code == 401
-    assert json.loads(content_of(cast["outsider"].get("/repositories?format=json"))) == []
+    assert json.loads(file_of(cast["outsider"].get("/repositories?format=json"))) == []
 
 
 def test_other_formats_and_other_accepts(cast: Cast) -> None:

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 
 from core.artifacts.models import Manifest
 from core.oci.digest import Digest
-from tests.core.api.cast import errors_of, rows_of, undone
+from tests.core.api.cast import errors_of, file_of, rows_of, undone
 from tests.core.api.stage import PROJECT_ID, Stage
 from tests.core.api.test_matrix import CASES
 
@@ -87,9 +87,7 @@ def test_no_list_and_no_id_shows_a_private_project(stage: Stage, stranger: str) 
 
 
 def body_text(response: HttpResponse) -> str:
-    if response.streaming:
-        return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # answers in pieces
-    return response.content.decode()
+    return file_of(response) if response.streaming else response.content.decode()
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)

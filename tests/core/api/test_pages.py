@@ -7,7 +7,7 @@ import pytest
 
 from core.audit.models import AuditEntry
 from core.common.clock import now
-from tests.core.api.cast import Cast, rows_of
+from tests.core.api.cast import Cast, file_of, rows_of
 from tests.factories.projects import make_repository
 
 pytestmark = pytest.mark.django_db
@@ -72,8 +72,7 @@ def test_pages_are_the_list(rows: Cast, path: str) -> None:
     for size in (1, 2, 7):
         assert walk(rows, path, size) == whole
     exported = rows["admin"].get(f"{path}{'&' if '?' in path else '?'}format=json")
-    content = b"".join(exported.streaming_content)  # type: ignore[attr-defined]  # answers in pieces
-    assert [row["id"] for row in json.loads(content)] == whole
+    assert [row["id"] for row in json.loads(file_of(exported))] == whole
 
 
 def test_totals_of_the_log_are_what_the_caller_sees(rows: Cast) -> None:
