@@ -128,7 +128,8 @@ class _Connection:
         end = self._head.find(_END_OF_HEAD)
         if end < 0:
             return False
-        self.body_bytes = 0 if self._is_head else body_length(self._head[: end + 2])
+        announced = body_length(self._head[: end + 2])
+        self.body_bytes = 0 if self._is_head else announced
         self._missing_bytes = self.body_bytes - (len(self._head) - end - len(_END_OF_HEAD))
         self._head = None
         return self._missing_bytes <= 0

@@ -109,9 +109,10 @@ def test_answers_to_head_have_no_body(address: str) -> None:
     assert load.received_bytes == 0
 
 
-def test_a_refusal_ends_the_run(address: str) -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_refusal_ends_the_run(address: str, method: str) -> None:
     with pytest.raises(BenchmarkFailed, match="404"):
-        fetch(address, request_bytes("GET", address, "/missing"))
+        fetch(address, request_bytes(method, address, "/missing"))
 
 
 def test_a_length_is_needed() -> None:
