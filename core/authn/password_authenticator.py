@@ -23,6 +23,14 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     facts = find_login(credentials.username)
     if facts is not None and is_remembered(facts, credentials):
         return user_actor(facts, origin)
+    with MEMORY.turn(credentials.username, credentials.secret):
+        return _verify(facts, credentials, origin)
+
+
+def _verify(facts: LoginFacts | None, credentials: Credentials, origin: Origin) -> Actor | None:
+    if facts is not None and is_remembered(facts, credentials):
+        # Somebody did the same just before.
+        return user_actor(facts, origin)
     attempt = throttle.Attempt.of(credentials, origin)
     throttle.reserve(attempt)
     stored_hash = facts.password_hash if facts is not None else None

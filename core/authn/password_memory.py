@@ -7,12 +7,14 @@ under its new hash, and nothing in the table gives a password away.
 
 import os
 from hashlib import blake2b
+from threading import Lock
 from typing import Final
 
 from core.authn.recent_keys import RecentKeys
 
 REMEMBERED_SECONDS: Final = 60.0
 MAXIMUM_REMEMBERED: Final = 4096
+_TURNS: Final = 64
 
 
 class PasswordMemory:
@@ -21,6 +23,7 @@ class PasswordMemory:
     def __init__(self, *, seconds: float = REMEMBERED_SECONDS) -> None:
         self._key = os.urandom(32)
         self._verified = RecentKeys(seconds=seconds, maximum=MAXIMUM_REMEMBERED)
+        self._turns = [Lock() for _ in range(_TURNS)]
 
     def recalls(self, user_id: int, stored_hash: str, password: str) -> bool:
         """Tell whether exactly this was verified less than a minute ago."""
@@ -29,6 +32,16 @@ class PasswordMemory:
     def remember(self, user_id: int, stored_hash: str, password: str) -> None:
         """Keep that the password matched the stored hash."""
         self._verified.add(self._digest(user_id, stored_hash, password))
+
+    def turn(self, username: str, password: str) -> Lock:
+        """Return what to hold while these are verified.
+
+        Of many who log in alike at the same moment, one pays for the slow hash, and the others
+        find it remembered. Others have turns of their own but for a rare coincidence, which
+        nobody can bring about without the key.
+        """
+        digest = self._digest(0, username.casefold(), password)
+        return self._turns[digest[0] % _TURNS]
 
     def clear(self) -> None:
         """Forget everything."""

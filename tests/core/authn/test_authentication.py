@@ -30,6 +30,7 @@ from core.users.services import set_active, set_password
 from tests.core.authn.test_tokens import make_token
 from tests.core.users.test_passwords import bcrypt_line
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
+from tests.support.crowds import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,23 @@ def test_a_remembered_password_is_forgotten_after_a_minute() -> None:
     assert not memory.recalls(1, "other hash", PASSWORD)
     assert not memory.recalls(2, "hash", PASSWORD)
     assert not memory.recalls(1, "hash", "other")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_logins_of_one_moment_cost_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_user("alice")
+    hashed: list[str] = []
+    is_correct = passwords.is_correct
+
+    def counted(secret: str, stored_hash: str | None) -> bool:
+        hashed.append(secret)
+        return is_correct(secret, stored_hash)
+
+    monkeypatch.setattr(passwords, "is_correct", counted)
+    actors = at_once(24, lambda _: log_in())
+    assert all(isinstance(actor, Actor) for actor in actors)
+    assert hashed == [PASSWORD]
+    assert not LoginFailure.objects.exists()
 
 
 def test_the_memory_is_bounded() -> None:
