@@ -9,6 +9,7 @@ it had arrived.
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
+from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
 Question = TypeVar("Question")
@@ -103,19 +104,19 @@ class Batches(Generic[Question, Answer]):
 
     async def _answer_alone(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Answer one question, awake if the last one was answered before it made no sense."""
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
+        # The event loop's own clock tells milliseconds.
+        asked_at = perf_counter()
         if self._is_answered_soon and _CAN_STAY_AWAKE:
             self._awake_until = asked_at + AWAKE_SECONDS
-            self._stay_awake(loop)
+            self._stay_awake(asyncio.get_running_loop())
         try:
             return await self._answer(questions)
         finally:
             self._awake_until = 0.0
-            self._is_answered_soon = loop.time() - asked_at < AWAKE_SECONDS
+            self._is_answered_soon = perf_counter() - asked_at < AWAKE_SECONDS
 
     def _stay_awake(self, loop: asyncio.AbstractEventLoop) -> None:
-        if loop.time() < self._awake_until:
+        if perf_counter() < self._awake_until:
             loop.call_soon(self._stay_awake, loop)
 
     def _take(self) -> Waiting[Question, Answer]:

@@ -92,7 +92,9 @@ async def anybody(names: Sequence[str], origin: Origin) -> Recognised:
     targets = [
         await _followed(name, target, actor.subject) if target.has_redirect else target
         for name, target in zip(
-            names, await _all([find_target(name, actor.subject) for name in names]), strict=True
+            names,
+            await _found_for(names, lambda name: find_target(name, actor.subject)),
+            strict=True,
         )
     ]
     rights = [(target, ()) for target in targets]
@@ -117,13 +119,11 @@ async def _robot(
     name = parse_full_name(credentials.username, prefix=prefix)
     if name is None:
         return None
-    found = await _all(
-        [
-            find_robot(
-                RobotQuestion(name.project_name, name.name, project_of(repository), repository)
-            )
-            for repository in names or ("",)
-        ]
+    found = await _found_for(
+        names or ("",),
+        lambda repository: find_robot(
+            RobotQuestion(name.project_name, name.name, project_of(repository), repository)
+        ),
     )
     robot, at = found[0].robot, now()
     if robot is None or use_is_due(robot.last_used_at, at):
@@ -148,11 +148,11 @@ def _robot_actor(
 
 async def _personal_token(secret: str, names: Sequence[str], origin: Origin) -> Recognised | None:
     hashed = secret_hash(secret)
-    found = await _all(
-        [
-            find_personal_token(TokenQuestion(hashed, project_of(repository), repository))
-            for repository in names or ("",)
-        ]
+    found = await _found_for(
+        names or ("",),
+        lambda repository: find_personal_token(
+            TokenQuestion(hashed, project_of(repository), repository)
+        ),
     )
     token, at = found[0].token, now()
     if token is None or use_is_due(token.last_used_at, at):
@@ -166,11 +166,11 @@ async def _password(
     credentials: Credentials, names: Sequence[str], origin: Origin
 ) -> Recognised | None:
     username, address = credentials.username, throttle_address(origin.address)
-    found = await _all(
-        [
-            find_password(PasswordQuestion(username, address, project_of(repository), repository))
-            for repository in names or ("",)
-        ]
+    found = await _found_for(
+        names or ("",),
+        lambda repository: find_password(
+            PasswordQuestion(username, address, project_of(repository), repository)
+        ),
     )
     user = found[0].user
     # While failures are stored, the limits have to be looked at, and a success clears them.
@@ -220,5 +220,9 @@ def _standing(
     return Standing(Session(actor, generation), targets, held)
 
 
-async def _all(answers: Sequence[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:
-    return [await answers[0]] if len(answers) == 1 else await asyncio.gather(*answers)
+async def _found_for(
+    names: Sequence[str], find: Callable[[str], Coroutine[Any, Any, Answer]]
+) -> Sequence[Answer]:
+    if len(names) == 1:
+        return [await find(names[0])]
+    return await asyncio.gather(*[find(name) for name in names])

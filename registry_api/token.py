@@ -25,7 +25,7 @@ from core.authn.types import Credentials
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
-from registry_api.answers import Answer
+from registry_api.answers import Answer, Headers
 from registry_api.batches import Batches
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
@@ -251,11 +251,12 @@ def _issue_once_a_second(
     lifetime = system_settings.token_lifetime_seconds(may_read=False)
     question = (service, signer.key_id, lifetime, asked.requested, recognised.evidence)
     second = int(time())
-    body = _BODIES.get(second, question)
-    if body is None:
+    known = _BODIES.get(second, question)
+    if known is None:
         body = _issue(service, asked, recognised.standing(), signer=signer)
-        _BODIES.put(second, question, body)
-    return _token_answer(body)
+        known = body, _headers(body)
+        _BODIES.put(second, question, known)
+    return Answer(known[0], 200, known[1])
 
 
 def _recent_signer() -> Signer | None:
@@ -329,24 +330,27 @@ class _Bodies:
 
     def __init__(self) -> None:
         self._second = 0
-        self._bodies: dict[Hashable, bytes] = {}
+        self._bodies: dict[Hashable, tuple[bytes, Headers]] = {}
 
-    def get(self, second: int, question: Hashable) -> bytes | None:
+    def get(self, second: int, question: Hashable) -> tuple[bytes, Headers] | None:
         return self._bodies.get(question) if second == self._second else None
 
-    def put(self, second: int, question: Hashable, body: bytes) -> None:
+    def put(self, second: int, question: Hashable, answer: tuple[bytes, Headers]) -> None:
         if second != self._second:
             self._second, self._bodies = second, {}
         if len(self._bodies) < _MAX_REMEMBERED_BODIES:
-            self._bodies[question] = body
+            self._bodies[question] = answer
 
 
 _BODIES: Final = _Bodies()
 
 
 def _token_answer(body: bytes) -> Answer:
-    length = str(len(body)).encode()
-    return Answer(body, 200, (*_TOKEN_HEADERS, (b"content-length", length)))
+    return Answer(body, 200, _headers(body))
+
+
+def _headers(body: bytes) -> Headers:
+    return (*_TOKEN_HEADERS, (b"content-length", str(len(body)).encode()))
 
 
 def _service_for(call: Call, asked: Asked) -> str:
