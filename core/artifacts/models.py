@@ -11,7 +11,10 @@ from core.projects.models import Project
 class Repository(models.Model):
     """A named collection of artifacts; ``name`` is the full ``project/path``."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="repositories")
+    # Found by the index of both: with one of its own, pages would be read by it and sorted.
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="repositories", db_index=False
+    )
     name = models.CharField(max_length=255, unique=True, db_collation="C")
     description = models.TextField(blank=True)
     pull_count = models.BigIntegerField(default=0)

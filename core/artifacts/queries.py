@@ -62,12 +62,26 @@ _LIST_ALL_REPOSITORIES: Final = """
 SELECT name FROM artifacts_repository WHERE name > %s ORDER BY name LIMIT %s
 """
 
+# The repositories of a project stand together in byte order, since their names begin with its
+# name and a slash. So whole projects follow one another, each read from its own index, and those
+# whose last possible name is not behind the page's beginning are left out ("0" follows "/").
 _LIST_REPOSITORIES: Final = """
-SELECT r.name
-  FROM artifacts_repository r JOIN projects_project p ON p.id = r.project_id
- WHERE r.name > %s
-   AND ((%s AND p.is_public) OR p.id = ANY(%s::bigint[]) OR r.id = ANY(%s::bigint[]))
- ORDER BY r.name LIMIT %s
+(SELECT r.name
+   FROM (SELECT id, name || '/' AS prefix FROM projects_project
+          WHERE is_public AND %(public)s AND name || '0' > %(after)s
+          UNION
+         SELECT id, name || '/' FROM projects_project
+          WHERE id = ANY(%(projects)s::bigint[]) AND name || '0' > %(after)s
+          ORDER BY prefix) p
+  CROSS JOIN LATERAL
+        (SELECT name FROM artifacts_repository
+          WHERE project_id = p.id AND name > %(after)s ORDER BY name LIMIT %(limit)s) r
+  ORDER BY p.prefix, r.name LIMIT %(limit)s)
+ UNION
+(SELECT name FROM artifacts_repository
+  WHERE id = ANY(%(repositories)s::bigint[]) AND name > %(after)s
+  ORDER BY name LIMIT %(limit)s)
+ ORDER BY name LIMIT %(limit)s
 """
 
 _LIST_REFERRERS: Final = """
@@ -112,8 +126,13 @@ def list_repositories(visible: ReadableRepositories, after: str, limit: int) -> 
     if visible.everything:
         rows = raw.fetch_all(_LIST_ALL_REPOSITORIES, (after, limit))
     else:
-        projects, repositories = sorted(visible.project_ids), sorted(visible.repository_ids)
-        parameters = (after, visible.public, projects, repositories, limit)
+        parameters = {
+            "after": after,
+            "public": visible.public,
+            "projects": sorted(visible.project_ids),
+            "repositories": sorted(visible.repository_ids),
+            "limit": limit,
+        }
         rows = raw.fetch_all(_LIST_REPOSITORIES, parameters)
     return [name for (name,) in rows]
 

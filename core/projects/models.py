@@ -37,3 +37,8 @@ class Project(models.Model):
                 name="projects_project_metadata_without_public",
             ),
         )
+        indexes = (
+            models.Index(
+                "name", condition=models.Q(is_public=True), name="projects_project_public"
+            ),
+        )

@@ -61,6 +61,13 @@ READS: dict[str, Callable[[int], object]] = {
     "all repositories": lambda _: queries.list_repositories(
         ReadableRepositories(everything=True), "many-1/", 100
     ),
+    "repositories of some": lambda repository_id: queries.list_repositories(
+        ReadableRepositories(
+            project_ids=frozenset({1, 2}), repository_ids=frozenset({repository_id})
+        ),
+        "many-1/",
+        100,
+    ),
     "mount sources": lambda _: queries.find_mount_sources(
         Digest.of(b"{}"), target_name="team/target", project_id=1, limit=50
     ),
@@ -219,6 +226,27 @@ def test_repositories_are_listed_as_far_as_visible(project: Project) -> None:
         "private/b",
         "public/a",
     ]
+
+
+def test_pages_of_visible_repositories_follow_without_gaps() -> None:
+    # In byte order "a-b/" stands before "a/", and "a.b/" between them.
+    projects = [make_project(name, is_public=name == "a.b") for name in ("a", "a-b", "a.b", "b")]
+    repositories = [
+        make_repository(project, path) for project in projects for path in ("x", "x/y", "x-y", "z")
+    ]
+    granted = [it for it in repositories if it.name in ("a-b/x-y", "b/z", "a/x")]
+    visible = ReadableRepositories(
+        project_ids=frozenset({projects[0].pk}), repository_ids=frozenset(it.pk for it in granted)
+    )
+    expected = sorted(
+        it.name for it in repositories if it in granted or it.project.name in ("a", "a.b")
+    )
+    assert len(expected) == 10
+    for size in (1, 3, 10, 11):
+        found: list[str] = []
+        while page := queries.list_repositories(visible, found[-1] if found else "", size):
+            found += page
+        assert found == expected
 
 
 def test_referrers_are_listed_by_their_type(project: Project) -> None:
