@@ -5,6 +5,7 @@ from typing import Final
 from django.db.models import Q
 
 from core.artifacts.types import ReadableRepositories
+from core.database import raw
 from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant
 from core.grants.rules import PERMISSIONS_OF_RIGHT
 from core.members.queries import memberships_of_user, role_permissions
@@ -13,6 +14,7 @@ from core.rbac.rules import EVERY_PROJECT, scope_covers
 from core.rbac.types import Actor, ActorKind
 
 _PULL: Final = "repository:pull"
+_PROJECTS_NAMED: Final = "SELECT id FROM projects_project WHERE name = ANY(%s)"
 _RIGHTS_WITH_PULL: Final = sorted(
     right for right, permissions in PERMISSIONS_OF_RIGHT.items() if _PULL in permissions
 )
@@ -55,7 +57,7 @@ def _projects_of_robot(actor: Actor) -> frozenset[int]:
     names = [name for name, permissions in own.items() if _PULL in permissions]
     if not names:
         return frozenset()
-    return frozenset(Project.objects.filter(name__in=names).values_list("pk", flat=True))
+    return frozenset(project_id for (project_id,) in raw.fetch_all(_PROJECTS_NAMED, [names]))
 
 
 def _projects_by_role(actor: Actor) -> frozenset[int]:
