@@ -62,6 +62,6 @@ def actor_of(token: PersonalToken, origin: Origin) -> Actor:
 def _note_use(token: PersonalToken, origin: Origin) -> None:
     now = current_time()
     if use_is_due(token.last_used_at, now):
-        PersonalToken.objects.filter(pk=token.pk).update(
-            last_used_at=now, last_used_address=storable_address(origin.address)
-        )
+        # Of many at the same moment one writes; the others would only wait for each other.
+        unnoted = PersonalToken.objects.filter(pk=token.pk, last_used_at=token.last_used_at)
+        unnoted.update(last_used_at=now, last_used_address=storable_address(origin.address))

@@ -62,4 +62,6 @@ def load(subject: str, origin: Origin) -> Actor | None:
 
 def _note_use(robot: RobotFacts, at: datetime) -> None:
     if use_is_due(robot.last_used_at, at):
-        Robot.objects.filter(pk=robot.id).update(last_used_at=at)
+        # Of many at the same moment one writes; the others would only wait for each other.
+        unnoted = Robot.objects.filter(pk=robot.id, last_used_at=robot.last_used_at)
+        unnoted.update(last_used_at=at)
