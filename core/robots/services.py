@@ -122,6 +122,7 @@ def update_robot(
     Raises ``RobotUnknown``, ``RobotPermissionInvalid``, ``RobotDurationInvalid`` and
     ``ScopeTooWide`` (for permissions or time the robot did not have before).
     """
+    asked, project_ids = _checked_for_system(robot, permissions)
     robot = _lock(robot)
     at = current_time()
     before, was_usable, expired_at = (
@@ -131,11 +132,11 @@ def update_robot(
     )
     after = before
     if permissions is not None:
-        after = rules.checked_permissions(
-            permissions, project_name=robot.project.name if robot.project else None
-        )
+        after = asked
         if robot.project is None:
-            robot.project_ids = _hold_named_projects(after)
+            robot.project_ids = project_ids
+        else:
+            after = rules.checked_permissions(permissions, project_name=robot.project.name)
         _ensure_within(rules.added_permissions(before, after), actor)
         robot.permissions = _stored(after)
     if description is not None:
@@ -302,6 +303,19 @@ def _ensure_within(permissions: Permissions, actor: Actor) -> None:
 def _ensure_no_longer_than(actor: Actor, robot: Robot) -> None:
     if rules.outlives(robot.expires_at, actor.expires_at):
         raise ScopeTooWide("The robot would outlive the credentials that you use.")
+
+
+def _checked_for_system(
+    robot: Robot, permissions: Mapping[str, Iterable[str]] | None
+) -> tuple[Permissions, dict[str, int]]:
+    """Return what a robot of the system is to hold, and the ids of the projects it names.
+
+    Called before the robot is locked: who renames a project locks it before its robots.
+    """
+    if permissions is None or robot.project_id is not None:
+        return {}, {}
+    checked = rules.checked_permissions(permissions, project_name=None)
+    return checked, _hold_named_projects(checked)
 
 
 def _hold_named_projects(permissions: Permissions) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Restoring what was deleted, and letting go of it.
 
-Locks: the project's row, the repository's, the entry's, and then those of a push. The run that
-lets go of what is over passes by entries that somebody holds.
+Locks: the project's row, the repository's, the entry's, and then those of a push. Whoever lets go
+of many entries passes by those that somebody holds.
 """
 
 from collections.abc import Sequence
@@ -180,9 +180,13 @@ def delete_entry(project: Project, entry_id: int, *, actor: Actor) -> None:
 
 @durable_write
 def empty_trash(project: Project, *, actor: Actor) -> int:
-    """Let go of everything in a project's trash; return how many entries that were."""
+    """Let go of everything in a project's trash; return how many entries that were.
+
+    Entries that somebody restores at this moment are left to them: a restoration locks those of
+    children as it meets them, and waiting would be mutual.
+    """
     ensure_writable_locked()
-    entries = TrashEntry.objects.select_for_update().filter(project=project).order_by("pk")
+    entries = TrashEntry.objects.select_for_update(skip_locked=True).filter(project=project)
     ids = list(entries.values_list("pk", flat=True))
     let_go_locked(ids)
     audit.record(

@@ -10,9 +10,19 @@ from django.db import connection
 from core.api import conditions
 from core.api.views import ManagementView
 from core.users.models import Group
-from tests.core.api.cast import BASE, Caller, Cast, basic, body_of, caller_of, errors_of
+from tests.core.api.cast import (
+    BASE,
+    Caller,
+    Cast,
+    basic,
+    body_of,
+    caller_of,
+    errors_of,
+    make_cast,
+)
 from tests.factories.members import make_group
 from tests.factories.projects import make_project
+from tests.factories.robots import make_robot
 from tests.factories.users import PASSWORD, make_user
 
 
@@ -137,3 +147,14 @@ def test_the_paths_of_one_object_are_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sorted(changed_at_once(writes, tag)) == [200, 412]
     names = set(body_of(admin.get("/projects/twice"))["metadata"])
     assert len(names & {"auto_scan", "prevent_vul"}) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_follows_from_a_write_does_not_meet_its_condition_again() -> None:
+    admin = make_cast()["admin"]
+    project = make_project("gone")
+    robot = make_robot(project=None, permissions={"gone": ["repository:pull"]}).robot
+    answer = admin.call("DELETE", f"/projects/{project.name}", **{"If-Match": "*"})
+    assert answer.status_code == 200, answer.content
+    robot.refresh_from_db()
+    assert robot.permissions == {}

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.audit.models import AuditEntry
 from core.common.clock import now
@@ -314,6 +316,16 @@ def test_a_name_taken_again_means_nothing_to_robots_of_the_system() -> None:
         update_robot(robot, permissions={"one": CONTENT, "/": ["user:list"]}, actor=limited)
     update_robot(robot, permissions={"one": CONTENT}, actor=SYSTEM)
     assert queries.permissions_of(queries.get_robot(robot.pk)) == {"one": frozenset(CONTENT)}
+
+
+def test_projects_are_locked_before_the_robots_that_name_them() -> None:
+    """As by whoever renames a project; the other way round each could wait for the other."""
+    make_project("one")
+    robot = make_robot(project=None, permissions={"one": CONTENT}).robot
+    with CaptureQueriesContext(connection) as statements:
+        update_robot(robot, permissions={"one": ["repository:pull"]}, actor=SYSTEM)
+    locked = [sql for it in statements if " FOR " in (sql := str(it["sql"]))]
+    assert ["projects_project" in locked[0], "robots_robot" in locked[1]] == [True, True], locked
 
 
 def test_nobody_makes_a_robot_that_outlives_their_credentials() -> None:

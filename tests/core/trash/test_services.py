@@ -279,6 +279,26 @@ def test_letting_go_costs_the_same_for_one_and_for_many(project: Project) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
+def test_emptying_leaves_what_is_being_restored() -> None:
+    project = make_project("team")
+    for tag in ("v1", "v2"):
+        image = make_image(project, tag, config=b'{"tag":"%s"}' % tag.encode())
+        delete_manifest(APP, image.digest, actor=PUSHER)
+    held, other = TrashEntry.objects.order_by("pk")
+    restoring = connection.copy()
+    try:
+        with restoring.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT FROM artifacts_trashentry WHERE id = %s FOR UPDATE", [held.pk])
+            assert services.empty_trash(project, actor=PUSHER) == 1
+            cursor.execute("ROLLBACK")
+    finally:
+        restoring.close()
+    assert not TrashEntry.objects.filter(pk=other.pk).exists()
+    assert services.empty_trash(project, actor=PUSHER) == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_restores_pushes_and_letting_go_race_without_harm() -> None:
     """Whoever wins, tags lead to manifests, manifests to blobs, and no entry is half there."""
     project = make_project("team")
