@@ -3,7 +3,7 @@
 A gatekeeper is a function named by dotted path in the setting ``GATEKEEPERS``. It is asked
 inside the transaction of the write, with the locks on tags and content held, so what it reads
 stays true until the commit; it must not touch network or storage. It refuses by raising a
-``DomainError``, which undoes the whole write.
+``DomainError``, which undoes the whole write. What it changes itself goes along with the write.
 """
 
 from collections.abc import Callable

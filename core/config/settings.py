@@ -153,6 +153,7 @@ AUTHENTICATORS = (
 GATEKEEPERS: tuple[str, ...] = (
     "core.configurations.gatekeepers.refuse_while_read_only",
     "core.tag_rules.gatekeeper.protect_tags",
+    "core.grants.gatekeeper.withdraw_tokens",
 )
 # Constraints that the database alone decides, and what makes the refusal of each.
 CONSTRAINT_REFUSALS = {

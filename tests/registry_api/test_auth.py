@@ -12,12 +12,14 @@ import pytest
 import time_machine
 from django.conf import settings
 
+from core.artifacts.models import Repository
 from core.artifacts.services.repositories import delete_repository
 from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.authn import registry_tokens
 from core.authn.services import create_personal_token, revoke_personal_token
 from core.common.clock import now
+from core.grants.services import grant_repository
 from core.members.models import Membership
 from core.members.services import remove_member
 from core.projects.services import create_project, delete_project, update_project
@@ -26,7 +28,7 @@ from core.robots.queries import login_name
 from core.system_settings import queries as system_settings
 from core.users.models import User
 from core.users.services import create_user, set_active
-from tests.factories.members import actor_of, make_member
+from tests.factories.members import actor_of, make_group, make_member
 from tests.factories.robots import make_robot
 from tests.registry_api.asgi import HOST, Server
 from tests.registry_api.cast import Client, basic, challenge_of, image_manifest, sha256
@@ -405,3 +407,25 @@ def test_tokens_survive_key_rotation(server: Server, developer: Client, place: P
     registry_tokens.forget_verified()
     answer = bearer(server, "GET", f"/v2/{place.name}/manifests/v1", token)
     assert (answer.status, answer.codes) == (404, ["NAME_UNKNOWN"])
+
+
+@pytest.mark.parametrize("through_group", [False, True])
+def test_tokens_from_a_grant_end_with_the_repository(
+    server: Server, outsider: Client, administrator: Client, place: Place, through_group: bool
+) -> None:
+    user = User.objects.get(username="outsider")
+    group = make_group("readers", user) if through_group else None
+    administrator.push_image(place.name, "v1")
+    grant_repository(
+        Repository.objects.get(name=place.name),
+        user=None if through_group else user,
+        group=group,
+        permission="pull",
+        actor=Actor.system(),
+    )
+    token = outsider.token(f"repository:{place.name}:pull")
+    path = f"/v2/{place.name}/manifests/v1"
+    assert bearer(server, "GET", path, token).status == 200
+    delete_repository(place.name, actor=Actor.system())
+    administrator.push_image(place.name, "v1")
+    assert_invalid_token(bearer(server, "GET", path, token))
