@@ -6,6 +6,7 @@ body complete. Addresses and schemes that trusted proxies report are put in plac
 here, for both.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ class Server:
         self._environment = current()
         self._django: Application | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._answering: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and end of the process."""
@@ -94,7 +96,12 @@ class Server:
             return
         else:
             scope = {**scope, "headers": with_one_cookie(scope["headers"])}
-            await django(scope, buffered(body, receive), send)
+            answering = asyncio.ensure_future(django(scope, buffered(body, receive), send))
+            # A client that leaves may cancel this request, but not what carries the answer away
+            # from Django's thread: the thread would wait for it for ever.
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
+            await asyncio.shield(answering)
 
 
 def with_one_cookie(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

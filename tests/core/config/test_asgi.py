@@ -3,7 +3,8 @@
 import asyncio
 import ipaddress
 import json
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -101,3 +102,48 @@ def test_not_ready_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     status, body = ask(asgi.Server(Recorder(), with_django=False), "/readyz")
     assert status == 503
     assert json.loads(body)["faults"] == ["the database does not answer"]
+
+
+def test_a_client_that_leaves_costs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_ended = threading.Event()
+
+    def export(_environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            for _ in range(100):
+                yield b"row"
+        finally:
+            has_ended.set()
+
+    async def leave() -> bool:
+        stop, first = asyncio.Event(), asyncio.Event()
+
+        async def live(*_: Any) -> None:
+            await stop.wait()
+
+        async def send(_message: Message) -> None:
+            first.set()
+            await asyncio.sleep(0.001)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        server = asgi.Server(live, with_django=True)
+        living = asyncio.create_task(server({"type": "lifespan"}, receive, send))
+        await asyncio.sleep(0)
+        scope = {"type": "http", "method": "GET", "path": "/api/v2.0/x", "headers": []}
+        request = asyncio.create_task(
+            server({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
+        )
+        await first.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        try:
+            return await asyncio.to_thread(has_ended.wait, 30)
+        finally:
+            stop.set()
+            await living
+
+    monkeypatch.setattr(asgi, "django_application", export)
+    assert asyncio.run(leave())
