@@ -29,8 +29,8 @@ USER_AGENT_CHARACTERS = 128
 """How much of the User-Agent header is kept until then; its first word is what counts."""
 
 # One fold at a time, and its locks in the order of all other writers (see
-# ``core.artifacts.services``): repositories, manifests, tags by name, repositories again. Only
-# pushes hold several tags at once, so only these are locked one by one before the update.
+# ``core.artifacts.services``): repositories, manifests, tags by name, repositories again. Pushes
+# hold several manifests and tags at once, so these are locked one by one before the updates.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('core.artifacts.pulls', 0))"
 
 _TAKE = """
@@ -41,6 +41,10 @@ RETURNING repository_id, manifest_id, tag_name, pulled_at, user_agent
 
 _SHARE_REPOSITORIES = """
 SELECT id FROM artifacts_repository WHERE id = ANY(%s::bigint[]) ORDER BY id FOR KEY SHARE
+"""
+
+_LOCK_MANIFESTS = """
+SELECT id FROM artifacts_manifest WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE
 """
 
 _FOLD_MANIFESTS = """
@@ -178,6 +182,7 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
             tag = (repository_id, tag_name)
             tags[tag] = max(pulled_at, tags.get(tag, pulled_at))
     raw.fetch_all(_SHARE_REPOSITORIES, (sorted(counts),))
+    raw.fetch_all(_LOCK_MANIFESTS, (list(manifests),))
     raw.execute(_FOLD_MANIFESTS, (list(manifests), list(manifests.values())))
     tag_keys = ([key[0] for key in tags], [key[1] for key in tags], list(tags.values()))
     locked = raw.fetch_all(_LOCK_TAGS, tag_keys)

@@ -1,6 +1,7 @@
 """Races between real connections."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Event, Thread
 
@@ -33,6 +34,7 @@ from core.artifacts.types import PushedManifest, StoredBlob
 from core.blobs.errors import UploadTaken, UploadUnknown
 from core.blobs.models import Blob, Upload
 from core.common.clock import now
+from core.database import raw
 from core.oci.digest import Digest
 from core.projects.models import Project
 from core.storage.selection import default_driver
@@ -51,6 +53,7 @@ from tests.factories.artifacts import (
     write_chunk,
 )
 from tests.support.crowds import at_once
+from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -367,3 +370,22 @@ def test_everything_at_once_ends_without_deadlock(project: Project) -> None:
         ), results
         assert_consistent()
     assert not Upload.objects.filter(committed_digest=None).exists()
+
+
+def test_pulls_are_folded_beside_an_index_of_what_was_pulled(project: Project) -> None:
+    """Pulled in one order, listed in another: nobody waits for who waits for them."""
+    first, second = push(project, numbered(1)), push(project, numbered(2))
+    repository_id = Manifest.objects.values_list("repository_id", flat=True).get(pk=first.id)
+    for image in (second, first):
+        PullRecord.objects.create(
+            repository_id=repository_id, manifest_id=image.id, tag_name="", pulled_at=now()
+        )
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            # What pushing an index of both does, child by child.
+            mark = "UPDATE artifacts_manifest SET is_child = true WHERE id = %s"
+            raw.execute(mark, (first.id,))
+            folding = pool.submit(at_once, 1, lambda _: fold_pull_records(now()))
+            wait_for_lock()
+            raw.execute(mark, (second.id,))
+        assert folding.result(30) == [2]
