@@ -57,10 +57,11 @@ async def get_blob(call: Call) -> Response:
     if blob is None:
         raise RegistryError("BLOB_UNKNOWN", detail={"digest": str(digest)})
     headers = _headers(blob)
+    if call.method == "HEAD":
+        await _ensure_lasting(call, caller, name, lookup, blob)
     if is_not_modified(call.headers, blob.digest):
         return Response(None, 304, headers)
     if call.method == "HEAD":
-        await _ensure_lasting(call, caller, name, lookup, blob)
         return Response(None, 200, headers | {"Content-Length": str(blob.size_bytes)})
     content = None if "range" in call.headers else await small_content(blob)
     if content is not None:

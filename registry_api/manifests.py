@@ -51,12 +51,12 @@ async def get_manifest(call: Call) -> Response:
     manifest = lookup.manifest
     if manifest is None:
         raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": str(reference)})
+    if is_head and isinstance(reference, Digest) and needs_touch(manifest.touched_at, now()):
+        await _touch(call, caller, name, lookup, manifest)
     if is_not_modified(call.headers, manifest.digest):
         return Answer(b"", 304, _headers(manifest.digest, manifest.media_type, None))
     headers = _headers(manifest.digest, manifest.media_type, manifest.size_bytes)
     if is_head:
-        if isinstance(reference, Digest) and needs_touch(manifest.touched_at, now()):
-            await _touch(call, caller, name, lookup, manifest)
         return Answer(b"", 200, headers)
     pulls.record_pull(
         repository_id=lookup.repository_id,

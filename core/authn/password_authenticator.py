@@ -24,12 +24,13 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     if facts is not None and is_remembered(facts, credentials):
         return user_actor(facts, origin)
     with MEMORY.turn(credentials.username, credentials.secret):
-        return _verify(facts, credentials, origin)
+        return _verify(credentials, origin)
 
 
-def _verify(facts: LoginFacts | None, credentials: Credentials, origin: Origin) -> Actor | None:
+def _verify(credentials: Credentials, origin: Origin) -> Actor | None:
+    # Read again: the wait may have been long, and somebody may have done the same meanwhile.
+    facts = find_login(credentials.username)
     if facts is not None and is_remembered(facts, credentials):
-        # Somebody did the same just before.
         return user_actor(facts, origin)
     attempt = throttle.Attempt.of(credentials, origin)
     throttle.reserve(attempt)

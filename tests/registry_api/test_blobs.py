@@ -352,6 +352,10 @@ def test_head_by_a_pusher_renews_the_lease(
     assert head(developer, path, place, with_password=with_password).status == 200
     link.refresh_from_db()
     assert link.leased_until > now() + timedelta(hours=23)
+    RepositoryBlob.objects.filter(pk=link.pk).update(leased_until=soon)
+    assert developer.head(path, if_none_match=f'"{digest}"').status == 304
+    link.refresh_from_db()
+    assert link.leased_until > now() + timedelta(hours=23)
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "long", "flipped"])

@@ -371,18 +371,22 @@ def test_head_by_a_pusher_keeps_an_untagged_manifest(
     assert developer.put_manifest(filled.name, sha256(payload), payload).status == 201
     stored = Manifest.objects.filter(repository__name=filled.name)
 
-    def touched_after_head(client: Client, age: timedelta) -> bool:
+    def touched_after_head(client: Client, age: timedelta, *, known: bool = False) -> bool:
         before = now() - age
         stored.update(touched_at=before)
         token = client.token(f"repository:{filled.name}:pull,push")
         credentials = client.basic if with_password else f"Bearer {token}"
         headers = {"Authorization": credentials}
-        assert client.server.request("HEAD", path, headers=headers).status == 200
+        if known:
+            headers["If-None-Match"] = f'"{sha256(payload)}"'
+        status = client.server.request("HEAD", path, headers=headers).status
+        assert status == (304 if known else 200)
         return stored.get().touched_at > before
 
     assert not touched_after_head(developer, timedelta(hours=11))
     assert not touched_after_head(guest, timedelta(hours=13))
     assert touched_after_head(developer, timedelta(hours=13))
+    assert touched_after_head(developer, timedelta(hours=13), known=True)
 
 
 @pytest.mark.parametrize("tag", ["t" * 129, ".x", "-x", "a+b"])
