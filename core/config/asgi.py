@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -18,7 +19,15 @@ from django.utils.module_loading import import_string
 
 from core.api.errors import envelope
 from core.config import health
-from core.config.bodies import BodyRefused, ClientGone, Message, Receive, buffered, whole_body
+from core.config.bodies import (
+    BodyMemory,
+    BodyRefused,
+    ClientGone,
+    Message,
+    Receive,
+    buffered,
+    whole_body,
+)
 from core.config.env import current
 from core.config.forwarding import client_and_scheme
 from core.config.wsgi import application as django_application
@@ -40,6 +49,7 @@ class Server:
         self._environment = current()
         self._django: Application | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._bodies = BodyMemory()
         self._answering: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,22 +96,26 @@ class Server:
     async def _answer_from_django(
         self, django: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        try:
-            body = await whole_body(scope["headers"], receive)
-        except BodyRefused as refusal:
-            # What is left of the body is not read, so nothing can follow it.
-            content = envelope(refusal.status, refusal.message)
-            await _send_json(send, refusal.status, content, (b"connection", b"close"))
-        except ClientGone:
-            return
-        else:
+        with ExitStack() as stack:
+            share = stack.enter_context(self._bodies.share())
+            try:
+                body = await whole_body(scope["headers"], receive, share)
+            except BodyRefused as refusal:
+                # What is left of the body is not read, so nothing can follow it.
+                content = envelope(refusal.status, refusal.message)
+                await _send_json(send, refusal.status, content, (b"connection", b"close"))
+                return
+            except ClientGone:
+                return
             scope = {**scope, "headers": with_one_cookie(scope["headers"])}
             answering = asyncio.ensure_future(django(scope, buffered(body, receive), send))
-            # A client that leaves may cancel this request, but not what carries the answer away
-            # from Django's thread: the thread would wait for it for ever.
-            self._answering.add(answering)
-            answering.add_done_callback(self._answering.discard)
-            await asyncio.shield(answering)
+            held = stack.pop_all()
+        answering.add_done_callback(lambda _: held.close())
+        # A client that leaves may cancel this request, but not what carries the answer away from
+        # Django's thread: the thread would wait for it for ever.
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+        await asyncio.shield(answering)
 
 
 def with_one_cookie(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -6,7 +6,8 @@ within bounds, and Django is handed what is already there.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -16,6 +17,10 @@ MAXIMUM_BYTES = 1 << 20
 """As many as core.api.parsers reads."""
 DEADLINE_SECONDS = 30.0
 """For the whole body, however steadily it drips."""
+SMALL_BYTES = 16 << 10
+"""Up to here a body is always taken in; nearly all are smaller."""
+TOGETHER_BYTES = 64 << 20
+"""How much of larger bodies a process holds at a time: anybody may send one."""
 
 
 class BodyRefused(Exception):
@@ -31,8 +36,51 @@ class ClientGone(Exception):
     """The client left before its body was complete; there is nobody to answer."""
 
 
-async def whole_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
-    """Return the request body. Raises BodyRefused (408 or 413) and ClientGone."""
+class BodyMemory:
+    """Counts what large bodies hold together. For the thread of the event loop."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.held_bytes = 0
+
+    @contextmanager
+    def share(self) -> "Iterator[Share]":
+        """Yield what one request may hold until the end of the block."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            share.release()
+
+
+class Share:
+    """What one request holds of the memory until ``release``."""
+
+    def __init__(self, memory: BodyMemory) -> None:
+        """Begin with nothing."""
+        self._memory = memory
+        self._size = 0
+
+    def grow(self, body_bytes: int) -> None:
+        """Hold a body that has become so large. Raises BodyRefused (503)."""
+        more = body_bytes - SMALL_BYTES - self._size
+        if more <= 0:
+            return
+        if self._memory.held_bytes + more > TOGETHER_BYTES:
+            raise BodyRefused(503, "Too many large bodies are under way. Try again later.")
+        self._memory.held_bytes += more
+        self._size += more
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        self._memory.held_bytes -= self._size
+        self._size = 0
+
+
+async def whole_body(
+    headers: Iterable[tuple[bytes, bytes]], receive: Receive, share: Share
+) -> bytes:
+    """Return the request body. Raises BodyRefused (408, 413 or 503) and ClientGone."""
     too_large = BodyRefused(413, f"The body is larger than {MAXIMUM_BYTES} bytes.")
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > MAXIMUM_BYTES:
@@ -49,6 +97,7 @@ async def whole_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -
                 size += len(part)
                 if size > MAXIMUM_BYTES:
                     raise too_large
+                share.grow(size)
                 parts.append(part)
                 if not message.get("more_body", False):
                     return b"".join(parts)

@@ -9,7 +9,7 @@ import pytest
 
 from core.api.parsers import MAXIMUM_BODY_BYTES
 from core.config import asgi, bodies
-from core.config.bodies import BodyRefused, ClientGone, buffered, whole_body
+from core.config.bodies import BodyMemory, BodyRefused, ClientGone, buffered
 
 pytestmark = pytest.mark.pure
 
@@ -37,6 +37,16 @@ def sending(*messages: Message) -> Callable[[], Awaitable[Message]]:
 def run(work: Coroutine[Any, Any, bytes]) -> bytes:
     """Return what the coroutine returns."""
     return asyncio.run(work)
+
+
+async def whole_body(
+    headers: list[tuple[bytes, bytes]],
+    receive: Callable[[], Awaitable[Message]],
+    memory: BodyMemory | None = None,
+) -> bytes:
+    """Take in a body, with all memory to itself unless some is given."""
+    with (memory or BodyMemory()).share() as share:
+        return await bodies.whole_body(headers, receive, share)
 
 
 def test_the_limit_is_that_of_the_parser() -> None:
@@ -80,6 +90,36 @@ def test_a_body_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.status == 408
 
 
+def test_large_bodies_are_bounded_together_and_small_ones_are_not() -> None:
+    memory = BodyMemory()
+    large, small = b"x" * bodies.MAXIMUM_BYTES, b"x" * bodies.SMALL_BYTES
+
+    def take(body: bytes) -> bytes:
+        return run(whole_body([], sending(part(body, more=False)), memory))
+
+    memory.held_bytes = bodies.TOGETHER_BYTES - len(large) + len(small)
+    assert take(large) == large
+    memory.held_bytes += 1
+    with pytest.raises(BodyRefused) as caught:
+        take(large)
+    assert caught.value.status == 503
+    assert take(small) == small
+    assert memory.held_bytes == bodies.TOGETHER_BYTES - len(large) + len(small) + 1
+
+
+def test_a_body_is_held_until_it_is_answered() -> None:
+    held: list[int] = []
+
+    async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+        held.append(server._bodies.held_bytes)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    server = asgi.Server(Django(), with_django=True)
+    ask(server, answer, part(b"x" * (bodies.SMALL_BYTES + 7), more=False))
+    assert (held, server._bodies.held_bytes) == ([7], 0)
+
+
 def test_a_client_that_leaves() -> None:
     with pytest.raises(ClientGone):
         run(whole_body([], sending(part(b"ab", more=True), LEFT)))
@@ -108,7 +148,11 @@ class Django:
 
 def post(django: Django, *messages: Message, **headers: str) -> list[Message]:
     """Return what the server sends for a request to the management API."""
-    server = asgi.Server(django, with_django=True)
+    return ask(asgi.Server(django, with_django=True), django, *messages, **headers)
+
+
+def ask(server: asgi.Server, django: Any, *messages: Message, **headers: str) -> list[Message]:
+    """Return what a server sends for it, with something that stands for Django."""
     server._django = django
     sent: list[Message] = []
 
