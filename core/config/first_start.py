@@ -5,16 +5,19 @@ an advisory lock in PostgreSQL lets them through one after the other.
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import django
+import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
+from psycopg2.errors import LockNotAvailable
 from redis import Redis, RedisError
 
 from core.common.errors import DomainError, ErrorKind
@@ -25,6 +28,9 @@ from core.config.reader import masked_url
 ADMINISTRATOR = "admin"
 # Any number will do, as long as nothing else in this database locks it.
 ADVISORY_LOCK = 7_461_726
+LOCK_WAIT = "2s"
+"""How long a migration waits for a lock before it lets others through."""
+LOCK_PAUSE_SECONDS = 5.0
 
 ENSURE_SIGNING_KEY = "core.authn.services.ensure_signing_key"
 ENSURE_ADMINISTRATOR = "core.users.services.ensure_administrator"
@@ -32,6 +38,8 @@ ENSURE_LIBRARY_PROJECT = "core.projects.services.ensure_library_project"
 STORAGE_DRIVER = "core.storage.selection.default_driver"
 FORGET_WRITERS = "core.blobs.services.forget_writers"
 WARN_OF_UNCONFIGURED = "core.blobs.unconfigured.warn_of_unconfigured"
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +58,33 @@ def prepare() -> Prepared:
     with _without_bounds(), _one_at_a_time():
         pending = len(pending_migrations())
         if pending:
-            call_command("migrate", interactive=False, verbosity=0)
+            _migrate()
         import_string(ENSURE_SIGNING_KEY)()
         password: str | None = import_string(ENSURE_ADMINISTRATOR)(
             settings.ROADSTEAD.auth.administrator_password
         )
         import_string(ENSURE_LIBRARY_PROJECT)()
     return Prepared(migrations=pending, new_password=password)
+
+
+def _migrate() -> None:
+    """Apply migrations; each waits a moment for its locks, again and again.
+
+    Whoever waits for a table of its own holds up everybody who comes after it. Behind a dump, that
+    would be all pulls for as long as the dump takes.
+    """
+    while True:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_WAIT])
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            _log.warning("migration_waits_for_a_lock", retry_after_seconds=LOCK_PAUSE_SECONDS)
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 def pending_migrations() -> list[str]:

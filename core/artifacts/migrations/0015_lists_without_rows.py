@@ -2,7 +2,7 @@
 
 Before or after the code that comes with it. Writes wait while the indexes are built, two seconds or
 so for each million manifests. Pulls wait for the moment in which indexes that have become needless
-go, and so for a dump of the database that is under way.
+go; a dump of the database that is under way delays the migration and not the pulls.
 """
 
 import django.db.models.deletion

@@ -1,7 +1,7 @@
 """Let pages of repositories be read in the order of their names.
 
 Before or after the code that comes with it. Pulls wait for the moment in which the needless index
-goes, and so for a dump of the database that is under way.
+goes; a dump of the database that is under way delays the migration and not the pulls.
 """
 
 import django.db.models.deletion

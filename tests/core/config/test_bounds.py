@@ -1,4 +1,4 @@
-"""Waits for PostgreSQL and Redis end: in requests soon, in migrations and runs never."""
+"""Waits for PostgreSQL and Redis: short in requests, as long as it takes in migrations and runs."""
 
 import socket
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.cache.backends.redis import RedisCache
-from django.db import connection
+from django.db import connection, transaction
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from core.config import first_start, parts
@@ -33,6 +33,36 @@ def test_migrations_are_not_bounded() -> None:
     with first_start._without_bounds():
         assert bounds() == ["0", "0"]
     assert bounds() == ["10s", "1min"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_let_others_through_while_they_wait_for_a_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dump, tries = connection.copy(), []
+
+    def migrate(_command: str, **_options: object) -> None:
+        tries.append(bounds()[0])
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE projects_project IN ACCESS EXCLUSIVE MODE")
+
+    def pause(_seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM projects_project")
+        if len(tries) == 2:
+            dump.close()
+
+    monkeypatch.setattr(first_start, "call_command", migrate)
+    monkeypatch.setattr(first_start.time, "sleep", pause)
+    monkeypatch.setattr(first_start, "LOCK_WAIT", "100ms")
+    try:
+        with dump.cursor() as cursor, first_start._without_bounds():
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE projects_project IN ACCESS SHARE MODE")
+            first_start._migrate()
+    finally:
+        dump.close()
+    assert tries == ["100ms"] * 3
 
 
 def test_runs_may_take_long_but_never_wait_long_for_a_lock() -> None:
