@@ -36,17 +36,19 @@ def durable_write(
             if _rehearsing.get():
                 return _rehearsed(lambda: function(*args, **kwargs))
             with transaction.atomic(durable=True):
+                for step in steps or ():
+                    step()
                 if steps:
-                    # Before anything that subscribers of the write may write themselves.
+                    # Before subscribers of the write, which may have something to write themselves.
                     transaction.on_commit(steps.clear)
-                    for step in steps:
-                        step()
                 result = function(*args, **kwargs)
         except IntegrityError as error:
             refusal = refusal_of(error)
             if refusal is None:
                 raise
             raise refusal from error
+        if steps:
+            steps.clear()
         return result
 
     return wrapper
