@@ -152,13 +152,12 @@ def artifacts_in(project: Project, query: str) -> "QuerySet[Manifest]":
 def newest_of_each_repository(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     """Return of each repository the one that was pushed last."""
     newest = manifests.order_by("repository_id", "-pushed_at", "-id").distinct("repository_id")
-    return _described(Manifest.objects.filter(pk__in=newest.values("pk")))
+    return Manifest.objects.filter(pk__in=newest.values("pk"))
 
 
 def _begin(
     manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]", query: str
 ) -> "QuerySet[Manifest]":
-    manifests = _described(manifests)
     terms = parse_query(query)
     if any(term.key == "base" for term in terms):
         return manifests
@@ -185,16 +184,6 @@ def count_artifacts(repository: Repository, request: Request) -> list[Stretch] |
 def shown_artifacts() -> "QuerySet[Manifest]":
     """Return what a list shows of an artifact; the payload is never read."""
     return Manifest.objects.select_related("repository").defer("payload")
-
-
-def _described(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
-    """Prepare what a list can be filtered by."""
-    media_type = Coalesce("config_media_type", "media_type")
-    return manifests.alias(
-        kind=_kind(),
-        shown_media_type=media_type,
-        shown_artifact_type=Coalesce(NullIf("artifact_type", Value("")), media_type),
-    )
 
 
 def _kind() -> Coalesce:
@@ -288,12 +277,14 @@ def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
     return manifests
 
 
+_MEDIA_TYPE = Coalesce("config_media_type", "media_type")
+_ARTIFACT_TYPE = Coalesce(NullIf("artifact_type", Value("")), _MEDIA_TYPE)
 _ARTIFACT_COLUMNS = {
     "id": Column("id", ColumnKind.INTEGER),
-    "type": Column("kind"),
-    "media_type": Column("shown_media_type"),
+    "type": Column("kind", computed=_kind()),
+    "media_type": Column("shown_media_type", computed=_MEDIA_TYPE),
     "manifest_media_type": Column("media_type"),
-    "artifact_type": Column("shown_artifact_type"),
+    "artifact_type": Column("shown_artifact_type", computed=_ARTIFACT_TYPE),
     "repository_id": Column("repository_id", ColumnKind.INTEGER),
     "repository_name": Column("repository__name"),
     "size": Column("total_bytes", ColumnKind.INTEGER),
