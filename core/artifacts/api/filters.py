@@ -169,15 +169,18 @@ def _begin(
 
 
 def count_artifacts(repository: Repository, request: Request) -> list[Stretch] | None:
-    """Return how many artifacts of the repository have tags, if that is all the request asks for.
+    """Return how many artifacts have such tags, if tags are all the request asks for.
 
     Counting what tags name takes a walk over them, in the order of an index, and no join.
     """
     terms = parse_query(request.query_params.get("q", ""))
-    if [(term.key, term.pattern) for term in terms] != [("tags", _TAGGED)]:
+    if [term.key for term in terms] != ["tags"]:
+        return None
+    tags = _chosen(_own(live_tags_of(repository)), terms[0].pattern)
+    if tags is None:
         return None
     accessories = Manifest.objects.filter(repository=repository, subject__isnull=False)
-    tags = _own(live_tags_of(repository)).exclude(manifest__in=accessories)
+    tags = tags.exclude(manifest__in=accessories)
     return [Stretch(tags.aggregate(number=Count("manifest", distinct=True))["number"])]
 
 
@@ -212,28 +215,37 @@ def _by_tags(
     tags: "QuerySet[Tag]", manifests: "QuerySet[Any]", pattern: Pattern
 ) -> "QuerySet[Any]":
     tags = _own(tags)
+    chosen = _chosen(tags, pattern)
+    if chosen is not None:
+        is_of_many = pattern == _TAGGED or isinstance(pattern, Fuzzy)
+        return manifests.filter(_among(chosen) if is_of_many else _tagged(chosen))
+    if pattern == _UNTAGGED:
+        return manifests.filter(~_tagged(tags))
+    if not isinstance(pattern, AllOf):
+        raise BadRequest("q: tags takes no range.")
+    for value in pattern.values:
+        manifests = manifests.filter(_tagged(tags.filter(name=value)))
+    return manifests
+
+
+def _chosen(tags: "QuerySet[Tag]", pattern: Pattern) -> "QuerySet[Tag] | None":
+    """Return those of the tags of which an artifact needs one; None where that is not all."""
     match pattern:
         case Exact("*"):
-            return manifests.filter(_among(tags))
-        case Exact("nil"):
-            return manifests.filter(~_tagged(tags))
-        case Exact(value):
-            return manifests.filter(_tagged(tags.filter(name=value)))
+            return tags
+        case Exact(value) if pattern != _UNTAGGED:
+            return tags.filter(name=value)
         case Fuzzy(value):
-            return manifests.filter(_tagged(tags.filter(name__icontains=value)))
+            return tags.filter(name__icontains=value)
         case AnyOf(values):
-            return manifests.filter(_tagged(tags.filter(name__in=values)))
-        case AllOf(values):
-            for value in values:
-                manifests = manifests.filter(_tagged(tags.filter(name=value)))
-            return manifests
+            return tags.filter(name__in=values)
         case _:
-            raise BadRequest("q: tags takes no range.")
+            return None
 
 
 def _tagged(tags: "QuerySet[Tag]") -> Exists:
-    """Say that one of the live tags names the manifest; they are found by their repository."""
-    return Exists(tags.filter(repository=OuterRef("repository"), manifest=OuterRef("pk")))
+    """Say that one of the live tags names the manifest."""
+    return Exists(tags.filter(manifest=OuterRef("pk")))
 
 
 def _among(tags: "QuerySet[Tag]") -> Coalesce:
