@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Expression, Q, QuerySet
 from rest_framework.request import Request
 
 from core.api.errors import BadRequest
@@ -43,11 +43,19 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One key of a list. ``lookup`` is the ORM path behind it."""
+    """One key of a list. ``lookup`` is the ORM path behind it, or the name of ``computed``.
+
+    Rows get a computed expression only where it is asked for: it takes a while to put into SQL.
+    """
 
     lookup: str
     kind: ColumnKind = ColumnKind.TEXT
     is_sortable: bool = True
+    computed: Expression | None = None
+
+    def prepare(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        """Return the rows so that ``lookup`` can be used with them."""
+        return queryset if self.computed is None else queryset.alias(**{self.lookup: self.computed})
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,12 @@ class Listing:
 
     def apply(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
         """Return the rows that ``q`` selects in the order of ``sort``. Raises ``BadRequest``."""
-        return self.select(queryset, request).order_by(*self.order(request))
+        terms = self.order(request)
+        lookups = {term.removeprefix("-") for term in terms}
+        for column in self.columns.values():
+            if column.lookup in lookups:
+                queryset = column.prepare(queryset)
+        return self.select(queryset, request).order_by(*terms)
 
     def select(self, queryset: "QuerySet[Any]", request: Request) -> "QuerySet[Any]":
         """Return the rows that ``q`` selects. Raises ``BadRequest``."""
@@ -77,7 +90,7 @@ class Listing:
                 queryset = special[term.key](queryset, term.pattern)
             elif term.key in columns:
                 column, name = columns[term.key], names[term.key]
-                queryset = queryset.filter(condition(column, term.pattern, name))
+                queryset = column.prepare(queryset).filter(condition(column, term.pattern, name))
         return queryset
 
     def asked_for(self, request: Request) -> frozenset[str]:

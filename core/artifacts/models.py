@@ -119,6 +119,14 @@ class Manifest(models.Model):
                 condition=_PERHAPS_LISTED,
                 name="artifacts_manifest_in_lists",
             ),
+            # The smallest that tells how many there are, and what has no tag.
+            models.Index(
+                "repository",
+                "is_child",
+                "id",
+                condition=_PERHAPS_LISTED,
+                name="artifacts_manifest_counted",
+            ),
             models.Index(
                 models.F("pushed_at").desc(),
                 models.F("id").desc(),

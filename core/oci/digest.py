@@ -54,10 +54,15 @@ class Digest:
     @classmethod
     def from_bytes(cls, stored: bytes) -> Self:
         """Return the digest that ``to_bytes`` stored. Raises DigestInvalid."""
-        algorithm = _ALGORITHMS_BY_ID.get(stored[0]) if stored else None
-        if algorithm is None:
-            raise DigestInvalid("The stored digest has an unknown algorithm number.")
-        return cls(algorithm, stored[1:].hex())
+        return cls(_stored_algorithm(stored), stored[1:].hex())
+
+    @staticmethod
+    def text_of(stored: bytes) -> str:
+        """Return what ``to_bytes`` stored as text, unchecked: a list may have thousands.
+
+        Raises DigestInvalid for an unknown algorithm.
+        """
+        return f"{_stored_algorithm(stored)}:{stored[1:].hex()}"
 
     def to_bytes(self) -> bytes:
         """Return the stored form: one byte for the algorithm, then the raw hash."""
@@ -74,6 +79,13 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+
+def _stored_algorithm(stored: bytes) -> str:
+    algorithm = _ALGORITHMS_BY_ID.get(stored[0]) if stored else None
+    if algorithm is None:
+        raise DigestInvalid("The stored digest has an unknown algorithm number.")
+    return algorithm
 
 
 def _refuse_algorithm(algorithm: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Count, QuerySet
@@ -24,9 +25,31 @@ class Accessory(NamedTuple):
     companion_tag: str = ""
 
 
+class ShownTag(NamedTuple):
+    """What a list of artifacts shows of a tag; a page may hold thousands."""
+
+    manifest_id: int
+    id: int
+    repository_id: int
+    name: str
+    started_at: datetime
+    last_pulled_at: datetime | None
+    expires_at: datetime | None
+
+
+class Child(NamedTuple):
+    """What a list of artifacts shows of a child of an index, which ``parent_id`` is."""
+
+    parent_id: int
+    child_id: int
+    digest: Any
+    platform: Any
+    annotations: Any
+
+
 def digest_text(stored: Any) -> str:
     """Return a stored digest as text."""
-    return str(Digest.from_bytes(bytes(stored)))
+    return Digest.text_of(bytes(stored))
 
 
 def repository_context(repositories: Sequence[Repository]) -> Mapping[str, Any]:
@@ -72,21 +95,22 @@ def _immutabilities(project_id: int, manifests: Sequence[Manifest]) -> Mapping[s
     return find_immutabilities(project_id, {manifest.repository.name for manifest in manifests})
 
 
-def _tags(manifests: Sequence[Manifest]) -> Mapping[int, list[Tag]]:
-    tags: dict[int, list[Tag]] = defaultdict(list)
+def _tags(manifests: Sequence[Manifest]) -> Mapping[int, list[ShownTag]]:
+    tags: dict[int, list[ShownTag]] = defaultdict(list)
     ids = [manifest.pk for manifest in manifests]
-    for tag in Tag.objects.filter(manifest__in=ids, ended_at=None).order_by("-started_at", "id"):
-        tags[tag.manifest_id or 0].append(tag)
+    rows = Tag.objects.filter(manifest__in=ids, ended_at=None).order_by("-started_at", "id")
+    for row in rows.values_list(*ShownTag._fields):
+        tags[row[0]].append(ShownTag(*row))
     return tags
 
 
-def _references(manifests: Sequence[Manifest]) -> Mapping[int, list[ManifestReference]]:
-    references: dict[int, list[ManifestReference]] = defaultdict(list)
+def _references(manifests: Sequence[Manifest]) -> Mapping[int, list[Child]]:
+    children: dict[int, list[Child]] = defaultdict(list)
     ids = [manifest.pk for manifest in manifests if manifest.media_type in INDEX_TYPES]
     rows = ManifestReference.objects.filter(parent__in=ids, child__isnull=False)
-    for reference in rows.order_by("parent_id", "position"):
-        references[reference.parent_id].append(reference)
-    return references
+    for row in rows.order_by("parent_id", "position").values_list(*Child._fields):
+        children[row[0]].append(Child(*row))
+    return children
 
 
 def _labels(manifests: Sequence[Manifest]) -> Mapping[int, list[Label]]:

@@ -152,13 +152,12 @@ def artifacts_in(project: Project, query: str) -> "QuerySet[Manifest]":
 def newest_of_each_repository(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     """Return of each repository the one that was pushed last."""
     newest = manifests.order_by("repository_id", "-pushed_at", "-id").distinct("repository_id")
-    return _described(Manifest.objects.filter(pk__in=newest.values("pk")))
+    return Manifest.objects.filter(pk__in=newest.values("pk"))
 
 
 def _begin(
     manifests: "QuerySet[Manifest]", tags: "QuerySet[Tag]", query: str
 ) -> "QuerySet[Manifest]":
-    manifests = _described(manifests)
     terms = parse_query(query)
     if any(term.key == "base" for term in terms):
         return manifests
@@ -170,31 +169,24 @@ def _begin(
 
 
 def count_artifacts(repository: Repository, request: Request) -> list[Stretch] | None:
-    """Return how many artifacts of the repository have tags, if that is all the request asks for.
+    """Return how many artifacts have such tags, if tags are all the request asks for.
 
     Counting what tags name takes a walk over them, in the order of an index, and no join.
     """
     terms = parse_query(request.query_params.get("q", ""))
-    if [(term.key, term.pattern) for term in terms] != [("tags", _TAGGED)]:
+    if [term.key for term in terms] != ["tags"]:
+        return None
+    tags = _chosen(_own(live_tags_of(repository)), terms[0].pattern)
+    if tags is None:
         return None
     accessories = Manifest.objects.filter(repository=repository, subject__isnull=False)
-    tags = _own(live_tags_of(repository)).exclude(manifest__in=accessories)
+    tags = tags.exclude(manifest__in=accessories)
     return [Stretch(tags.aggregate(number=Count("manifest", distinct=True))["number"])]
 
 
 def shown_artifacts() -> "QuerySet[Manifest]":
     """Return what a list shows of an artifact; the payload is never read."""
     return Manifest.objects.select_related("repository").defer("payload")
-
-
-def _described(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
-    """Prepare what a list can be filtered by."""
-    media_type = Coalesce("config_media_type", "media_type")
-    return manifests.alias(
-        kind=_kind(),
-        shown_media_type=media_type,
-        shown_artifact_type=Coalesce(NullIf("artifact_type", Value("")), media_type),
-    )
 
 
 def _kind() -> Coalesce:
@@ -223,28 +215,37 @@ def _by_tags(
     tags: "QuerySet[Tag]", manifests: "QuerySet[Any]", pattern: Pattern
 ) -> "QuerySet[Any]":
     tags = _own(tags)
+    chosen = _chosen(tags, pattern)
+    if chosen is not None:
+        is_of_many = pattern == _TAGGED or isinstance(pattern, Fuzzy)
+        return manifests.filter(_among(chosen) if is_of_many else _tagged(chosen))
+    if pattern == _UNTAGGED:
+        return manifests.filter(~_tagged(tags))
+    if not isinstance(pattern, AllOf):
+        raise BadRequest("q: tags takes no range.")
+    for value in pattern.values:
+        manifests = manifests.filter(_tagged(tags.filter(name=value)))
+    return manifests
+
+
+def _chosen(tags: "QuerySet[Tag]", pattern: Pattern) -> "QuerySet[Tag] | None":
+    """Return those of the tags of which an artifact needs one; None where that is not all."""
     match pattern:
         case Exact("*"):
-            return manifests.filter(_among(tags))
-        case Exact("nil"):
-            return manifests.filter(~_tagged(tags))
-        case Exact(value):
-            return manifests.filter(_tagged(tags.filter(name=value)))
+            return tags
+        case Exact(value) if pattern != _UNTAGGED:
+            return tags.filter(name=value)
         case Fuzzy(value):
-            return manifests.filter(_tagged(tags.filter(name__icontains=value)))
+            return tags.filter(name__icontains=value)
         case AnyOf(values):
-            return manifests.filter(_tagged(tags.filter(name__in=values)))
-        case AllOf(values):
-            for value in values:
-                manifests = manifests.filter(_tagged(tags.filter(name=value)))
-            return manifests
+            return tags.filter(name__in=values)
         case _:
-            raise BadRequest("q: tags takes no range.")
+            return None
 
 
 def _tagged(tags: "QuerySet[Tag]") -> Exists:
-    """Say that one of the live tags names the manifest; they are found by their repository."""
-    return Exists(tags.filter(repository=OuterRef("repository"), manifest=OuterRef("pk")))
+    """Say that one of the live tags names the manifest."""
+    return Exists(tags.filter(manifest=OuterRef("pk")))
 
 
 def _among(tags: "QuerySet[Tag]") -> Coalesce:
@@ -288,12 +289,14 @@ def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
     return manifests
 
 
+_MEDIA_TYPE = Coalesce("config_media_type", "media_type")
+_ARTIFACT_TYPE = Coalesce(NullIf("artifact_type", Value("")), _MEDIA_TYPE)
 _ARTIFACT_COLUMNS = {
     "id": Column("id", ColumnKind.INTEGER),
-    "type": Column("kind"),
-    "media_type": Column("shown_media_type"),
+    "type": Column("kind", computed=_kind()),
+    "media_type": Column("shown_media_type", computed=_MEDIA_TYPE),
     "manifest_media_type": Column("media_type"),
-    "artifact_type": Column("shown_artifact_type"),
+    "artifact_type": Column("shown_artifact_type", computed=_ARTIFACT_TYPE),
     "repository_id": Column("repository_id", ColumnKind.INTEGER),
     "repository_name": Column("repository__name"),
     "size": Column("total_bytes", ColumnKind.INTEGER),

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
-from core.artifacts.api.bulk import Accessory, digest_text
-from core.artifacts.models import Manifest, ManifestReference, Repository, Tag
+from core.artifacts.api.bulk import Accessory, Child, ShownTag, digest_text
+from core.artifacts.models import Manifest, Repository, Tag
 from core.labels.api.serializers import LabelSerializer
 from core.oci.media_types import ADDITIONS, ArtifactKind, artifact_kind
 from core.oci.referrers import is_signature_tag
@@ -277,10 +277,10 @@ def _accessory(subject: Manifest, accessory: Accessory) -> Any:
     return AccessorySerializer(manifest, context=context).data
 
 
-def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:
-    """Return what ``TagSerializer`` would; a page may hold thousands of tags."""
+def _tag(tag: ShownTag, *, is_immutable: bool) -> dict[str, Any]:
+    """Return what ``TagSerializer`` would."""
     rendered = {
-        "id": tag.pk,
+        "id": tag.id,
         "repository_id": tag.repository_id,
         "artifact_id": tag.manifest_id,
         "name": tag.name,
@@ -293,7 +293,7 @@ def _tag(tag: Tag, *, is_immutable: bool) -> dict[str, Any]:
     return rendered
 
 
-def _reference(row: ManifestReference) -> dict[str, Any]:
+def _reference(row: Child) -> dict[str, Any]:
     reference: dict[str, Any] = {
         "parent_id": row.parent_id,
         "child_id": row.child_id,

@@ -1,6 +1,7 @@
 """Repositories, artifacts and tags over the management API."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -213,16 +214,19 @@ def test_the_total_of_tagged_artifacts_is_that_of_the_list(cast: Cast) -> None:
     document = image_document(b"{}", [b"layer"])
     push(cast.project, document, "v2", "team/app")
     other = make_image(cast.project, "other", path="other")
+    companion = f"sha256-{image.digest.hex}.sig"
 
     def ensure(*listed: int) -> None:
         for path, expected in ((APP, listed), ("/projects/secret/repositories/other", (other.id,))):
             answer = cast["guest"].get(f"{path}/artifacts?q=tags%3D*")
             assert {row["id"] for row in rows_of(answer)} == set(expected)
             assert answer["X-Total-Count"] == str(len(expected))
+        for tags in ("~V", "~e", "~sha256", "v1", companion, "{v1 v2 named}", "(v1 v2)", "nil"):
+            answer = cast["guest"].get(f"{APP}/artifacts?q=tags%3D{quote(tags)}")
+            assert answer["X-Total-Count"] == str(len(rows_of(answer))), tags
 
     ensure(image.id)
     push(cast.project, image_document(subject=document), "accessory", "team/app")
-    companion = f"sha256-{image.digest.hex}.sig"
     signature = push(cast.project, image_document(annotations={"a": "b"}), companion, "team/app")
     ensure(image.id)
     push(cast.project, image_document(annotations={"a": "b"}), "named", "team/app")
