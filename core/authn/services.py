@@ -117,6 +117,18 @@ def verify_credentials(credentials: Credentials, *, origin: Origin) -> Actor:
     return actor
 
 
+def verify_own_password(password: str, *, actor: Actor) -> None:
+    """Let a user who has logged in prove it once more, with the same limits as the login.
+
+    Otherwise whoever gets hold of a session could try passwords without end. Tokens and secrets
+    of others are no proof. Raises ``InvalidCredentials`` and ``LoginThrottled``.
+    """
+    credentials = Credentials(username=actor.label, secret=password)
+    proved = verify_credentials(credentials, origin=actor.origin)
+    if proved.subject != actor.subject or not proved.is_unlimited:
+        raise InvalidCredentials
+
+
 def authenticate_bearer(secret: str, *, origin: Origin) -> Actor:
     """Return who a personal access token proves that came without a user name.
 

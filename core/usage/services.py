@@ -103,6 +103,7 @@ def _alone() -> Iterator[None]:
 @durable_write
 def _reconcile_project(project: Project, *, actor: Actor) -> Correction | None:
     """Recount one project and correct what was wrong; None when nothing was."""
+    raw.execute("SET LOCAL statement_timeout = 0")
     raw.fetch_one(_ALLOW)
     contents = _number(_CORRECT_CONTENTS, {"project": project.pk})
     raw.execute(_CORRECT_USAGE, (project.pk,))

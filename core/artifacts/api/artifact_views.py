@@ -36,6 +36,7 @@ from core.artifacts.api.serializers import (
     TagSerializer,
 )
 from core.artifacts.errors import ContentInUse, ManifestUnknown
+from core.artifacts.errors import PreconditionFailed as TagMoved
 from core.artifacts.models import Manifest, Tag
 from core.artifacts.rules import parse_source
 from core.artifacts.services.copies import copy_artifact
@@ -266,9 +267,11 @@ class ArtifactTagView(RepositoryScopedView):
         self, request: Request, project_name: str, repository: str, reference: str, tag: str
     ) -> Response:
         """End the tag; the artifact and the tag's history stay."""
-        if not Tag.objects.filter(manifest=self.manifest, name=tag, ended_at=None).exists():
-            raise ManifestUnknown(f"The artifact has no tag {tag}.")
-        delete_tag(self.full_name, tag, actor=self.actor)
+        digest = Digest.from_bytes(bytes(self.manifest.digest))
+        try:
+            delete_tag(self.full_name, tag, expected=digest, actor=self.actor)
+        except (ManifestUnknown, TagMoved) as error:
+            raise ManifestUnknown(f"The artifact has no tag {tag}.") from error
         return self.done()
 
 

@@ -28,6 +28,7 @@ from core.oci.digest import Digest
 from core.oci.media_types import ArtifactKind, artifact_kind
 from core.oci.referrers import COMPANION_PREFIX, COMPANION_TAG
 from core.projects.models import Project
+from core.rbac.rules import scope_covers
 from core.rbac.types import Actor, ActorKind
 
 _KNOWN_TYPES = sorted(
@@ -36,6 +37,7 @@ _KNOWN_TYPES = sorted(
 _KINDS = {text: kind for text in _KNOWN_TYPES if (kind := artifact_kind(text, None)) != "UNKNOWN"}
 # Most artifacts are images, and SQL compares with one type after the other.
 _COMMON_FIRST = sorted(_KINDS.items(), key=lambda each: each[1] is not ArtifactKind.IMAGE)
+_LIST = "repository:list"
 _TAGGED, _UNTAGGED = Exact("*"), Exact("nil")
 
 REPOSITORY_LISTING = Listing(
@@ -87,16 +89,18 @@ ACCESSORY_LISTING = Listing(
 def visible_repositories(actor: Actor) -> "QuerySet[Repository]":
     """Return the repositories that the actor may list.
 
-    Beside those of projects, the ones granted one by one; the relations ``repositoryusergrant``
-    and ``repositorygroupgrant`` belong to the feature above.
+    Beside those of projects, the ones granted one by one, as far as a token's limits go; the
+    relations ``repositoryusergrant`` and ``repositorygroupgrant`` belong to the feature above.
     """
-    visible = Q(project_id__in=projects_where(actor, "repository:list"))
-    is_limited = actor.scopes is not None or actor.scope_projects is not None
-    if actor.kind is ActorKind.USER and not actor.is_system_admin and not is_limited:
+    visible = Q(project_id__in=projects_where(actor, _LIST))
+    has_grants = actor.kind is ActorKind.USER and not actor.is_system_admin
+    if has_grants and scope_covers(actor.scopes, _LIST):
         granted = Repository.objects.filter(
             Q(repositoryusergrant__user_id=actor.id)
             | Q(repositorygroupgrant__group__user__id=actor.id)
         )
+        if actor.scope_projects is not None:
+            granted = granted.filter(project__name__in=sorted(actor.scope_projects))
         visible |= Q(pk__in=granted.values("pk"))
     return Repository.objects.filter(visible)
 

@@ -75,7 +75,9 @@ def _delete(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
 
 
 def _untag(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
-    delete_tag(name, item.tag, actor=actor)
+    if item.digest is None:
+        raise ManifestUnknown(f"There is no tag {item.tag}.")
+    delete_tag(name, item.tag, expected=item.digest, actor=actor)
     return ()
 
 
@@ -107,19 +109,23 @@ def _artifacts_to_delete(repository: Repository, request: BulkRequest) -> list[_
 
 
 def _tags_to_end(repository: Repository, request: BulkRequest) -> list[_Item]:
-    names = {parse_tag(tag): None for tag in request.tags}
+    """Return each tag with what it points at now; one that moves meanwhile is not ended."""
+    named = [parse_tag(tag) for tag in request.tags]
+    wanted: dict[str, Digest | None] = dict.fromkeys(named)
+    wanted |= _digests_of_tags(repository, named)
     if request.digests:
         digests = [digest.to_bytes() for digest in request.digests]
         live = Tag.objects.filter(
             repository=repository, ended_at=None, manifest__digest__in=digests
         )
-        names |= dict.fromkeys(live.order_by("name").values_list("name", flat=True))
+        rows = live.order_by("name").values_list("name", "digest")
+        wanted |= {name: Digest.from_bytes(bytes(stored)) for name, stored in rows}
     if request.selector is not None:
         if request.selector.is_untagged:
             raise BulkInvalid("selector: artifacts without a tag have none to end.")
-        names |= dict.fromkeys(sorted(tag for _, tag in _selected(repository, request.selector)))
-    found = _digests_of_tags(repository, list(names))
-    return [_Item(found.get(name), name) for name in names]
+        selected = sorted((tag, digest) for digest, tag in _selected(repository, request.selector))
+        wanted |= dict(selected)
+    return [_Item(digest, name) for name, digest in wanted.items()]
 
 
 def _tags_to_set(repository: Repository, request: BulkRequest) -> list[_Item]:

@@ -1,6 +1,6 @@
 """Tags that are set or deleted without a push."""
 
-from core.artifacts.errors import ManifestUnknown, TagExists
+from core.artifacts.errors import ManifestUnknown, PreconditionFailed, TagExists
 from core.artifacts.events import TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services import history
@@ -78,16 +78,20 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
 
 
 @durable_write
-def delete_tag(repository_name: str, tag: str, *, actor: Actor) -> None:
+def delete_tag(
+    repository_name: str, tag: str, *, expected: Digest | None = None, actor: Actor
+) -> None:
     """End a tag; the manifest stays, and so does the tag's history (distribution-spec, end-9).
 
-    The tag can be restored from the trash. Raises NameUnknown, and ManifestUnknown when there
-    is no such live tag.
+    The tag can be restored from the trash. Raises NameUnknown, ManifestUnknown when there is no
+    such live tag, and PreconditionFailed when it does not point at the ``expected`` manifest.
     """
     repository_id, project_id = share_repository_locked(repository_name)
     live = history.lock_tags(repository_id, [tag]).get(tag)
     if live is None:
         raise ManifestUnknown
+    if expected not in (None, live.digest):
+        raise PreconditionFailed
     delete_live_tag_locked(Place(repository_name, project_id), repository_id, live, actor=actor)
 
 

@@ -1,11 +1,12 @@
-"""Routes of personal access tokens and of sessions."""
+"""Routes of passwords, personal access tokens and sessions."""
 
 from django.urls import path
 
 from core.api import converters as converters
-from core.authn.api import session_views, views
+from core.authn.api import password_views, session_views, views
 
 urlpatterns = [
+    path("users/<identifier:user_id>/password", password_views.PasswordView.as_view()),
     path("users/current/tokens", views.PersonalTokensView.as_view()),
     path("users/current/tokens/<identifier:token_id>", views.PersonalTokenView.as_view()),
     path("users/current/sessions", session_views.OwnSessionsView.as_view()),

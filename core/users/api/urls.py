@@ -11,7 +11,6 @@ urlpatterns = [
     path("users/search", views.UserSearchView.as_view()),
     path("users/<identifier:user_id>", views.UserView.as_view()),
     path("users/<identifier:user_id>/sysadmin", views.SystemAdminView.as_view()),
-    path("users/<identifier:user_id>/password", views.PasswordView.as_view()),
     path("usergroups", group_views.GroupsView.as_view()),
     path("usergroups/search", group_views.GroupSearchView.as_view()),
     path("usergroups/<identifier:group_id>", group_views.GroupView.as_view()),

@@ -1,22 +1,21 @@
 """People."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import BadRequest, PreconditionFailed, UnprocessableEntity
+from core.api.errors import PreconditionFailed, UnprocessableEntity
 from core.api.permissions import Access, Deferred, SignedIn
 from core.api.views import ManagementView
 from core.rbac.errors import AuthenticationRequired, PermissionDenied
 from core.rbac.types import ActorKind, Target
 from core.system_settings.queries import current as current_settings
-from core.users import passwords, queries, services
+from core.users import queries, services
 from core.users.api.filters import USER_LISTING
 from core.users.api.serializers import (
-    PasswordSerializer,
     SystemAdminSerializer,
     UserCreationSerializer,
     UserProfileSerializer,
@@ -24,7 +23,6 @@ from core.users.api.serializers import (
     UserSerializer,
 )
 from core.users.models import User
-from core.users.rules import ensure_unlimited
 
 
 class UsersView(ManagementView):
@@ -172,31 +170,3 @@ class SystemAdminView(ManagementView):
         flag = self.parse(SystemAdminSerializer)["sysadmin_flag"]
         services.set_system_admin(queries.get_user(user_id), flag, actor=self.actor)
         return self.done()
-
-
-class PasswordView(SubjectView):
-    """A person's password."""
-
-    access: ClassVar[dict[str, Access]] = {
-        "PUT": Deferred("user:update", "people may change their own password")
-    }
-
-    @operation("Change a user's password", tag="users", body=PasswordSerializer)
-    def put(self, request: Request, user_id: int) -> Response:
-        """Replace the password; one's own needs the old one, and tokens cannot do it."""
-        user = self.find_user("user:update")
-        # A leaked token must not become an account, nor be used to try passwords.
-        ensure_unlimited(self.actor)
-        wanted = self.parse(PasswordSerializer)
-        if self.is_own:
-            _ensure_known(user, wanted)
-        services.set_password(user, wanted["new_password"], actor=self.actor)
-        return self.done()
-
-
-def _ensure_known(user: User, wanted: dict[str, Any]) -> None:
-    """Refuse to replace a password that the caller does not know."""
-    if not passwords.is_correct(wanted.get("old_password", ""), user.password):
-        raise PermissionDenied("The old password is not correct.")
-    if wanted["old_password"] == wanted["new_password"]:
-        raise BadRequest("The new password must differ from the old one.")

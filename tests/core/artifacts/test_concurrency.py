@@ -4,10 +4,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from core.artifacts.api import artifact_views
 from core.artifacts.errors import (
     BlobUnknown,
     ContentInUse,
@@ -26,11 +28,13 @@ from core.artifacts.models import (
     Tag,
 )
 from core.artifacts.pulls import fold_pull_records
+from core.artifacts.services import bulk
 from core.artifacts.services.blobs import delete_blob, find_committed_upload, mount_blob
+from core.artifacts.services.bulk import act_in_bulk
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository
 from core.artifacts.services.tags import create_tag, delete_tag
-from core.artifacts.types import PushedManifest, StoredBlob
+from core.artifacts.types import BulkRequest, BulkSelector, PushedManifest, StoredBlob
 from core.blobs.errors import UploadTaken, UploadUnknown
 from core.blobs.models import Blob, Upload
 from core.common.clock import now
@@ -38,6 +42,7 @@ from core.database import raw
 from core.oci.digest import Digest
 from core.projects.models import Project
 from core.storage.selection import default_driver
+from tests.core.api.cast import caller_of, errors_of
 from tests.factories.artifacts import (
     PUSHER,
     VIEWER,
@@ -52,6 +57,7 @@ from tests.factories.artifacts import (
     stored_files,
     write_chunk,
 )
+from tests.factories.users import make_user
 from tests.support.crowds import at_once
 from tests.support.locks import wait_for_lock
 
@@ -168,6 +174,54 @@ def test_deleting_a_tag_while_it_is_pushed(project: Project) -> None:
         live = Tag.objects.filter(ended_at=None)
         assert live.count() <= 1
         assert all(tag.manifest_id is not None for tag in live)
+
+
+def test_deleting_a_tag_that_points_at_one_manifest_while_it_moves(project: Project) -> None:
+    def work(number: int) -> object:
+        if number % 2:
+            return delete_tag("team/app", "v1", expected=Digest.of(numbered(0)), actor=PUSHER)
+        return push(project, numbered(number + 1), "v1")
+
+    for _ in range(5):
+        push(project, numbered(0), "v1")
+        results = at_once(8, work)
+        assert all_are(results, PushedManifest, ManifestUnknown, PreconditionFailed, type(None))
+        live = Tag.objects.get(ended_at=None)
+        assert bytes(live.digest) != Digest.of(numbered(0)).to_bytes()
+
+
+def test_a_tag_that_moves_after_it_was_chosen_is_not_ended(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = [push(project, numbered(0), "v1")]
+
+    def delete_late(*args: Any, **kwargs: Any) -> None:
+        document = numbered(len(pushed))
+        (moved,) = at_once(1, lambda _: push(project, document, "v1"))
+        assert isinstance(moved, PushedManifest)
+        pushed.append(moved)
+        delete_tag(*args, **kwargs)
+
+    for place in (bulk, artifact_views):
+        monkeypatch.setattr(place, "delete_tag", delete_late)
+    repository = Repository.objects.get()
+    for request in (
+        BulkRequest("untag", tags=("v1",)),
+        BulkRequest("untag", selector=BulkSelector(tag_pattern="v*")),
+        BulkRequest("untag", digests=(Digest.of(numbered(2)),)),
+    ):
+        (outcome,) = act_in_bulk(repository, request, actor=PUSHER)
+        assert isinstance(outcome.refusal, PreconditionFailed)
+        assert outcome.digest == pushed[-2].digest
+    admin = caller_of(make_user("boss", is_system_admin=True))
+    for reference in (pushed[-1].digest, "v1"):
+        path = f"/projects/team/repositories/app/artifacts/{reference}/tags/v1"
+        answer = admin.delete(path)
+        assert answer.status_code == 404
+        assert errors_of(answer)[0]["message"] == "The artifact has no tag v1."
+    live = Tag.objects.get(ended_at=None)
+    assert bytes(live.digest) == pushed[-1].digest.to_bytes()
+    assert Tag.objects.count() == len(pushed) == 6
 
 
 def test_deleting_a_manifest_while_its_tags_move(project: Project) -> None:

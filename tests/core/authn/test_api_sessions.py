@@ -15,10 +15,11 @@ from pytest_django.fixtures import Settings
 from core.audit.models import AuditEntry
 from core.authn import browser_sessions
 from core.authn.models import BrowserSession
-from core.authn.services import create_personal_token, delete_expired
+from core.authn.services import create_personal_token, delete_expired, unlock_logins
 from core.common.clock import now
 from core.configurations.services import update_settings
 from core.rbac.types import Actor
+from core.users import passwords
 from core.users.services import set_active, set_password, set_system_admin
 from tests.core.api.cast import Cast, basic, body_of, errors_of, make_cast, rows_of
 from tests.factories.browser_sessions import make_browser_session
@@ -273,3 +274,41 @@ def test_a_session_is_the_user_itself(cast: Cast) -> None:
     path = f"/users/{cast.users['guest'].pk}/password"
     assert browser.send("PUT", path, wanted).status_code == 200
     assert status(browser) == 401
+
+
+def test_whoever_holds_a_session_cannot_try_passwords_without_end(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, browser = cast.users["guest"], browser_of("guest")
+    own, other = (
+        create_personal_token(
+            cast.users[name], name="t", scopes=["management:write"], actor=SYSTEM
+        ).secret
+        for name in ("guest", "owner")
+    )
+
+    def change(old: str) -> HttpResponse:
+        wanted = {"old_password": old, "new_password": "Another-horse-2"}
+        return browser.send("PUT", f"/users/{user.pk}/password", wanted)
+
+    assert [change(secret).status_code for secret in (own, other)] == [403, 403]
+    with monkeypatch.context() as patch:
+        looked: list[str] = []
+        is_correct = passwords.is_correct
+
+        def look(password: str, stored_hash: str | None) -> bool:
+            looked.append(password)
+            return is_correct(password, stored_hash)
+
+        patch.setattr(passwords, "is_correct", look)
+        answers = [change(f"Wrong-horse-{number}") for number in range(11)] + [change(PASSWORD)]
+        assert [answer.status_code for answer in answers] == [403] * 10 + [429] * 2
+        assert len(looked) == 10
+    refused = answers[-1]
+    assert errors_of(refused)[0]["code"] == "TOO_MANY_REQUEST"
+    assert 0 < int(refused["Retry-After"]) <= 300
+    assert Browser().log_in("guest").status_code == 429
+    denied = AuditEntry.objects.filter(action="user.login", target_label="guest", outcome="denied")
+    assert denied.count() >= 10
+    unlock_logins("guest", actor=SYSTEM)
+    assert change(PASSWORD).status_code == 200

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
+from core.authn.services import create_personal_token
+from tests.core.api.cast import Cast, bearer, body_of, errors_of, make_cast, rows_of
 from tests.factories.members import make_group
 from tests.factories.projects import make_repository
+from tests.factories.users import actor_of
 
 APP = "/projects/secret/repositories/team%252Fapp"
 
@@ -59,6 +61,37 @@ def test_a_grant_to_a_group(cast: Cast) -> None:
     ]
     assert cast["owner"].delete(created["Location"]).status_code == 200
     assert cast["outsider"].get(APP).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("scopes", "projects", "is_seen"),
+    [
+        (["management:read"], [], True),
+        (["management:read", "repository:pull"], ["secret", "elsewhere"], True),
+        (["management:write"], ["secret"], True),
+        (["management:read"], ["elsewhere"], False),
+    ],
+)
+def test_a_token_lists_a_granted_repository_where_it_reads_it(
+    cast: Cast, scopes: list[str], projects: list[str], is_seen: bool
+) -> None:
+    make_group("team", cast.users["outsider"])
+    cast["owner"].post(f"{APP}/grants", {"username": "outsider", "right": "pull"})
+    other = APP.replace("app", "other")
+    cast["owner"].post(f"{other}/grants", {"group_name": "team", "right": "pull"})
+    user = cast.users["outsider"]
+    token = bearer(
+        create_personal_token(
+            user, name="t", scopes=scopes, project_names=projects, actor=actor_of(user)
+        ).secret
+    )
+    expected = ["secret/team/app", "secret/team/other"] if is_seen else []
+    assert token.get(APP).status_code == (200 if is_seen else 403)
+    lists = token.get("/repositories"), token.get("/search?q=team"), token.get("/statistics")
+    assert [row["name"] for row in rows_of(lists[0])] == expected
+    found = body_of(lists[1])["repository"]
+    assert [row["repository_name"] for row in found] == expected
+    assert body_of(lists[2])["private_repo_count"] == len(expected)
 
 
 @pytest.mark.parametrize(

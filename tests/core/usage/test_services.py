@@ -1,9 +1,13 @@
 """Recounting: what was counted wrongly, by whatever defect, is found, corrected and recorded."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
+from core.audit import services as audit
 from core.audit.models import AuditEntry
+from core.database import raw
 from core.projects.models import Project
 from core.quotas.models import Quota, UsageChange
 from core.rbac.types import Actor
@@ -57,6 +61,26 @@ def test_a_defect_is_corrected_and_recorded(
     entry = AuditEntry.objects.get(action="usage.project.corrected")
     assert entry.detail == {"contents": contents, "bytes": bytes_}
     assert reconcile(actor=SYSTEM).corrections == ()
+
+
+def test_a_large_project_is_recounted_however_long_it_takes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = []
+    record = audit.record
+
+    def look(*args: Any, **kwargs: Any) -> None:
+        bounds.append(raw.fetch_all("SHOW statement_timeout")[0][0])
+        record(*args, **kwargs)
+
+    for place in (project, make_project("other")):
+        make_blob(place, b"content")
+    Quota.objects.update(used_bytes=99)
+    usual = raw.fetch_all("SHOW statement_timeout")
+    monkeypatch.setattr(audit, "record", look)
+    assert len(reconcile(actor=SYSTEM).corrections) == 2
+    assert bounds == ["0", "0"]
+    assert raw.fetch_all("SHOW statement_timeout") == usual != [("0",)]
 
 
 def test_nothing_is_corrected_beside_pushes(project: Project) -> None:
