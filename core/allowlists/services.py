@@ -1,5 +1,8 @@
 """Writing allowlists, each as a whole."""
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from core.allowlists import rules
 from core.allowlists.models import CVEAllowlist
 from core.allowlists.types import WantedAllowlist
@@ -8,6 +11,9 @@ from core.common.clock import now as current_time
 from core.database.transactions import durable_write
 from core.projects.models import Project
 from core.rbac.types import Actor
+
+_SHOWN: Final = 100
+"""How many ids an audit entry names; lists show their details."""
 
 
 @durable_write
@@ -49,9 +55,15 @@ def replace_allowlist_locked(
         project_id=None if project is None else project.pk,
         project_name="" if project is None else project.name,
         detail={
-            "added": cve_ids if is_new else added,
-            "removed": removed,
+            **_some("added", cve_ids if is_new else added),
+            **_some("removed", removed),
             "expires_at": None if wanted.expires_at is None else wanted.expires_at.isoformat(),
         },
     )
     return row
+
+
+def _some(name: str, cve_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the first of many ids, and how many there are: entries are shown in lists."""
+    number = {f"number_{name}": len(cve_ids)} if len(cve_ids) > _SHOWN else {}
+    return {name: list(cve_ids[:_SHOWN]), **number}

@@ -169,7 +169,15 @@ def _selected(repository: Repository, selector: BulkSelector) -> set[tuple[Diges
     tags = Tag.objects.filter(repository=repository, ended_at=None)
     if selector.pushed_before is not None:
         tags = tags.filter(manifest__pushed_at__lt=selector.pushed_before)
-    names = tags.order_by("name").values_list("digest", "name")[:_MAXIMUM_CANDIDATES]
+    names = tags.order_by("name").values_list("digest", "name")[: _MAXIMUM_CANDIDATES + 1]
+    candidates = list(names)
+    if len(candidates) > _MAXIMUM_CANDIDATES:
+        raise BulkInvalid(
+            f"selector: a pattern is compared with at most {_MAXIMUM_CANDIDATES:,} tags, and the "
+            "repository has more. Choose fewer with pushed_before, or name them."
+        )
     return {
-        (Digest.from_bytes(bytes(stored)), name) for stored, name in names if pattern.matches(name)
+        (Digest.from_bytes(bytes(stored)), name)
+        for stored, name in candidates
+        if pattern.matches(name)
     }

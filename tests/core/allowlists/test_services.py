@@ -53,6 +53,16 @@ def test_a_list_is_replaced_and_audited() -> None:
 
 
 @pytest.mark.django_db
+def test_entries_name_the_first_of_many() -> None:
+    many = [f"CVE-{number:04}" for number in range(101)]
+    replace_system_allowlist(wanted(*many), actor=SYSTEM)
+    replace_system_allowlist(wanted(), actor=SYSTEM)
+    added, removed = AuditEntry.objects.order_by("id").values_list("detail", flat=True)
+    assert (added["added"], added["number_added"]) == (many[:100], 101)
+    assert (removed["removed"], removed["number_removed"]) == (many[:100], 101)
+
+
+@pytest.mark.django_db
 def test_the_metadata_of_the_project_choose_the_list() -> None:
     at = now()
     projects = [make_project("a"), make_project("b"), make_project("c")]

@@ -180,6 +180,18 @@ def test_who_may_do_what_and_how_much(cast: Cast, monkeypatch: pytest.MonkeyPatc
     assert live_tags() == ["v1", "v2"]
 
 
+def test_a_pattern_that_cannot_be_compared_with_all_tags_is_refused(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image(cast.project, "v1")
+    monkeypatch.setattr(bulk, "_MAXIMUM_CANDIDATES", 0)
+    for dry_run in (True, False):
+        request = {"action": "untag", "dry_run": dry_run, "selector": {"tag_pattern": "v*"}}
+        answer = cast["maintainer"].post(BULK, request)
+        assert answer.status_code == 400
+        assert "at most 0 tags" in errors_of(answer)[0]["message"]
+
+
 def test_a_tag_of_that_name_is_still_reached(cast: Cast) -> None:
     image = make_image(cast.project, "bulk")
     assert body_of(cast["guest"].get(BULK))["id"] == image.id
