@@ -131,7 +131,11 @@ def _configs_of(manifests: Sequence[Manifest]) -> dict[int, ManifestReference]:
 
 
 def _read(manifest: Manifest, config: ManifestReference) -> _Said | None:
-    """Return what the configuration says; None when that cannot be known at the moment."""
+    """Return what the configuration says; None when that cannot be known at the moment.
+
+    One that cannot be understood for a reason nobody anticipated says nothing: the others of
+    the list or of the run are read all the same.
+    """
     if config.blob is None or manifest.config_media_type is None:
         return None
     if says_nothing(manifest.config_media_type):
@@ -145,10 +149,18 @@ def _read(manifest: Manifest, config: ManifestReference) -> _Said | None:
     except DomainError as error:
         log.warning("configuration_not_read", manifest_id=manifest.pk, reason=error.message)
         return None
-    kind = artifact_kind(manifest.config_media_type, manifest.artifact_type)
+    try:
+        return _understood(manifest.config_media_type, manifest.artifact_type, payload)
+    except Exception:
+        log.exception("configuration_not_understood", manifest_id=manifest.pk)
+        return _Said({})
+
+
+def _understood(config_media_type: str, artifact_type: str | None, payload: bytes) -> _Said:
+    kind = artifact_kind(config_media_type, artifact_type)
     return _Said(
-        extra_attributes(kind, manifest.config_media_type, payload),
-        stated_life(image_labels(manifest.config_media_type, payload)),
+        extra_attributes(kind, config_media_type, payload),
+        stated_life(image_labels(config_media_type, payload)),
     )
 
 

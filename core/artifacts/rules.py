@@ -45,7 +45,7 @@ SHORTEST_LIFE: Final = timedelta(minutes=1)
 LONGEST_LIFE: Final = timedelta(days=3650)
 
 _LIFE: Final = re.compile(r"([0-9]{1,9})([smhdw])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 _SHOWN_CHARACTERS: Final = 64
@@ -200,10 +200,11 @@ def parse_life(text: str) -> timedelta:
     match = _LIFE.fullmatch(text)
     if match is None:
         raise ExpiryInvalid
-    life = timedelta(**{_UNITS[match[2]]: min(int(match[1]), 10**9)})
-    if not SHORTEST_LIFE <= life <= LONGEST_LIFE:
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
+    # A timedelta cannot hold millions of years, so the numbers are compared.
+    if not SHORTEST_LIFE.total_seconds() <= seconds <= LONGEST_LIFE.total_seconds():
         raise ExpiryInvalid
-    return life
+    return timedelta(seconds=seconds)
 
 
 def stated_life(texts: Mapping[str, str]) -> StatedLife:

@@ -15,6 +15,7 @@ ENVIRONMENT_NAMES = frozenset({"environ", "environb", "getenv", "getenvb", "pute
 # Handlers of `Exception`, which belong to the edges only, counted, each with its reason.
 BROAD_HANDLERS: dict[str, tuple[int, str]] = {
     "core/api/system.py": (1, "whatever a component throws means that it does not work"),
+    "core/artifacts/attributes.py": (1, "one configuration must not stop the reading of others"),
     "core/audit/buffer.py": (3, "records wait or are named in the log, and the thread goes on"),
     "core/blobs/moving.py": (1, "copies under way are told to stop, then raised on"),
     "core/config/http_connection.py": (1, "the edge of the process: a failed request ends alone"),

@@ -4,9 +4,10 @@ import json
 from datetime import timedelta
 
 import pytest
+import structlog
 from pytest_django.fixtures import Settings
 
-from core.artifacts import rules
+from core.artifacts import attributes, rules
 from core.artifacts.attributes import keep_unread_attributes, read_attributes
 from core.artifacts.errors import ExpiryInvalid, ManifestUnknown, TagExists
 from core.artifacts.models import Manifest, Tag, TrashEntry
@@ -70,7 +71,9 @@ def test_annotations_say_when_a_tag_ends(
     assert (tag.expires_at - tag.started_at if tag.expires_at else None) == life
 
 
-@pytest.mark.parametrize("text", ["", "2", "w", "-1d", "1y", "59s", "9999d", "1.5h", "1d ", "٣d"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "w", "-1d", "1y", "59s", "9999d", "1.5h", "1d ", "٣d", "999999999w"]
+)
 def test_what_is_no_life_is_refused(project: Project, text: str) -> None:
     with pytest.raises(ExpiryInvalid):
         rules.parse_life(text)
@@ -163,6 +166,7 @@ def life_of(name: str) -> timedelta | None:
         ({FOREIGN: "2w"}, {FOREIGN: "soon"}, WEEKS, "quay.expires-after='soon'"),
         ({FOREIGN: "soon"}, {}, None, "quay.expires-after='soon'"),
         ({FOREIGN: "1d", OWN: "\x1b" + "x" * 99}, {}, None, f"{OWN}='\\x1b{'x' * 63}'"),
+        ({FOREIGN: "200000000w"}, {}, None, "quay.expires-after='200000000w'"),
         ({FOREIGN: 14}, {}, None, ""),
         ([FOREIGN], {}, None, ""),
         (None, {}, None, ""),
@@ -211,6 +215,24 @@ def test_what_cannot_be_read_yet_is_read_later(project: Project) -> None:
     Blob.objects.update(damaged_at=None)
     read_configurations()
     assert life_of("v1") == WEEKS
+
+
+def test_one_configuration_does_not_stop_the_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_labelled(project, "v1", {"fault": "x"})
+    push_labelled(project, "v2", {FOREIGN: "2w"})
+
+    def faulty(texts: dict[str, str]) -> rules.StatedLife:
+        return rules.StatedLife(timedelta(days=10**10)) if "fault" in texts else stated(texts)
+
+    stated = rules.stated_life
+    monkeypatch.setattr(attributes, "stated_life", faulty)
+    with structlog.testing.capture_logs() as logs:
+        read_configurations()
+    assert [entry["event"] for entry in logs] == ["configuration_not_understood"]
+    assert (life_of("v1"), life_of("v2")) == (None, WEEKS)
+    assert Manifest.objects.order_by("id").values_list("extra_attrs", flat=True)[0] == {}
 
 
 def test_nothing_is_kept_in_read_only_mode(project: Project) -> None:
