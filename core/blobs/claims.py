@@ -186,8 +186,9 @@ def claim_upload(
 
 def claim_expired(expired_before: datetime, *, except_ids: list[UUID]) -> UploadClaim | None:
     """Claim one upload that expired before that time and that nobody is writing."""
-    row = raw.fetch_one(_CLAIM_EXPIRED, (uuid4(), LOCK_DURATION, expired_before, except_ids))
-    return _claim(row) if row else None
+    where = (expired_before, except_ids)
+    rows = raw.fetch_changed(_CLAIM_EXPIRED, (uuid4(), LOCK_DURATION, *where))
+    return _claim(rows[0]) if rows else None
 
 
 def save_checkpoint(

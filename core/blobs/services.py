@@ -208,7 +208,7 @@ def sweep_condemned(limit: int = 1_000) -> int:
     after an hour. In a storage that is not configured any more, nothing is removed.
     """
     removed = 0
-    claimed = raw.fetch_all(_CLAIM_CONDEMNED, (list(drivers()), limit))
+    claimed = raw.fetch_changed(_CLAIM_CONDEMNED, (list(drivers()), limit))
     for row_id, store, storage_key in claimed:
         try:
             sweeping.remove_condemned(storage_key, driver_of(store))

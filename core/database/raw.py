@@ -2,8 +2,9 @@
 
 Threads that serve registry requests never see Django's request signals, so a connection that
 the server closed (restart, failover) is noticed here: a read outside a transaction is sent
-once more on a fresh connection. Writes are never repeated; ``drop_lost_connection`` keeps them from
-being the first to notice.
+once more on a fresh connection. Writes are never repeated, so outside of a transaction they go
+through ``execute`` or ``fetch_changed``; ``drop_lost_connection`` keeps them from being the first
+to notice.
 """
 
 import select
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def fetch_one(sql: str, parameters: Parameters = ()) -> Row | None:
-    """Return the first row, or None. Raises ``django.db.DatabaseError``."""
+    """Return the first row that a read finds, or None. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> Row | None:
         cursor.execute(sql, parameters)
@@ -31,7 +32,7 @@ def fetch_one(sql: str, parameters: Parameters = ()) -> Row | None:
 
 
 def fetch_all(sql: str, parameters: Parameters = ()) -> list[Row]:
-    """Return all rows. Raises ``django.db.DatabaseError``."""
+    """Return all rows that a read finds. Raises ``django.db.DatabaseError``."""
 
     def read(cursor: CursorWrapper) -> list[Row]:
         cursor.execute(sql, parameters)
@@ -45,6 +46,16 @@ def execute(sql: str, parameters: Parameters = ()) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return int(cursor.rowcount)
+
+
+def fetch_changed(sql: str, parameters: Parameters = ()) -> list[Row]:
+    """Run a statement that changes rows, once, and return what it says of them (``RETURNING``).
+
+    Raises ``django.db.DatabaseError``, also when the change was made but its answer got lost.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
 
 
 def drop_lost_connection() -> None:

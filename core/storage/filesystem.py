@@ -38,7 +38,11 @@ _NOT_LINKABLE = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENO
 
 
 class FilesystemBlobReader:
-    """Reads one file. See ``BlobReader``. Any number of threads may read at once."""
+    """Reads one file. See ``BlobReader``. Any number of threads may read at once.
+
+    Closes by itself when nobody has it any more: a thread may open a file for a request that
+    was cancelled meanwhile, because its client left, and then nobody takes the reader.
+    """
 
     def __init__(self, descriptor: int, size: int) -> None:
         """Take over ``descriptor``, open for reading."""
@@ -78,6 +82,10 @@ class FilesystemBlobReader:
         if descriptor >= 0:
             with translated("close the blob"):
                 os.close(descriptor)
+
+    def __del__(self) -> None:
+        """Close the file, if nobody has."""
+        self.close()
 
 
 class FilesystemDriver:

@@ -4,9 +4,11 @@ import asyncio
 import email
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
+from weakref import finalize
 
 import pytest
 
@@ -17,6 +19,7 @@ from core.members.services import remove_member
 from core.oci.digest import Digest
 from core.projects.services import delete_project, update_project
 from core.rbac.types import Actor
+from core.storage.filesystem import FilesystemBlobReader, FilesystemDriver
 from core.storage.selection import default_driver
 from core.users.models import User
 from registry_api.streaming import SEND_FILE
@@ -277,6 +280,44 @@ def test_edge_60_client_leaves_early(server: Server, developer: Client, place: P
     assert max(lengths) < len(LARGE)
     assert descriptors() <= before + 4
     assert server.run(lambda: len(asyncio.all_tasks())) <= 2
+
+
+def test_a_client_that_leaves_while_the_file_is_opened_leaks_no_descriptor(
+    server: Server, developer: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = developer.push_blob(place.name, LARGE)
+    token = developer.token(f"repository:{place.name}:pull")
+    name = Blob.objects.get(digest=Digest.parse(digest).to_bytes()).storage_key.split("/")[-1]
+    is_opening, may_open, is_gone = Event(), Event(), Event()
+    open_blob = FilesystemDriver.open_blob
+
+    def open_slowly(self: FilesystemDriver, key: str) -> FilesystemBlobReader:
+        is_opening.set()
+        may_open.wait(20)
+        reader = open_blob(self, key)
+        assert descriptors() == 1
+        finalize(reader, is_gone.set)
+        return reader
+
+    def descriptors() -> int:
+        return sum(link.resolve().name == name for link in Path("/proc/self/fd").iterdir())
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks():
+            if "_serve" in repr(task.get_coro()):
+                task.cancel()
+
+    monkeypatch.setattr(FilesystemDriver, "open_blob", open_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        path = f"/v2/{place.name}/blobs/{digest}"
+        answer = pool.submit(developer.request, "GET", path, token=token)
+        assert is_opening.wait(20)
+        server.run(cancel)
+        with pytest.raises(CancelledError):
+            answer.result()
+    may_open.set()
+    assert is_gone.wait(20)
+    assert descriptors() == 0
 
 
 def test_large_blob_and_ranges_are_streamed(developer: Client, place: Place) -> None:

@@ -1,9 +1,15 @@
 """Durable writes and reads over a lost connection."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from pytest_django.fixtures import Settings
 
+from core.blobs.claims import claim_expired
+from core.blobs.services import sweep_condemned
 from core.common.errors import DomainError
 from core.database import raw
 from core.database.transactions import durable_write, rehearsal
@@ -108,10 +114,20 @@ def test_read_in_a_transaction_is_not_repeated() -> None:
         read_again()
 
 
-def test_write_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "write",
+    [
+        partial(raw.execute, "SELECT 1"),
+        partial(raw.fetch_changed, "SELECT 1"),
+        partial(claim_expired, datetime(2026, 1, 1, tzinfo=UTC), except_ids=[]),
+        sweep_condemned,
+    ],
+)
+def test_write_is_not_repeated(write: Callable[[], object]) -> None:
+    write()
     lose_connection()
     with pytest.raises(OperationalError):
-        raw.execute("SELECT 1")
+        write()
     connection.close()
 
 
