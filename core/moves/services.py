@@ -3,6 +3,8 @@
 Locks: the rows of projects by id, then the repositories', then what hangs on names.
 """
 
+from collections.abc import Mapping
+
 from core.artifacts.errors import NameUnknown
 from core.artifacts.events import RepositoryMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
@@ -83,17 +85,7 @@ def transfer_repository(
         revoke_all_locked(repository_id, actor=actor)
     naming.move_repository_locked(repository_id, moved_from, moved_to, now=current_time())
     withdraw_tokens_locked(project_id)
-    for place in {moved_from.project_id: moved_from, moved_to.project_id: moved_to}.values():
-        audit.record(
-            "repository.transferred",
-            actor,
-            target_kind="repository",
-            target_label=moved_to.repository_name,
-            target_id=repository_id,
-            project_id=place.project_id,
-            project_name=place.repository_name.partition("/")[0],
-            detail={"from": repository_name, "to": moved_to.repository_name},
-        )
+    _record_transfer(repository_id, moved_from, moved_to, projects, actor)
     publish(
         RepositoryMoved(
             repository_id, repository_name, moved_to.repository_name, project_id, target.pk
@@ -107,7 +99,12 @@ def end_redirects(repository_name: str, *, actor: Actor) -> None:
     """Let former names of a repository lead nowhere. Raises NameUnknown."""
     ensure_writable_locked()
     repository_id, project_id = reserve_repository_locked(repository_name)
-    names = naming.end_redirects_to_locked(repository_id)
+    ended = naming.end_redirects_to_locked(repository_id)
+    known = {project_id} | set(
+        Project.objects.filter(
+            pk__in={place.project_id for place in ended}, is_public=True
+        ).values_list("pk", flat=True)
+    )
     audit.record(
         "repository.redirects.ended",
         actor,
@@ -116,5 +113,38 @@ def end_redirects(repository_name: str, *, actor: Actor) -> None:
         target_id=repository_id,
         project_id=project_id,
         project_name=repository_name.partition("/")[0],
-        detail={"names": names},
+        detail={
+            "number": len(ended),
+            "names": [place.repository_name for place in ended if place.project_id in known],
+        },
     )
+
+
+def _record_transfer(
+    repository_id: int,
+    moved_from: Place,
+    moved_to: Place,
+    projects: Mapping[int, Project],
+    actor: Actor,
+) -> None:
+    """Write an entry for each project.
+
+    Administrators of the one may not know of the other, so its name stands only in entries of
+    its own unless it is public.
+    """
+    ends = {"from": moved_from, "to": moved_to}
+    for own in {moved_from.project_id: moved_from, moved_to.project_id: moved_to}.values():
+        audit.record(
+            "repository.transferred",
+            actor,
+            target_kind="repository",
+            target_label=own.repository_name,
+            target_id=repository_id,
+            project_id=own.project_id,
+            project_name=own.repository_name.partition("/")[0],
+            detail={
+                end: place.repository_name
+                for end, place in ends.items()
+                if place.project_id == own.project_id or projects[place.project_id].is_public
+            },
+        )

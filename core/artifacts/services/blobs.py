@@ -53,8 +53,9 @@ RETURNING leased_until
 )
 
 _FIND_LINKED_BLOB = """
-SELECT b.id, b.size_bytes, b.store, b.storage_key
+SELECT b.id, b.size_bytes, b.store, b.storage_key, r.project_id, p.is_public
   FROM artifacts_repository r
+  JOIN projects_project p ON p.id = r.project_id
   JOIN artifacts_repositoryblob l ON l.repository_id = r.id
   JOIN blobs_blob b ON b.id = l.blob_id
  WHERE r.name = %s AND b.digest = %s AND b.damaged_at IS NULL
@@ -204,15 +205,18 @@ def _mount(
     found = raw.fetch_one(_FIND_LINKED_BLOB + _SHARED, (source, digest.to_bytes()))
     if found is None:
         raise BlobRowChanged
+    blob_id, size_bytes, store, storage_key, source_project_id, is_public = found
+    # Entries are shown to the target project's administrators, who may not know of the other.
+    is_known = is_public or source_project_id == project_id
     return _link_blob_locked(
-        StoredBlob(found[0], digest, found[1], found[2], found[3], now),
+        StoredBlob(blob_id, digest, size_bytes, store, storage_key, now),
         repository_id=repository_id,
         repository_name=target_name,
         project_id=project_id,
         action="blob.mount",
         actor=actor,
         now=now,
-        detail={"source": source},
+        detail={"source": source} if is_known else {},
     )
 
 

@@ -124,7 +124,7 @@ def end_redirects_of_name(project_name: str, *, except_project_id: int) -> int:
     return raw.execute(query, (project_name, project_name, except_project_id))
 
 
-def end_redirects_to_locked(repository_id: int) -> list[str]:
-    """Remove the redirects to a reserved repository; return the names they led from."""
-    query = "DELETE FROM artifacts_redirect WHERE repository_id = %s RETURNING name"
-    return sorted(row[0] for row in raw.fetch_all(query, (repository_id,)))
+def end_redirects_to_locked(repository_id: int) -> list[Place]:
+    """Remove the redirects to a reserved repository; return what they led from, by name."""
+    query = "DELETE FROM artifacts_redirect WHERE repository_id = %s RETURNING name, project_id"
+    return sorted(Place(*row) for row in raw.fetch_all(query, (repository_id,)))

@@ -8,9 +8,8 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.permissions import Access
 from core.artifacts.api.scope import RepositoryScopedView
-from core.artifacts.models import Redirect
 from core.moves import services
-from core.moves.api.filters import REDIRECT_LISTING
+from core.moves.api.filters import REDIRECT_LISTING, visible_redirects
 from core.moves.api.serializers import (
     MovedSerializer,
     ProjectRenameSerializer,
@@ -86,8 +85,8 @@ class RedirectsView(RepositoryScopedView):
         has_query=True,
     )
     def get(self, request: Request, project_name: str, repository: str) -> Response:
-        """Return the names by which pulls still find the repository."""
-        redirects = Redirect.objects.filter(repository_id=self.repository_id)
+        """Return the names by which pulls still find it, in projects that the caller sees."""
+        redirects = visible_redirects(self.actor, self.repository_id, self.existing_project_id)
         return self.page(redirects, RedirectSerializer, REDIRECT_LISTING)
 
     @operation("End the redirects to a repository", tag="repositories")

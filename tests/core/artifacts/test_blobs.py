@@ -248,6 +248,17 @@ def test_a_mount_shares_the_bytes(project: Project) -> None:
     assert entry.detail == {"size_bytes": 7, "source": "team/app"}
 
 
+@pytest.mark.parametrize("is_public", [False, True])
+def test_a_mount_names_its_source_to_the_other_project_only_if_that_is_public(
+    project: Project, is_public: bool
+) -> None:
+    other = make_project("other", is_public=is_public)
+    make_blob(other, b"content")
+    assert mount(project, source="other/app") is not None
+    detail = AuditEntry.objects.get(action="blob.mounted").detail
+    assert detail == {"size_bytes": 7, **({"source": "other/app"} if is_public else {})}
+
+
 def test_a_mount_to_itself_succeeds(project: Project) -> None:
     make_blob(project, b"content")
     assert mount(project, source="team/app", target="team/app") is not None

@@ -3,9 +3,12 @@
 import pytest
 
 from core.artifacts.models import Repository
-from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
+from core.audit.models import AuditEntry
+from core.authn.services import create_personal_token
+from tests.core.api.cast import Cast, bearer, body_of, errors_of, make_cast, rows_of
 from tests.factories.members import make_member
 from tests.factories.projects import make_project, make_repository
+from tests.factories.users import actor_of
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +61,55 @@ def test_a_missing_target_looks_like_a_hidden_one(cast: Cast) -> None:
         messages.add(errors_of(answer)[0]["message"])
     assert len(messages) == 1
     assert cast["admin"].post(f"{APP}/transfer", {"project": "missing"}).status_code == 404
+
+
+def test_former_names_in_hidden_projects_are_shown_to_nobody_else(cast: Cast) -> None:
+    target = make_project("open", is_public=True)
+    make_member(target, cast.users["owner"], "projectAdmin")
+    assert cast["owner"].post(f"{APP}/transfer", {"project": "open"}).status_code == 200
+    moved = "/projects/open/repositories"
+    again = {"project": "open", "repository": "sub/app"}
+    assert cast["owner"].post(f"{moved}/app/transfer", again).status_code == 200
+    path = f"{moved}/sub%252Fapp/redirects"
+    for name, sees_all in {
+        "owner": True,
+        "guest": True,
+        "project_robot": True,
+        "admin": True,
+        "outsider": False,
+        "anonymous": False,
+    }.items():
+        expected = ["open/app", "secret/app"] if sees_all else ["open/app"]
+        answer = cast[name].get(path)
+        assert [row["name"] for row in rows_of(answer)] == expected, name
+        assert answer["X-Total-Count"] == str(len(expected))
+    user = cast.users["guest"]
+    token = create_personal_token(
+        user,
+        name="t",
+        scopes=["management:read"],
+        project_names=["open"],
+        actor=actor_of(user),
+    )
+    assert [row["name"] for row in rows_of(bearer(token.secret).get(path))] == ["open/app"]
+
+
+@pytest.mark.parametrize("is_public", [False, True])
+def test_entries_name_no_hidden_project_to_those_of_another(cast: Cast, is_public: bool) -> None:
+    target = make_project("target", is_public=is_public)
+    make_member(target, cast.users["owner"], "projectAdmin")
+    assert cast["owner"].post(f"{APP}/transfer", {"project": "target"}).status_code == 200
+    moved = "/projects/target/repositories/app"
+    assert cast["owner"].delete(f"{moved}/redirects").status_code == 200
+    entries = AuditEntry.objects.filter(action="repository.transferred")
+    shown = {entry.project_name: (entry.target_label, entry.detail) for entry in entries}
+    public = {"to": "target/app"} if is_public else {}
+    assert shown == {
+        "secret": ("secret/app", {"from": "secret/app", **public}),
+        "target": ("target/app", {"to": "target/app"}),
+    }
+    ended = AuditEntry.objects.get(action="repository.redirects.ended")
+    assert ended.detail == {"number": 1, "names": []}
+    make_member(cast.project, cast.users["outsider"], "projectAdmin")
+    log = cast["outsider"].get("/projects/secret/auditlog-exts?page_size=100")
+    assert ("target" in log.content.decode()) is is_public
