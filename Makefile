@@ -12,7 +12,7 @@ CODE := core registry_api jobservice webui bench tests manage.py
 T ?= tests
 # How many at once. Tests of one file stay together and share its server and clients; the slow files
 # come first (tests/conftest.py), in the order in which they were collected.
-JOBS ?= 2
+JOBS ?= 3
 # Parts and options of the benchmark: make bench B="reads pushes --rounds 5"
 B ?=
 # Options of the soak: make soak S="--minutes 5 --seed 1 --bucket"

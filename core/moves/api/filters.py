@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from core.api.listing import Column, ColumnKind, Listing
-from core.artifacts.models import Redirect, Repository
+from core.artifacts.models import Redirect
 from core.members.api.filters import projects_where
 from core.rbac.types import Actor
 
@@ -16,14 +16,14 @@ REDIRECT_LISTING = Listing(
 )
 
 
-def visible_redirects(actor: Actor, repository: Repository) -> "QuerySet[Redirect]":
+def visible_redirects(actor: Actor, repository_id: int, project_id: int) -> "QuerySet[Redirect]":
     """Return the former names of a repository that the actor may know of.
 
-    Those in its own project, and in others whose repositories the actor may list.
+    Those in its project, and in others whose repositories the actor may list.
     """
-    redirects = Redirect.objects.filter(repository=repository)
+    redirects = Redirect.objects.filter(repository_id=repository_id)
     if actor.is_system_admin and actor.scope_projects is None:
         # Also names in projects that are gone.
         return redirects
-    known = Q(project_id=repository.project_id)
+    known = Q(project_id=project_id)
     return redirects.filter(known | Q(project_id__in=projects_where(actor, "repository:list")))

@@ -86,7 +86,7 @@ class RedirectsView(RepositoryScopedView):
     )
     def get(self, request: Request, project_name: str, repository: str) -> Response:
         """Return the names by which pulls still find it, in projects that the caller sees."""
-        redirects = visible_redirects(self.actor, self.repository)
+        redirects = visible_redirects(self.actor, self.repository_id, self.existing_project_id)
         return self.page(redirects, RedirectSerializer, REDIRECT_LISTING)
 
     @operation("End the redirects to a repository", tag="repositories")

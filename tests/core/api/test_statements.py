@@ -234,7 +234,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
     ("guest", f"{APP}/tags/latest/history", more_history, 6),
     ("owner", "/projects/secret/trash", more_trash, 7),
-    ("guest", f"{APP}/redirects", more_redirects, 6),
+    ("guest", f"{APP}/redirects", more_redirects, 7),
     ("guest", "/projects/secret/members", more_members, 6),
     ("maintainer", "/projects/secret/immutabletagrules", more_rules, 6),
     ("admin", "/quotas?sort=-used.storage", more_projects, 4),
