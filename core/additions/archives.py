@@ -2,7 +2,8 @@
 
 The archive passes through memory in small pieces, and only the wanted files stay. Its size
 unpacked, the ratio to its size packed, and its number of entries are bounded, and so is each
-file: an archive that goes beyond is refused as soon as it does.
+file: an archive that goes beyond is refused as soon as it does. Headers that only say more of
+other entries count as entries, and none may be large.
 """
 
 import tarfile
@@ -19,10 +20,27 @@ MAXIMUM_RATIO: Final = 200
 
 MAXIMUM_ENTRIES: Final = 20_000
 MAXIMUM_FILE_BYTES: Final = 1 << 20
+MAXIMUM_HEADER_BYTES: Final = 32 << 10
+"""What one header may hold that says more of the next entry, such as a long name.
+
+The squares of their sizes, all in all, may be as large as that of one of this size: so grows
+the time in which Python may search them.
+"""
+
+MAXIMUM_HEADERS_IN_A_ROW: Final = 8
 
 _FREE_BYTES: Final = 1 << 20
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _PIECE: Final = 64 << 10
+_EXTENDED: Final = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
 
 
 class _Unpacked:
@@ -43,6 +61,47 @@ class _Unpacked:
         return found
 
 
+class _Archive(tarfile.TarFile):
+    """An archive whose headers are counted before what they announce is read."""
+
+    headers = 0
+    header_work = 0
+    headers_in_a_row = 0
+
+    def count(self, header: tarfile.TarInfo) -> None:
+        # What a global header says would be copied for each entry that has a header of its own,
+        # and no file is found by it.
+        self.pax_headers = {}
+        self.headers += 1
+        if self.headers > MAXIMUM_ENTRIES:
+            raise ContentNotShown("The archive has too many entries.")
+        if header.type not in _EXTENDED:
+            self.headers_in_a_row = 0
+            return
+        self.headers_in_a_row += 1
+        self.header_work += header.size**2
+        if (
+            self.header_work > MAXIMUM_HEADER_BYTES**2
+            or self.headers_in_a_row > MAXIMUM_HEADERS_IN_A_ROW
+        ):
+            raise ContentNotShown("The archive has too large or too many extended headers.")
+
+
+class _Entry(tarfile.TarInfo):
+    """A header of such an archive."""
+
+    def _proc_member(self, archive: _Archive) -> tarfile.TarInfo:
+        archive.count(self)
+        processed: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # private
+        return processed
+
+    def _refuse(self, *_: object) -> None:
+        """Refuse a sparse file, whose map may be as long as the archive."""
+        raise ContentNotShown("The archive has sparse files.")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse
+
+
 def read_files(
     packed: Iterable[bytes], wanted: Collection[str], *, is_compressed: bool
 ) -> dict[str, bytes]:
@@ -55,10 +114,13 @@ def read_files(
     found: dict[str, bytes] = {}
     pieces = _inflated(packed) if is_compressed else _bounded(packed)
     try:
-        with tarfile.open(fileobj=_Unpacked(pieces), mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]  # it only reads
-            for number, entry in enumerate(archive):
-                if number >= MAXIMUM_ENTRIES:
-                    raise ContentNotShown("The archive has too many entries.")
+        with _Archive.open(  # type: ignore[call-overload]  # what it is given only reads
+            fileobj=_Unpacked(pieces),
+            mode="r|",
+            bufsize=_PIECE,
+            tarinfo=_Entry,
+        ) as archive:
+            for entry in archive:
                 if entry.name in wanted and entry.name not in found and entry.isreg():
                     found[entry.name] = _content(archive, entry)
                     if len(found) == len(wanted):

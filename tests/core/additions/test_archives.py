@@ -21,6 +21,16 @@ FILES = [
 ]
 
 
+def with_headers(*headers: tuple[bytes, bytes]) -> bytes:
+    """Return an archive with headers of these types in front of its only file."""
+    entries = b""
+    for kind, content in headers:
+        header = tarfile.TarInfo("header")
+        header.type, header.size = kind, len(content)
+        entries += header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+    return entries + tar([("app/README.md", b"x")])
+
+
 def pieces(content: bytes, size: int = 7) -> list[bytes]:
     return [content[start : start + size] for start in range(0, len(content), size)]
 
@@ -64,6 +74,11 @@ def test_what_is_no_archive_is_refused(content: bytes, is_compressed: bool) -> N
         read_files(pieces(content), ["app/README.md"], is_compressed=is_compressed)
 
 
+PAX, GLOBAL = tarfile.XHDTYPE, tarfile.XGLTYPE
+LARGE = bytes(archives.MAXIMUM_HEADER_BYTES + 1)
+HALF = bytes(archives.MAXIMUM_HEADER_BYTES // 2)
+
+
 @pytest.mark.parametrize(
     ("content", "bounds"),
     [
@@ -71,8 +86,20 @@ def test_what_is_no_archive_is_refused(content: bytes, is_compressed: bool) -> N
         (tar_gz([("app/README.md", bytes(4_000))]), {"MAXIMUM_FILE_BYTES": 3_999}),
         (tar_gz([(str(number), b"") for number in range(9)]), {"MAXIMUM_ENTRIES": 8}),
         (tar_gz([("big", bytes(range(256)) * 40)]), {"MAXIMUM_UNPACKED_BYTES": 10_000}),
+        (with_headers((PAX, LARGE)), {}),
+        (with_headers((GLOBAL, LARGE)), {}),
+        (with_headers((tarfile.SOLARIS_XHDTYPE, LARGE)), {}),
+        (with_headers((tarfile.GNUTYPE_LONGNAME, LARGE)), {}),
+        (with_headers((tarfile.GNUTYPE_LONGLINK, LARGE)), {}),
+        (with_headers(*[(GLOBAL, HALF)] * 5), {}),
+        (with_headers(*[(GLOBAL, b"7 a=bc\n")] * 9), {}),
+        (with_headers(*[(GLOBAL, b"7 a=bc\n")] * 2), {"MAXIMUM_ENTRIES": 2}),
+        (with_headers((PAX, b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n")), {}),
     ],
-    ids=["ratio", "file", "entries", "size"],
+    ids=[
+        *("ratio", "file", "entries", "size", "pax", "global", "solaris", "name", "link"),
+        *("headers", "row", "headers as entries", "sparse"),
+    ],
 )
 def test_archives_beyond_the_bounds_are_refused(
     content: bytes, bounds: dict[str, int], monkeypatch: pytest.MonkeyPatch
@@ -81,3 +108,12 @@ def test_archives_beyond_the_bounds_are_refused(
         monkeypatch.setattr(archives, name, value)
     with pytest.raises(ContentNotShown):
         read_files(pieces(content, 512), ["app/README.md"], is_compressed=True)
+
+
+def test_headers_say_more_of_the_next_entry_alone() -> None:
+    path = f"app/{'long/' * 40}README.md"
+    ours = with_headers((GLOBAL, b"16 path=ignored\n"), (PAX, b"17 path=app/name\n"))
+    for archive, wanted in ((tar([(path, b"x")]), path), (ours, "app/name")):
+        assert read_files([archive], [wanted], is_compressed=False) == {wanted: b"x"}
+    headers = [(GLOBAL, b"16 path=ignored\n"), (PAX, b"10 uname=\n")]
+    assert read_files([with_headers(*headers)], ["app/README.md"], is_compressed=False)
