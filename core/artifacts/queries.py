@@ -93,15 +93,33 @@ SELECT id, digest, media_type, size_bytes,
  ORDER BY id LIMIT %s
 """
 
+# How much each step reads is bounded, however many repositories share the blob and however many
+# a project has. The subqueries with limits keep the planner from reading all links instead.
 _FIND_MOUNT_SOURCES: Final = """
-SELECT r.name
-  FROM blobs_blob b
-  JOIN artifacts_repositoryblob l ON l.blob_id = b.id
-  JOIN artifacts_repository r ON r.id = l.repository_id
- WHERE b.digest = %s
- ORDER BY r.name = %s DESC, r.project_id = %s DESC, r.id
- LIMIT %s
+WITH asked AS MATERIALIZED (SELECT id FROM blobs_blob WHERE digest = %(digest)s)
+(SELECT 1 AS step, r.id, r.name
+   FROM artifacts_repository r
+   JOIN artifacts_repositoryblob l ON l.repository_id = r.id
+  WHERE r.name = %(target)s AND l.blob_id = (SELECT id FROM asked))
+ UNION ALL
+(SELECT 2, r.id, r.name
+   FROM (SELECT id, name FROM artifacts_repository
+          WHERE project_id = %(project)s ORDER BY name LIMIT %(neighbours)s) r
+  CROSS JOIN LATERAL
+        (SELECT FROM artifacts_repositoryblob
+          WHERE repository_id = r.id AND blob_id = (SELECT id FROM asked) LIMIT 1) l
+  LIMIT %(limit)s)
+ UNION ALL
+(SELECT 3, r.id, r.name
+   FROM (SELECT repository_id FROM artifacts_repositoryblob
+          WHERE blob_id = (SELECT id FROM asked) ORDER BY repository_id LIMIT %(limit)s) l
+  CROSS JOIN LATERAL
+        (SELECT id, name FROM artifacts_repository WHERE id = l.repository_id LIMIT 1) r)
+ ORDER BY step, id
 """
+
+MAXIMUM_NEIGHBOURS: Final = 500
+"""In how many repositories of its own project, by name, a blob is looked for first."""
 
 
 def find_target(name: str, subject: str) -> TargetLookup:
@@ -176,9 +194,21 @@ def list_referrers(
 def find_mount_sources(
     digest: Digest, *, target_name: str, project_id: int, limit: int
 ) -> list[str]:
-    """Return repositories that hold the blob: the target, its project's, then others."""
-    rows = raw.fetch_all(_FIND_MOUNT_SOURCES, (digest.to_bytes(), target_name, project_id, limit))
-    return [name for (name,) in rows]
+    """Return up to ``limit`` repositories that hold the blob.
+
+    The target comes first, then those among the ``MAXIMUM_NEIGHBOURS`` first ones of its
+    project, then the oldest of all.
+    """
+    parameters = {
+        "digest": digest.to_bytes(),
+        "target": target_name,
+        "project": project_id,
+        "neighbours": MAXIMUM_NEIGHBOURS,
+        "limit": limit,
+    }
+    rows = raw.fetch_all(_FIND_MOUNT_SOURCES, parameters)
+    # A later step finds again what an earlier one has found.
+    return list(dict.fromkeys(name for _, _, name in rows))[:limit]
 
 
 def _one(statement: str, parameters: Sequence[object]) -> raw.Row:

@@ -16,6 +16,7 @@ from core.artifacts.errors import PreconditionFailed, TagExists
 from core.artifacts.services.blobs import finish_upload, mount_blob
 from core.artifacts.services.manifests import push_manifest
 from core.artifacts.services.tags import create_tag
+from core.artifacts.types import StoredBlob
 from core.audit import services as audit
 from core.blobs.errors import DigestMismatch, UploadUnknown
 from core.blobs.rules import StoredCopy
@@ -259,18 +260,21 @@ class _Work:
     def _blob(self, digest: Digest) -> BlobRoute:
         """Bring a blob into the repository: from the registry if it has it, else the source."""
         examined = examine_blob(digest)
-        if examined is not None and examined.copy is StoredCopy.SOUND:
-            mounted = mount_blob(
-                digest,
-                source=None,
-                target_name=self.name,
-                project_id=self._existing_project,
-                actor=self.actor,
-                readable=lambda _: True,
-            )
-            if mounted is not None:
-                return BlobRoute.SHARED
+        is_here = examined is not None and examined.copy is StoredCopy.SOUND
+        # By its own link first: asking who else has a blob costs more.
+        if is_here and (self._mount(digest, self.name) or self._mount(digest, None)):
+            return BlobRoute.SHARED
         return self._from_source(digest)
+
+    def _mount(self, digest: Digest, source: str | None) -> StoredBlob | None:
+        return mount_blob(
+            digest,
+            source=source,
+            target_name=self.name,
+            project_id=self._existing_project,
+            actor=self.actor,
+            readable=lambda _: True,
+        )
 
     def _from_source(self, digest: Digest) -> BlobRoute:
         with self.tree.open_blob(digest) as descriptor:

@@ -41,15 +41,27 @@ def plan_nodes(plan: dict[str, object]) -> list[dict[str, object]]:
     return [plan, *(node for child in children for node in plan_nodes(child))]
 
 
-def sequential_scans(sql: str, cursor: CursorWrapper) -> list[object]:
-    cursor.execute("EXPLAIN (FORMAT JSON) " + sql)
+def explain(sql: str, cursor: CursorWrapper, options: str = "") -> list[dict[str, Any]]:
+    cursor.execute(f"EXPLAIN (FORMAT JSON{options}) " + sql)
     (found,) = cursor.fetchone()
-    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return plan_nodes((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
+
+
+def sequential_scans(sql: str, cursor: CursorWrapper) -> list[object]:
     return [
         node["Relation Name"]
-        for node in plan_nodes(plan)
+        for node in explain(sql, cursor)
         if node["Node Type"] in {"Seq Scan", "Parallel Seq Scan"}
     ]
+
+
+def rows_read(sql: str, cursor: CursorWrapper) -> int:
+    """Carry the statement out and return how many rows came from tables and indexes."""
+    return sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in explain(sql, cursor, ", ANALYZE")
+        if "Scan" in node["Node Type"]
+    )
 
 
 READS: dict[str, Callable[[int], object]] = {
@@ -247,6 +259,50 @@ def test_pages_of_visible_repositories_follow_without_gaps() -> None:
         while page := queries.list_repositories(visible, found[-1] if found else "", size):
             found += page
         assert found == expected
+
+
+SHARE = """
+INSERT INTO artifacts_repository
+       (project_id, name, description, pull_count, created_at, updated_at)
+SELECT id, name || '/more-' || n, '', 0, now(), now()
+  FROM projects_project, generate_series(1, 3000) n WHERE name = 'many-9';
+INSERT INTO artifacts_repositoryblob (repository_id, blob_id, leased_until, pushed_by)
+SELECT r.id, b.id, now(), '' FROM artifacts_repository r, blobs_blob b
+ WHERE b.digest = %s AND (r.name LIKE 'many-9/%%' OR r.name LIKE 'many-_/app')
+    ON CONFLICT DO NOTHING;
+"""
+
+
+def test_mount_sources_are_found_in_bounded_steps(crowd: int) -> None:
+    """However many repositories a blob is in, whether the target's project has them or not."""
+    digest = Digest.of(b"{}")
+    near, far, absent = "many-9/more-2999", "many-8/app", "many-10/app"
+    with connection.cursor() as cursor:
+        cursor.execute(SHARE, (digest.to_bytes(),))
+        cursor.execute("ANALYZE")
+        projects = dict(Project.objects.values_list("name", "pk"))
+        oldest = ["team/app", *(f"many-{n}/app" for n in range(1, 10))]
+        found: dict[str, list[str]] = {}
+        for target in (near, far, absent):
+            project_id = projects[target.partition("/")[0]]
+            with CaptureQueriesContext(connection) as captured:
+                found[target] = queries.find_mount_sources(
+                    digest, target_name=target, project_id=project_id, limit=50
+                )
+            [statement] = captured
+            assert rows_read(statement["sql"], cursor) < 3 * queries.MAXIMUM_NEIGHBOURS
+            assert len(set(found[target])) == len(found[target]) == 50
+    assert found[near][0] == near
+    assert {name.partition("/")[0] for name in found[near]} == {"many-9"}
+    assert found[far][0] == far
+    assert sorted(found[far][:10]) == sorted(oldest)
+    assert sorted(found[absent][:10]) == sorted(oldest)
+    assert (
+        queries.find_mount_sources(
+            ABSENT, target_name=near, project_id=projects["many-9"], limit=50
+        )
+        == []
+    )
 
 
 def test_referrers_are_listed_by_their_type(project: Project) -> None:

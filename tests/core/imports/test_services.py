@@ -1,5 +1,6 @@
 """Imports into a database and a storage."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from core.artifacts import queries
 from core.artifacts.models import Manifest, Repository, RepositoryBlob, Tag
 from core.artifacts.types import PendingWrite
 from core.audit.models import AuditEntry
@@ -146,6 +148,28 @@ def test_blobs_are_second_names_of_the_files_of_the_source(
     assert theirs.stat().st_nlink == 2
     theirs.unlink()
     assert mine.read_bytes() == LAYER
+
+
+@pytest.mark.usefixtures("project")
+def test_who_else_has_a_blob_is_asked_once_for_a_repository(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(IMAGE)
+    for number in range(3):
+        image = json.dumps(document | {"annotations": {"number": str(number)}}).encode()
+        source.manifest("team/nested/copy", image, f"n{number}")
+    asked: list[tuple[str, Digest]] = []
+    find = queries.find_mount_sources
+
+    def count(digest: Digest, *, target_name: str, project_id: int, limit: int) -> list[str]:
+        asked.append((target_name, digest))
+        return find(digest, target_name=target_name, project_id=project_id, limit=limit)
+
+    monkeypatch.setattr(queries, "find_mount_sources", count)
+    tally = take_over(source)
+    assert (tally.manifests, tally.blobs[BlobRoute.SHARED], tally.findings) == (6, 8, [])
+    assert len(asked) == 2
+    assert set(asked) == {("team/nested/copy", Digest.of(blob)) for blob in (CONFIG, LAYER)}
 
 
 @pytest.mark.usefixtures("project")
