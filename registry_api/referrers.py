@@ -18,7 +18,6 @@ from registry_api.paging import link_to_next
 
 MAX_DESCRIPTORS: Final = 1_000
 MAX_BYTES: Final = 3_500_000
-_BATCH: Final = 100
 
 
 def list_referrers(call: Call) -> Response:
@@ -46,20 +45,27 @@ def _page(
 ) -> tuple[list[Referrer], bool]:
     """Return the referrers of one page and whether more follow.
 
-    Read in batches, because annotations may make each as long as a manifest.
+    Reads no more than may fit, and one manifest, at once: annotations may make each referrer as
+    long as a manifest.
     """
     page: list[Referrer] = []
     length = 0
-    while repository_id is not None:
-        batch = queries.list_referrers(repository_id, subject, artifact_type, after, _BATCH)
+    may_follow = repository_id is not None
+    while may_follow and repository_id is not None:
+        batch, may_follow = queries.list_referrers(
+            repository_id,
+            subject,
+            artifact_type,
+            after,
+            limit=MAX_DESCRIPTORS + 1 - len(page),
+            max_bytes=max(1, MAX_BYTES - length),
+        )
         for referrer in batch:
             length += len(encode_descriptor(_descriptor(referrer))) + 1
             if page and (length > MAX_BYTES or len(page) >= MAX_DESCRIPTORS):
                 return page, True
             page.append(referrer)
-        if len(batch) < _BATCH:
-            break
-        after = batch[-1].id
+            after = referrer.id
     return page, False
 
 

@@ -84,13 +84,21 @@ _LIST_REPOSITORIES: Final = """
  ORDER BY name LIMIT %(limit)s
 """
 
+# Annotations are part of a manifest, so its size bounds them without reading them; PostgreSQL
+# keeps long ones apart from the row, and fetches them for what is returned only.
 _LIST_REFERRERS: Final = """
-SELECT id, digest, media_type, size_bytes,
-       coalesce(nullif(artifact_type, ''), config_media_type), annotations
-  FROM artifacts_manifest
- WHERE repository_id = %s AND subject = %s AND subject IS NOT NULL AND id > %s
-   AND (%s::text IS NULL OR coalesce(nullif(artifact_type, ''), config_media_type) = %s)
- ORDER BY id LIMIT %s
+SELECT id, digest, media_type, size_bytes, listed_type, annotations
+  FROM (SELECT *, sum(size_bytes) OVER (ORDER BY id) - size_bytes AS bytes_before
+          FROM (SELECT id, digest, media_type, size_bytes, annotations,
+                       coalesce(nullif(artifact_type, ''), config_media_type) AS listed_type
+                  FROM artifacts_manifest
+                 WHERE repository_id = %(repository)s AND subject = %(subject)s
+                   AND subject IS NOT NULL AND id > %(after)s
+                   AND (%(type)s::text IS NULL
+                        OR coalesce(nullif(artifact_type, ''), config_media_type) = %(type)s)
+                 ORDER BY id LIMIT %(limit)s) AS following) AS summed
+ WHERE bytes_before < %(max_bytes)s
+ ORDER BY id
 """
 
 # How much each step reads is bounded, however many repositories share the blob and however many
@@ -160,25 +168,26 @@ def list_referrers(
     subject: Digest,
     artifact_type: str | None,
     after_id: int,
+    *,
     limit: int,
-) -> list[Referrer]:
-    """Return up to ``limit`` manifests about ``subject``, oldest first, behind ``after_id``.
+    max_bytes: int,
+) -> tuple[list[Referrer], bool]:
+    """Return manifests about ``subject``, oldest first, and whether more may follow.
 
-    ``artifact_type`` selects by the type a referrer is listed under: its own, else that of
-    its config (distribution-spec, "Listing Referrers").
+    Those behind ``after_id``, up to ``limit`` of them, and none behind the one with which their
+    sizes reach ``max_bytes`` (at least 1). ``artifact_type`` selects by the type a referrer is
+    listed under: its own, else that of its config (distribution-spec, "Listing Referrers").
     """
-    rows = raw.fetch_all(
-        _LIST_REFERRERS,
-        (
-            repository_id,
-            subject.to_bytes(),
-            after_id,
-            artifact_type,
-            artifact_type,
-            limit,
-        ),
-    )
-    return [
+    parameters = {
+        "repository": repository_id,
+        "subject": subject.to_bytes(),
+        "type": artifact_type,
+        "after": after_id,
+        "limit": limit,
+        "max_bytes": max_bytes,
+    }
+    rows = raw.fetch_all(_LIST_REFERRERS, parameters)
+    referrers = [
         Referrer(
             id=row[0],
             digest=Digest.from_bytes(bytes(row[1])),
@@ -189,6 +198,8 @@ def list_referrers(
         )
         for row in rows
     ]
+    is_full = sum(referrer.size_bytes for referrer in referrers) >= max_bytes
+    return referrers, is_full or len(referrers) == limit
 
 
 def find_mount_sources(

@@ -9,6 +9,7 @@ import pytest
 from core.artifacts.models import Manifest, Repository, Tag
 from core.artifacts.services.repositories import delete_repository
 from core.common.clock import now
+from core.database import raw
 from core.grants.services import grant_repository
 from core.oci.digest import Digest
 from core.rbac.types import Actor
@@ -322,9 +323,20 @@ def test_edge_96_pages_end_by_length(
     subject = developer.push_image(place.name, "v1")
     for number in range(4):
         refer(developer, place.name, subject, annotations={"long": f"{number}" * 700})
+    read: list[int] = []
+    fetch_all = raw.fetch_all
+
+    def count_long_rows(sql: str, parameters: raw.Parameters = ()) -> list[raw.Row]:
+        rows = fetch_all(sql, parameters)
+        read.append(sum("long" in str(row) for row in rows))
+        return rows
+
+    monkeypatch.setattr(raw, "fetch_all", count_long_rows)
     first = developer.get(f"/v2/{place.name}/referrers/{sha256(subject)}")
     assert len(listed(first)) == 2
     assert len(first.body) < 2_200
+    # No more than it takes to see that the page is full.
+    assert sum(read) == 3
     assert len(listed(developer.get(next_page(first)))) == 2
 
 

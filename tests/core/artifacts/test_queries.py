@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -68,7 +70,7 @@ READS: dict[str, Callable[[int], object]] = {
     "target": lambda _: queries.find_target("team/app", VIEWER),
     "tags": lambda repository_id: queries.list_tags(repository_id, "t5", 100),
     "referrers": lambda repository_id: queries.list_referrers(
-        repository_id, Digest.of(b"subject"), None, 0, 100
+        repository_id, Digest.of(b"subject"), None, 0, limit=100, max_bytes=1000
     ),
     "all repositories": lambda _: queries.list_repositories(
         ReadableRepositories(everything=True), "many-1/", 100
@@ -318,8 +320,11 @@ def test_referrers_are_listed_by_their_type(project: Project) -> None:
     listing = push(project, json.dumps(index).encode())
     push(project, image_document(subject=b"another"))
 
+    read = partial(queries.list_referrers, plain.repository_id, Digest.of(subject))
+
     def referrers(kind: str | None = None, after: int = 0, limit: int = 10) -> list[Digest]:
-        found = queries.list_referrers(plain.repository_id, Digest.of(subject), kind, after, limit)
+        found, may_follow = read(kind, after, limit=limit, max_bytes=10_000)
+        assert may_follow == (len(found) == limit)
         return [item.digest for item in found]
 
     assert referrers() == [signature.digest, plain.digest, listing.digest]
@@ -327,7 +332,12 @@ def test_referrers_are_listed_by_their_type(project: Project) -> None:
     assert referrers("application/vnd.oci.image.config.v1+json") == [plain.digest]
     assert referrers("x/none") == []
     assert referrers(limit=2) == [signature.digest, plain.digest]
-    first, _, last = queries.list_referrers(plain.repository_id, Digest.of(subject), None, 0, 10)
+    everything, _ = read(None, 0, limit=10, max_bytes=10_000)
+    first, _, last = everything
     assert (first.artifact_type, first.annotations) == ("x/signature", {"a": "ä"})
     assert (last.artifact_type, last.annotations) == (None, {})
     assert referrers(after=first.id) == [plain.digest, listing.digest]
+    one, two, three = accumulate(item.size_bytes for item in everything)
+    for max_bytes, count in ((1, 1), (one, 1), (one + 1, 2), (two, 2), (two + 1, 3), (three, 3)):
+        found, may_follow = read(None, 0, limit=10, max_bytes=max_bytes)
+        assert (len(found), may_follow) == (count, True)
