@@ -176,7 +176,7 @@ class ProjectArtifactsView(ProjectView):
 def _context(
     project_id: int, flags: Mapping[str, bool], manifests: Sequence[Manifest]
 ) -> Mapping[str, Any]:
-    return artifact_context(project_id, manifests, **flags)
+    return artifact_context(project_id, manifests, is_list=True, **flags)
 
 
 def _ensure_one_type(query: str) -> None:

@@ -65,6 +65,7 @@ def artifact_context(
     project_id: int,
     manifests: Sequence[Manifest],
     *,
+    is_list: bool = False,
     with_tags: bool = True,
     with_accessories: bool = False,
     with_inherited_accessories: bool = False,
@@ -73,10 +74,11 @@ def artifact_context(
     """Return tags, children, accessories and labels of the manifests of a project, by manifest id.
 
     With tags comes the immutability of those in each repository, by its name. What their
-    configurations say is read, too, where it has not been yet.
+    configurations say is read, too, where it has not been yet. A list leaves out large annotations.
     """
     read_attributes(manifests)
     return {
+        "is_list": is_list,
         "tags": _tags(manifests) if with_tags else {},
         "immutability": _immutabilities(project_id, manifests) if with_tags else {},
         "references": _references(manifests),

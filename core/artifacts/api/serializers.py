@@ -1,5 +1,7 @@
 """Shapes of repositories, artifacts and tags on the wire."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +23,8 @@ COSIGN_TYPES = frozenset(
 )
 NOTATION_TYPE = "application/vnd.cncf.notary.signature"
 MAXIMUM_DESCRIPTION = 64 * 1024
+MAXIMUM_LISTED_ANNOTATIONS_BYTES = 64 << 10
+"""How much a list shows of an artifact's annotations, and of those of what it lists."""
 
 
 class RepositorySerializer(ResponseSerializer):
@@ -196,7 +200,7 @@ class ArtifactSerializer(ResponseSerializer):
     push_time = TimestampField(source="pushed_at")
     pull_time = TimestampField(source="last_pulled_at")
     extra_attrs: Any = serializers.JSONField()
-    annotations: Any = serializers.JSONField()
+    annotations: Any = serializers.SerializerMethodField()
     references: Any = serializers.SerializerMethodField()
     tags: Any = serializers.SerializerMethodField()
     labels: Any = serializers.SerializerMethodField()
@@ -230,7 +234,20 @@ class ArtifactSerializer(ResponseSerializer):
 
     def get_references(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Return the children of an index with their platforms."""
-        return [_reference(row) for row in self.context["references"].get(manifest.pk, ())]
+        rows = self.context["references"].get(manifest.pk, ())
+        is_whole = self._shows([row.annotations for row in rows if row.annotations])
+        return [_reference(row, with_annotations=is_whole) for row in rows]
+
+    @extend_schema_field(serializers.JSONField())
+    def get_annotations(self, manifest: Manifest) -> Any:
+        """Return the annotations; a list leaves out those that are large."""
+        return manifest.annotations if self._shows([manifest.annotations]) else None
+
+    def _shows(self, annotations: Sequence[Any]) -> bool:
+        if not self.context["is_list"]:
+            return True
+        size = sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in annotations)
+        return size <= MAXIMUM_LISTED_ANNOTATIONS_BYTES
 
     def get_tags(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Return the live tags, the newest first."""
@@ -293,7 +310,7 @@ def _tag(tag: ShownTag, *, is_immutable: bool) -> dict[str, Any]:
     return rendered
 
 
-def _reference(row: Child) -> dict[str, Any]:
+def _reference(row: Child, *, with_annotations: bool) -> dict[str, Any]:
     reference: dict[str, Any] = {
         "parent_id": row.parent_id,
         "child_id": row.child_id,
@@ -301,6 +318,6 @@ def _reference(row: Child) -> dict[str, Any]:
     }
     if row.platform:
         reference["platform"] = row.platform
-    if row.annotations:
+    if row.annotations and with_annotations:
         reference["annotations"] = row.annotations
     return reference

@@ -145,3 +145,28 @@ def test_a_configuration_that_is_lost_is_left_out(cast: Cast) -> None:
     assert "extra_attrs" not in body_of(cast["guest"].get(f"{APP}/artifacts/v1"))
     assert keep_unread_attributes(0, 10) == (0, made.id)
     assert Manifest.objects.get(pk=made.id).extra_attrs is None
+
+
+def annotated_index(child: bytes, annotations: dict[str, str]) -> bytes:
+    """Return an index that has these annotations and gives them to what it lists."""
+    document = json.loads(index_document(child))
+    document["manifests"][0]["annotations"] = document["annotations"] = annotations
+    return json.dumps(document).encode()
+
+
+def test_lists_leave_out_large_annotations(cast: Cast) -> None:
+    child = image_document(b"{}", [b"layer"])
+    make_image(cast.project, "child", config=b"{}", layers=(b"layer",))
+    small, large = {"note": "x"}, {"note": "é" * (33 << 10)}
+    push(cast.project, annotated_index(child, small), "small")
+    push(cast.project, annotated_index(child, large), "large")
+    query = f"manifest_media_type={OCI_IMAGE_INDEX}"
+    for route in (f"{APP}/artifacts", ALL):
+        rows = {
+            row["tags"][0]["name"]: (row.get("annotations"), row["references"][0])
+            for row in rows_of(cast["guest"].get(f"{route}?q={quote(query)}"))
+        }
+        assert (rows["small"][0], rows["small"][1]["annotations"]) == (small, small)
+        assert (rows["large"][0], "annotations" in rows["large"][1]) == (None, False)
+    whole = body_of(cast["guest"].get(f"{APP}/artifacts/large"))
+    assert whole["annotations"] == whole["references"][0]["annotations"] == large
