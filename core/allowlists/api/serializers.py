@@ -18,6 +18,9 @@ from core.rbac.types import Actor
 _LATEST = 253_402_300_799
 """The last second of the year 9999."""
 
+LISTED_ITEMS = 100
+"""How many items of its allowlist a project shows among others."""
+
 
 class AllowlistItemRequestSerializer(RequestSerializer):
     """One vulnerability."""
@@ -52,7 +55,7 @@ class AllowlistItemSerializer(ResponseSerializer):
 
 
 class AllowlistSerializer(ResponseSerializer):
-    """Harbor's ``CVEAllowlist``."""
+    """Harbor's ``CVEAllowlist``; the context may bring ``maximum_items``."""
 
     always = frozenset({"items"})
 
@@ -69,7 +72,7 @@ class AllowlistSerializer(ResponseSerializer):
 
     def get_items(self, row: CVEAllowlist) -> list[dict[str, str]]:
         """Return the vulnerabilities in order."""
-        return [{"cve_id": cve_id} for cve_id in row.cve_ids]
+        return [{"cve_id": cve_id} for cve_id in row.cve_ids[: self.context.get("maximum_items")]]
 
 
 def wanted_allowlist(body: Mapping[str, Any]) -> WantedAllowlist:
@@ -81,11 +84,15 @@ def wanted_allowlist(body: Mapping[str, Any]) -> WantedAllowlist:
     )
 
 
-def shown_allowlists(actor: Actor, projects: Sequence[Project]) -> Mapping[int, Any]:
+def shown_allowlists(
+    actor: Actor, projects: Sequence[Project], *, is_list: bool
+) -> Mapping[int, Any]:
     """Return the list in force in each project as it is shown, with one statement.
 
-    That of the system is for those who are signed in.
+    That of the system is for those who are signed in. In a list of projects each shows its first
+    ``LISTED_ITEMS``.
     """
+    context = {"maximum_items": LISTED_ITEMS} if is_list else {}
     shown = {}
     found = effective_allowlists(projects)
     for project in projects:
@@ -93,5 +100,8 @@ def shown_allowlists(actor: Actor, projects: Sequence[Project]) -> Mapping[int, 
         if row is None or (actor.is_anonymous and reuses_system_allowlist(project)):
             shown[project.pk] = {"project_id": project.pk, "items": []}
         else:
-            shown[project.pk] = {**AllowlistSerializer(row).data, "project_id": project.pk}
+            shown[project.pk] = {
+                **AllowlistSerializer(row, context=context).data,
+                "project_id": project.pk,
+            }
     return shown

@@ -114,8 +114,13 @@ def _member_projects(user_id: int, permission: str) -> list[int]:
     ]
 
 
-def project_context(actor: Actor, projects: Sequence[Project]) -> Mapping[str, Any]:
-    """Return the caller's roles, numbers of repositories, allowlists, with three statements."""
+def project_context(
+    actor: Actor, projects: Sequence[Project], *, is_list: bool = False
+) -> Mapping[str, Any]:
+    """Return the caller's roles, numbers of repositories, allowlists, with three statements.
+
+    Allowlists are whole unless it is for a list.
+    """
     ids = [project.pk for project in projects]
     counts = Project.objects.filter(pk__in=ids).annotate(number=Count("repositories"))
     roles: Mapping[int, frozenset[int]] = {}
@@ -124,7 +129,7 @@ def project_context(actor: Actor, projects: Sequence[Project]) -> Mapping[str, A
     return {
         "repositories": dict(counts.values_list("pk", "number")),
         "roles": {project: strongest_first(held) for project, held in roles.items()},
-        "allowlists": shown_allowlists(actor, projects),
+        "allowlists": shown_allowlists(actor, projects, is_list=is_list),
     }
 
 

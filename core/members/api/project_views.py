@@ -62,7 +62,7 @@ class ProjectsView(ManagementView):
             visible_projects(self.actor),
             ProjectSerializer,
             PROJECT_LISTING,
-            lambda projects: project_context(self.actor, projects),
+            lambda projects: project_context(self.actor, projects, is_list=True),
             parameters=ProjectFilter,
         )
 

@@ -43,7 +43,7 @@ class SearchView(ManagementView):
         projects = list(find_projects(self.actor, text))
         repositories = list(find_repositories(self.actor, text))
         context = {
-            **project_context(self.actor, projects),
+            **project_context(self.actor, projects, is_list=True),
             **repository_context(repositories),
         }
         hits = {"projects": projects, "repositories": repositories}

@@ -81,3 +81,13 @@ def test_projects_show_the_list_that_counts(cast: Cast) -> None:
     assert shown("guest") == shown("anonymous") == ITEMS[1:]
     owner.put("/projects/secret", {"metadata": {"auto_scan": "true"}})
     assert shown("guest") == ITEMS[1:]
+
+
+def test_lists_of_projects_show_the_first_items(cast: Cast) -> None:
+    items = [{"cve_id": f"CVE-2026-{number:05}"} for number in range(101)]
+    cast["admin"].put(SYSTEM_LIST, {"items": items})
+    (row,) = rows_of(cast["guest"].get("/projects?name=secret"))
+    (found,) = body_of(cast["guest"].get("/search?q=secret"))["project"]
+    assert row["cve_allowlist"]["items"] == found["cve_allowlist"]["items"] == items[:100]
+    assert body_of(cast["guest"].get("/projects/secret"))["cve_allowlist"]["items"] == items
+    assert body_of(cast["guest"].get(SYSTEM_LIST))["items"] == items
