@@ -31,7 +31,8 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
 
 
 def read_in_passing(descriptor: int) -> bytes:
-    passing = PassingRead(FilesystemBlobReader(descriptor, SIZE))
+    # The reader closes what it is given.
+    passing = PassingRead(FilesystemBlobReader(os.dup(descriptor), SIZE))
     return b"".join(iter(lambda: passing.read(PIECE), b""))
 
 
