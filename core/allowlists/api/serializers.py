@@ -55,7 +55,7 @@ class AllowlistItemSerializer(ResponseSerializer):
 
 
 class AllowlistSerializer(ResponseSerializer):
-    """Harbor's ``CVEAllowlist``; the context may bring ``maximum_items``."""
+    """Harbor's ``CVEAllowlist``; lists of projects show its first items only."""
 
     always = frozenset({"items"})
 
