@@ -1,5 +1,6 @@
 """A real `roadstead serve` for tests: started, awaited, killed, restarted, stopped."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -185,7 +186,9 @@ class RunningServer:
     def kill_web_processes(self) -> None:
         """SIGKILL for the processes that answer requests; the server starts new ones."""
         for worker in self.web_workers():
-            worker.kill()
+            # One that was killed before may be listed until it has ended.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and all its descendants that run now."""
