@@ -186,8 +186,8 @@ def claim_upload(
 
 def claim_expired(expired_before: datetime, *, except_ids: list[UUID]) -> UploadClaim | None:
     """Claim one upload that expired before that time and that nobody is writing."""
-    where = (expired_before, except_ids)
-    rows = raw.fetch_changed(_CLAIM_EXPIRED, (uuid4(), LOCK_DURATION, *where))
+    parameters = (uuid4(), LOCK_DURATION, expired_before, except_ids)
+    rows = raw.fetch_changed(_CLAIM_EXPIRED, parameters)
     return _claim(rows[0]) if rows else None
 
 
