@@ -5,9 +5,8 @@ form, and fall back to GET. Without credentials everybody gets a token for what 
 """
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from time import time
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -22,6 +21,7 @@ from core.authn.errors import InvalidCredentials, SigningKeyUnreadable
 from core.authn.login_records import note_login
 from core.authn.signing_keys import KEY_RING, Signer
 from core.authn.types import Credentials
+from core.common.origin import Origin
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
@@ -29,7 +29,8 @@ from registry_api.answers import Answer, Headers
 from registry_api.batches import Batches
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError, to_response
-from registry_api.logins import Recognised, anybody, recognise
+from registry_api.logins import Inquiry, Undecided, inquiry_about, inquiry_about_anybody
+from registry_api.recent_tokens import RecentToken, RecentTokens, fingerprint
 from registry_api.scopes import (
     RequestedScopes,
     Standing,
@@ -49,7 +50,6 @@ _NOT_STORED: Final = {"Cache-Control": "no-store"}
 _YES: Final = frozenset({"true", "1", "yes"})
 
 _MAX_REMEMBERED_QUERY_BYTES: Final = 1_024
-_MAX_REMEMBERED_BODIES: Final = 1_024
 _TOKEN_HEADERS: Final = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
@@ -91,22 +91,17 @@ async def get_token(call: Call) -> Response:
     if header is None:
         return await _answer_anonymous(call, asked)
     scheme, _, value = header.partition(" ")
-    credentials = Credentials.from_basic(value) if scheme.lower() == "basic" else None
-    if credentials is None:
-        raise _unauthorized("The Authorization header must hold Basic credentials.")
     try:
-        response = await _answer_quickly(call, asked, credentials)
-        if response is not None:
-            return response
-        return await in_thread(
-            Work.LOGIN,
-            _answer,
-            call,
-            asked,
-            lambda: services.verify_credentials(credentials, origin=call.origin),
-        )
+        if scheme.lower() == "basic":
+            response = await _answer_quickly(call, asked, value, Credentials.from_basic)
+            if response is not None:
+                return response
+            credentials = Credentials.from_basic(value)
+            if credentials is not None:
+                return await _answer_carefully(call, asked, credentials)
     except InvalidCredentials as error:
         raise _unauthorized(error.message) from error
+    raise _unauthorized("The Authorization header must hold Basic credentials.")
 
 
 async def post_token(call: Call) -> Response:
@@ -114,7 +109,9 @@ async def post_token(call: Call) -> Response:
     try:
         asked = Asked.of(await _receive_form(call))
         if _first(asked.fields, "grant_type") == "password":
-            response = await _answer_quickly(call, asked, _credentials_of(asked.fields))
+            credentials = _credentials_of(asked.fields)
+            presented = f"{credentials.username}\n{credentials.secret}"
+            response = await _answer_quickly(call, asked, presented, lambda _: credentials)
             if response is not None:
                 return response
         return await in_thread(Work.LOGIN, _answer_form, call, asked)
@@ -189,19 +186,40 @@ def _asked_in_short_query(text: bytes) -> Asked:
     return Asked.of(parsed_query(text))
 
 
-async def _answer_quickly(call: Call, asked: Asked, credentials: Credentials) -> Response | None:
-    """Issue a token in the event loop; None leaves it to ``_answer``, in a thread."""
+async def _answer_quickly(
+    call: Call, asked: Asked, presented: str, parse: Callable[[str], Credentials | None]
+) -> Response | None:
+    """Issue a token in the event loop; None leaves it to ``_answer``, in a thread.
+
+    ``parse`` returns the credentials that were presented.
+    """
     service = _service_for(call, asked)
     if BUFFER.is_full or asked.wants_refresh_token:
         return None
     signer = _recent_signer() or await _fresh_signer()
     if signer is None:
         return None
-    recognised = await recognise(credentials, asked.names, call.origin)
-    if recognised is None:
+
+    def inquire() -> Inquiry:
+        credentials = parse(presented)
+        if credentials is None:
+            raise Undecided
+        return inquiry_about(credentials, asked.names)
+
+    origin = call.origin
+    try:
+        token = await _issue_once_a_second(origin, service, asked, signer, presented, inquire)
+    except (Undecided, InvalidCredentials):
         return None
-    note_login(recognised.login, recognised.make_actor)
-    return _issue_once_a_second(service, asked, recognised, signer)
+    note_login(token.actor, origin)
+    return Answer(token.body, 200, token.headers)
+
+
+async def _answer_carefully(call: Call, asked: Asked, credentials: Credentials) -> Response:
+    def verify() -> Actor:
+        return services.verify_credentials(credentials, origin=call.origin)
+
+    return await in_thread(Work.LOGIN, _answer, call, asked, verify)
 
 
 def _answer(
@@ -231,32 +249,42 @@ def _answer(
 async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     """Issue a token for what is public; nothing of it outlasts the next look at the project."""
     service = _service_for(call, asked)
-    recognised = await anybody(asked.names, call.origin)
     signer = _recent_signer() or await _fresh_signer()
     if signer is None:
-        standing = recognised.standing()
-        return _token_answer(await in_thread(Work.LOOKUP, _issue, service, asked, standing))
-    return _issue_once_a_second(service, asked, recognised, signer)
+        signer = await in_thread(Work.LOOKUP, KEY_RING.signer)
+    inquiry = inquiry_about_anybody(asked.names)
+    token = await _issue_once_a_second(call.origin, service, asked, signer, "", lambda: inquiry)
+    return Answer(token.body, 200, token.headers)
 
 
-def _issue_once_a_second(
-    service: str, asked: Asked, recognised: Recognised, signer: Signer
-) -> Response:
-    """Issue a token, or the one that the same was answered with in the present second.
+async def _issue_once_a_second(
+    origin: Origin,
+    service: str,
+    asked: Asked,
+    signer: Signer,
+    presented: str,
+    inquire: Callable[[], Inquiry],
+) -> RecentToken:
+    """Return a new token, or the one of the present second.
 
-    A hundred nodes that pull one image ask for the same token at once. Each of them was looked
-    up, proven and recorded by itself before it comes here; only what follows from the same
-    evidence is not worked out again.
+    Raises Undecided and InvalidCredentials.
     """
     lifetime = system_settings.token_lifetime_seconds(may_read=False)
-    question = (service, signer.key_id, lifetime, asked.requested, recognised.evidence)
-    second = int(time())
-    known = _BODIES.get(second, question)
-    if known is None:
-        body = _issue(service, asked, recognised.standing(), signer=signer)
-        known = body, _headers(body)
-        _BODIES.put(second, question, known)
-    return Answer(known[0], 200, known[1])
+    question = (service, signer.key_id, lifetime, fingerprint(presented), asked.requested)
+    recent = _RECENT.get(question)
+    if recent is not None:
+        answers = await recent.look_up(origin)
+        if answers == recent.answers:
+            return recent
+        inquiry = inquire()
+    else:
+        inquiry = inquire()
+        answers = await inquiry.look_up(origin)
+    recognised = inquiry.conclude(answers, origin)
+    body = _issue(service, asked, recognised.standing, signer=signer)
+    token = RecentToken(inquiry.look_up, answers, recognised.actor, body, _headers(body))
+    _RECENT.put(question, token)
+    return token
 
 
 def _recent_signer() -> Signer | None:
@@ -319,30 +347,7 @@ def _issue(
     return json.dumps(members, separators=(",", ":")).encode()
 
 
-class _Bodies:
-    """The answers of the present second, by all that they follow from but the time.
-
-    That is the service, the signing key, how long tokens last, what was asked for, and the rows
-    that the look-up of this very request has found (``Recognised.evidence``). A row that has
-    changed is other evidence, so nothing is answered from the past; and a token signed earlier
-    in the same second does not end later.
-    """
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._bodies: dict[Hashable, tuple[bytes, Headers]] = {}
-
-    def get(self, second: int, question: Hashable) -> tuple[bytes, Headers] | None:
-        return self._bodies.get(question) if second == self._second else None
-
-    def put(self, second: int, question: Hashable, answer: tuple[bytes, Headers]) -> None:
-        if second != self._second:
-            self._second, self._bodies = second, {}
-        if len(self._bodies) < _MAX_REMEMBERED_BODIES:
-            self._bodies[question] = answer
-
-
-_BODIES: Final = _Bodies()
+_RECENT: Final = RecentTokens()
 
 
 def _token_answer(body: bytes) -> Answer:

@@ -105,7 +105,11 @@ class Buffer:
     @property
     def is_full(self) -> bool:
         """Whether so much waits that a request must not be answered before a flush."""
-        return any(len(channel.waiting) > MAXIMUM_WAITING for channel in self._channels.values())
+        # Asked with every request for a manifest or a token, and a generator costs more than this.
+        for channel in self._channels.values():  # noqa: SIM110
+            if len(channel.waiting) > MAXIMUM_WAITING:
+                return True
+        return False
 
     def flush(self) -> None:
         """Write everything that waits in one transaction; on failure keep it waiting."""

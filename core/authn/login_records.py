@@ -4,26 +4,16 @@ There are as many as there are requests for tokens. They are buffered, and those
 makes within one write of the buffer are one entry that says how many they were.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from core.audit.buffer import BUFFER, Channel
 from core.audit.services import write_many
 from core.audit.types import AuditRecord
 from core.common.clock import now
-from core.rbac.types import Actor, ActorKind
-
-
-class LoginKey(NamedTuple):
-    """By whom, and from where."""
-
-    kind: ActorKind
-    id: int | None
-    token_id: int | None
-    address: str | None
-    user_agent: str
+from core.common.origin import Origin
+from core.rbac.types import Actor
 
 
 @dataclass(slots=True)
@@ -60,20 +50,20 @@ _LOGINS: Channel[Login] = BUFFER.channel("logins", _store)
 
 def record_login(actor: Actor) -> None:
     """Audit that the actor has just proved who it is."""
-    note_login(login_key(actor), lambda: actor)
+    note_login(actor, actor.origin)
     if BUFFER.is_full:
         BUFFER.flush()
 
 
-def note_login(key: LoginKey, make_actor: Callable[[], Actor]) -> None:
+def note_login(actor: Actor, origin: Origin) -> None:
     """Do the same without I/O, for an event loop; the caller sees to a full buffer.
 
-    ``key`` is that of the actor (``login_key``), who is made when it is the first login of many.
+    ``origin`` is where the actor has proved it from.
     """
-    BUFFER.fold(_LOGINS, key, make=lambda: Login(make_actor(), now()), repeat=Login.repeat)
-
-
-def login_key(actor: Actor) -> LoginKey:
-    """Return what logins have in common that are one entry."""
-    origin = actor.origin
-    return LoginKey(actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)
+    key = (actor.kind, actor.id, actor.token_id, origin.address, origin.user_agent)
+    BUFFER.fold(
+        _LOGINS,
+        key,
+        make=lambda: Login(replace(actor, origin=origin), now()),
+        repeat=Login.repeat,
+    )
