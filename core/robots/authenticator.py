@@ -32,13 +32,12 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     if not is_well_formed(credentials.secret, "rob"):
         raise InvalidCredentials
     at = current_time()
-    robot = queries.find_by_login(credentials.username)
-    if robot is None:
+    login = queries.find_login(credentials.username)
+    if login is None:
         raise InvalidCredentials
-    facts = queries.facts_of(robot)
-    ends_at = rules.proven_until(facts, secret_hash(credentials.secret), at)
-    _note_use(facts, at)
-    return rules.actor_of(facts, queries.permissions_of(robot), origin, ends_at=ends_at)
+    ends_at = rules.proven_until(login.facts, secret_hash(credentials.secret), at)
+    _note_use(login.facts, at)
+    return rules.actor_of(login.facts, queries.permissions_of(login), origin, ends_at=ends_at)
 
 
 def load(subject: str, origin: Origin) -> Actor | None:
@@ -49,15 +48,14 @@ def load(subject: str, origin: Origin) -> Actor | None:
     robot_id = subject.removeprefix(_SUBJECT_PREFIX)
     if not subject.startswith(_SUBJECT_PREFIX) or not robot_id.isdecimal():
         return None
-    robot = Robot.objects.select_related("project").filter(pk=int(robot_id)).first()
+    login = queries.find_login_of(int(robot_id))
     at = current_time()
-    if robot is None:
+    if login is None:
         raise InvalidCredentials
-    facts = queries.facts_of(robot)
-    if not rules.is_usable(facts, at):
-        raise InvalidCredentials
-    _note_use(facts, at)
-    return rules.actor_of(facts, queries.permissions_of(robot), origin, ends_at=facts.expires_at)
+    rules.ensure_usable(login.facts, at)
+    _note_use(login.facts, at)
+    ends_at = login.facts.expires_at
+    return rules.actor_of(login.facts, queries.permissions_of(login), origin, ends_at=ends_at)
 
 
 def _note_use(robot: RobotFacts, at: datetime) -> None:

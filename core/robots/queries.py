@@ -1,15 +1,28 @@
 """Reading robots."""
 
+import json
 from datetime import datetime
+from typing import Final
 
 from django.db.models import QuerySet
 
+from core.database import raw
 from core.projects.models import Project
 from core.robots import rules
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
-from core.robots.types import Permissions, RobotFacts, RobotName
+from core.robots.types import Permissions, RobotFacts, RobotLogin
 from core.system_settings import queries as system_settings
+
+_LOGIN: Final = """
+SELECT r.name, o.name, r.permissions, r.project_ids,
+       r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
+       r.is_disabled, r.expires_at, r.last_used_at
+  FROM robots_robot r LEFT JOIN projects_project o ON o.id = r.project_id"""
+_LOGIN_BY_ID: Final = f"{_LOGIN} WHERE r.id = %s"
+_LOGIN_IN_PROJECT: Final = f"{_LOGIN} WHERE r.name = %s AND o.name = %s"
+_LOGIN_IN_SYSTEM: Final = f"{_LOGIN} WHERE r.name = %s AND r.project_id IS NULL"
+_NAMES_OF_PROJECTS: Final = "SELECT name, id FROM projects_project WHERE id = ANY(%s)"
 
 
 def robot_name_prefix() -> str:
@@ -23,18 +36,19 @@ def login_name(robot: Robot) -> str:
     return rules.full_name(robot.name, project_name, prefix=robot_name_prefix())
 
 
-def find_by_login(login: str) -> Robot | None:
-    """Return the robot that logs in with this name, or None."""
+def find_login(login: str) -> RobotLogin | None:
+    """Return what a login with this name needs, with one statement, or None."""
     name = rules.parse_full_name(login, prefix=robot_name_prefix())
-    return None if name is None else find_robot(name)
-
-
-def find_robot(name: RobotName) -> Robot | None:
-    """Return the robot of that project and name, or None."""
-    robots = Robot.objects.select_related("project").filter(name=name.name)
+    if name is None:
+        return None
     if name.project_name is None:
-        return robots.filter(project=None).first()
-    return robots.filter(project__name=name.project_name).first()
+        return _login(raw.fetch_one(_LOGIN_IN_SYSTEM, (name.name,)))
+    return _login(raw.fetch_one(_LOGIN_IN_PROJECT, (name.name, name.project_name)))
+
+
+def find_login_of(robot_id: int) -> RobotLogin | None:
+    """Return the same for a robot whose id is known, or None."""
+    return _login(raw.fetch_one(_LOGIN_BY_ID, (robot_id,)))
 
 
 def get_robot(robot_id: int) -> Robot:
@@ -50,7 +64,7 @@ def list_robots(project: Project | None) -> QuerySet[Robot]:
     return Robot.objects.select_related("project").filter(project=project).order_by("name", "id")
 
 
-def permissions_of(robot: Robot) -> Permissions:
+def permissions_of(robot: Robot | RobotLogin) -> Permissions:
     """Return what the robot may do, as sets.
 
     Projects of a robot of the system that have been deleted since are left out, also when
@@ -59,11 +73,9 @@ def permissions_of(robot: Robot) -> Permissions:
     """
     kept = {*robot.permissions} - {*robot.project_ids}
     if robot.project_ids:
-        present = Project.objects.filter(pk__in=robot.project_ids.values())
+        present = raw.fetch_all(_NAMES_OF_PROJECTS, ([*robot.project_ids.values()],))
         kept.update(
-            name
-            for name, project_id in present.values_list("name", "pk")
-            if robot.project_ids.get(name) == project_id
+            name for name, project_id in present if robot.project_ids.get(name) == project_id
         )
     return {
         namespace: frozenset(permissions)
@@ -74,19 +86,21 @@ def permissions_of(robot: Robot) -> Permissions:
 
 def is_usable(robot: Robot, now: datetime) -> bool:
     """Tell whether the robot may act at that moment: neither disabled nor expired."""
-    return rules.is_usable(facts_of(robot), now)
+    return rules.is_usable(is_disabled=robot.is_disabled, expires_at=robot.expires_at, now=now)
 
 
-def facts_of(robot: Robot) -> RobotFacts:
-    """Return what a login of the robot is decided by."""
-    previous = robot.previous_secret_hash
-    return RobotFacts(
-        id=robot.pk,
-        label=login_name(robot),
-        secret_hash=bytes(robot.secret_hash),
-        previous_secret_hash=None if previous is None else bytes(previous),
-        previous_valid_until=robot.previous_valid_until,
-        is_disabled=robot.is_disabled,
-        expires_at=robot.expires_at,
-        last_used_at=robot.last_used_at,
+def _login(row: raw.Row | None) -> RobotLogin | None:
+    if row is None:
+        return None
+    name, project_name, permissions, project_ids, robot_id, secret, previous, *rest = row
+    return RobotLogin(
+        RobotFacts(
+            robot_id,
+            rules.full_name(name, project_name, prefix=robot_name_prefix()),
+            bytes(secret),
+            None if previous is None else bytes(previous),
+            *rest,
+        ),
+        json.loads(permissions),
+        json.loads(project_ids),
     )

@@ -73,9 +73,15 @@ def expiry(created_at: datetime, duration_days: int | None) -> datetime | None:
     return None if duration_days is None else created_at + timedelta(days=duration_days)
 
 
-def is_usable(robot: RobotFacts, now: datetime) -> bool:
-    """Tell whether the robot may act at that moment: neither disabled nor expired."""
-    return not robot.is_disabled and (robot.expires_at is None or now < robot.expires_at)
+def is_usable(*, is_disabled: bool, expires_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a robot may act at that moment: neither disabled nor expired."""
+    return not is_disabled and (expires_at is None or now < expires_at)
+
+
+def ensure_usable(robot: RobotFacts, now: datetime) -> None:
+    """Refuse a robot that may not act now. Raises ``InvalidCredentials``."""
+    if not is_usable(is_disabled=robot.is_disabled, expires_at=robot.expires_at, now=now):
+        raise InvalidCredentials
 
 
 def proven_until(robot: RobotFacts, presented_hash: bytes, now: datetime) -> datetime | None:
@@ -83,8 +89,7 @@ def proven_until(robot: RobotFacts, presented_hash: bytes, now: datetime) -> dat
 
     Raises ``InvalidCredentials`` when it does not now.
     """
-    if not is_usable(robot, now):
-        raise InvalidCredentials
+    ensure_usable(robot, now)
     if hmac.compare_digest(presented_hash, robot.secret_hash):
         return robot.expires_at
     if (

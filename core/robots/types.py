@@ -1,6 +1,6 @@
 """Values of robots."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -31,6 +31,18 @@ class RobotFacts:
     is_disabled: bool
     expires_at: datetime | None
     last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RobotLogin:
+    """What a login needs of a robot, read with one statement.
+
+    ``permissions`` and ``project_ids`` are as they are stored, for ``queries.permissions_of``.
+    """
+
+    facts: RobotFacts
+    permissions: Mapping[str, Sequence[str]]
+    project_ids: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
