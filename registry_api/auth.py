@@ -31,6 +31,7 @@ from core.common.clock import now
 from core.oci.reference import RepositoryName
 from core.rbac import services as rbac
 from core.rbac.types import Actor, ActorKind, Target
+from core.users.revocations import find_generations
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, PUSH, challenge
 from registry_api.errors import RegistryError
@@ -140,7 +141,8 @@ def require_current(
 
 def is_current(token: RegistryToken, name: str, lookup: TargetLookup) -> bool:
     """Tell whether what a token grants in a repository still counts where a look-up led."""
-    if is_revoked(token, lookup):
+    if token.generation != lookup.generation:
+        # Rights or credentials of the subject were withdrawn since.
         return False
     project, first = lookup.project, name.partition("/")[0]
     # A token for a former name counts where that leads, and one for a name where that is.
@@ -157,9 +159,13 @@ def is_current(token: RegistryToken, name: str, lookup: TargetLookup) -> bool:
     return token.projects.get(key) == (project.id, project.generation)
 
 
-def is_revoked(token: RegistryToken, lookup: TargetLookup) -> bool:
-    """Tell whether rights or credentials of the token's subject were withdrawn since."""
-    return token.generation != lookup.generation
+def require_unrevoked(call: Call, token: RegistryToken) -> None:
+    """Let pass a token whose subject has kept its rights and credentials since it was issued.
+
+    For requests about no repository. Raises RegistryError 401.
+    """
+    if token.generation != find_generations(token.subject).present:
+        raise challenge(call, error=INVALID_TOKEN)
 
 
 async def required_current(

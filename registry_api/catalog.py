@@ -44,8 +44,7 @@ def _with_rights(call: Call, caller: Caller) -> Actor:
     token = caller.token
     if token is None:
         return caller.actor
-    if auth.is_revoked(token, queries.find_target("", caller.subject)):
-        raise challenge(call, error=INVALID_TOKEN)
+    auth.require_unrevoked(call, token)
     try:
         return load_actor(token, origin=call.origin)
     except InvalidCredentials as error:

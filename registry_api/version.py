@@ -2,10 +2,8 @@
 
 from starlette.responses import Response
 
-from core.artifacts import queries
 from registry_api import auth
 from registry_api.calls import Call
-from registry_api.challenges import INVALID_TOKEN, challenge
 
 
 def get_version(call: Call) -> Response:
@@ -16,7 +14,5 @@ def get_version(call: Call) -> Response:
     """
     caller = auth.identify(call, is_login=True)
     if caller.token is not None:
-        lookup = queries.find_target("", caller.subject)
-        if auth.is_revoked(caller.token, lookup):
-            raise challenge(call, error=INVALID_TOKEN)
+        auth.require_unrevoked(call, caller.token)
     return Response(b"{}", media_type="application/json")

@@ -5,7 +5,6 @@ from typing import Final
 from django.db.models import Q
 
 from core.artifacts.types import ReadableRepositories
-from core.database import raw
 from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant
 from core.grants.rules import PERMISSIONS_OF_RIGHT
 from core.members.queries import memberships_of_user, role_permissions
@@ -14,7 +13,6 @@ from core.rbac.rules import EVERY_PROJECT, scope_covers
 from core.rbac.types import Actor, ActorKind
 
 _PULL: Final = "repository:pull"
-_PROJECTS_NAMED: Final = "SELECT id FROM projects_project WHERE name = ANY(%s)"
 _RIGHTS_WITH_PULL: Final = sorted(
     right for right, permissions in PERMISSIONS_OF_RIGHT.items() if _PULL in permissions
 )
@@ -29,7 +27,8 @@ def readable_repositories(actor: Actor) -> ReadableRepositories:
     if actor.is_system_admin or _holds_everywhere(actor):
         return ReadableRepositories(everything=True)
     return ReadableRepositories(
-        project_ids=_projects_by_role(actor) | _projects_of_robot(actor),
+        project_ids=_projects_by_role(actor),
+        project_names=_projects_of_robot(actor),
         repository_ids=_repositories_by_grant(actor),
     )
 
@@ -52,12 +51,9 @@ def _holds_everywhere(actor: Actor) -> bool:
     return _PULL in own.get(EVERY_PROJECT, frozenset())
 
 
-def _projects_of_robot(actor: Actor) -> frozenset[int]:
+def _projects_of_robot(actor: Actor) -> frozenset[str]:
     own = actor.own_permissions or {}
-    names = [name for name, permissions in own.items() if _PULL in permissions]
-    if not names:
-        return frozenset()
-    return frozenset(project_id for (project_id,) in raw.fetch_all(_PROJECTS_NAMED, [names]))
+    return frozenset(name for name, permissions in own.items() if _PULL in permissions)
 
 
 def _projects_by_role(actor: Actor) -> frozenset[int]:

@@ -7,7 +7,6 @@ delete or a move must show in the next read.
 """
 
 import json
-from collections.abc import Sequence
 from typing import Final
 
 from core.artifacts.types import (
@@ -65,24 +64,27 @@ SELECT name FROM artifacts_repository WHERE name > %s ORDER BY name LIMIT %s
 # The repositories of a project stand together in byte order, since their names begin with its
 # name and a slash. So whole projects follow one another, each read from its own index, and those
 # whose last possible name is not behind the page's beginning are left out ("0" follows "/").
-_LIST_REPOSITORIES: Final = """
-(SELECT r.name
-   FROM (SELECT id, name || '/' AS prefix FROM projects_project
-          WHERE is_public AND %(public)s AND name || '0' > %(after)s
-          UNION
-         SELECT id, name || '/' FROM projects_project
-          WHERE id = ANY(%(projects)s::bigint[]) AND name || '0' > %(after)s
-          ORDER BY prefix) p
-  CROSS JOIN LATERAL
-        (SELECT name FROM artifacts_repository
-          WHERE project_id = p.id AND name > %(after)s ORDER BY name LIMIT %(limit)s) r
-  ORDER BY p.prefix, r.name LIMIT %(limit)s)
+_LIST_PROJECTS: Final = """
+SELECT r.name
+  FROM (SELECT id, name || '/' AS prefix FROM projects_project
+         WHERE (is_public AND %(public)s
+                OR id = ANY(%(projects)s::bigint[]) OR name = ANY(%(names)s::text[]))
+           AND name || '0' > %(after)s
+         ORDER BY prefix) p
+ CROSS JOIN LATERAL
+       (SELECT name FROM artifacts_repository
+         WHERE project_id = p.id AND name > %(after)s ORDER BY name LIMIT %(limit)s) r
+ ORDER BY p.prefix, r.name LIMIT %(limit)s
+"""
+
+_LIST_PROJECTS_AND_REPOSITORIES: Final = f"""
+({_LIST_PROJECTS})
  UNION
 (SELECT name FROM artifacts_repository
   WHERE id = ANY(%(repositories)s::bigint[]) AND name > %(after)s
   ORDER BY name LIMIT %(limit)s)
  ORDER BY name LIMIT %(limit)s
-"""
+"""  # noqa: S608  # made of constants
 
 # Annotations are part of a manifest, so its size bounds them without reading them; PostgreSQL
 # keeps long ones apart from the row, and fetches them for what is returned only.
@@ -144,23 +146,23 @@ def find_redirected_target(name: str, subject: str) -> TargetLookup:
 
 def list_tags(repository_id: int, after: str, limit: int) -> list[str]:
     """Return up to ``limit`` live tags behind ``after``, in byte order."""
-    return [name for (name,) in raw.fetch_all(_LIST_TAGS, (repository_id, after, limit))]
+    return _names(_LIST_TAGS, (repository_id, after, limit))
 
 
 def list_repositories(visible: ReadableRepositories, after: str, limit: int) -> list[str]:
     """Return up to ``limit`` full names of visible repositories behind ``after``, in order."""
     if visible.everything:
-        rows = raw.fetch_all(_LIST_ALL_REPOSITORIES, (after, limit))
-    else:
-        parameters = {
-            "after": after,
-            "public": visible.public,
-            "projects": sorted(visible.project_ids),
-            "repositories": sorted(visible.repository_ids),
-            "limit": limit,
-        }
-        rows = raw.fetch_all(_LIST_REPOSITORIES, parameters)
-    return [name for (name,) in rows]
+        return _names(_LIST_ALL_REPOSITORIES, (after, limit))
+    statement = _LIST_PROJECTS_AND_REPOSITORIES if visible.repository_ids else _LIST_PROJECTS
+    parameters = {
+        "after": after,
+        "public": visible.public,
+        "projects": sorted(visible.project_ids),
+        "names": sorted(visible.project_names),
+        "repositories": sorted(visible.repository_ids),
+        "limit": limit,
+    }
+    return _names(statement, parameters)
 
 
 def list_referrers(
@@ -222,7 +224,17 @@ def find_mount_sources(
     return list(dict.fromkeys(name for _, _, name in rows))[:limit]
 
 
-def _one(statement: str, parameters: Sequence[object]) -> raw.Row:
+def _names(statement: str, parameters: raw.Parameters) -> list[str]:
+    """Return the names that a statement selects, in its order.
+
+    They come in one row, since a row for each costs more than finding it. None has a space.
+    """
+    row = _one(f"SELECT array_to_string(ARRAY({statement}), ' ')", parameters)
+    text: str = row[0]
+    return text.split()
+
+
+def _one(statement: str, parameters: raw.Parameters) -> raw.Row:
     row = raw.fetch_one(statement, parameters)
     if row is None:
         raise AssertionError("A lookup yields one row whatever it finds.")

@@ -137,12 +137,14 @@ class ReadableRepositories:
     """Which repositories a list may show.
 
     ``everything`` is for system administrators. Otherwise: repositories of public projects
-    (when ``public``), of the projects in ``project_ids``, and those in ``repository_ids``.
+    (when ``public``), of the projects in ``project_ids`` and ``project_names``, and those in
+    ``repository_ids``.
     """
 
     everything: bool = False
     public: bool = True
     project_ids: frozenset[int] = frozenset()
+    project_names: frozenset[str] = frozenset()
     repository_ids: frozenset[int] = frozenset()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from core.database import raw
 from core.grants.services import grant_repository
 from core.oci.digest import Digest
 from core.rbac.types import Actor
+from core.robots.models import Robot
 from core.robots.queries import login_name
+from core.robots.services import rotate_secret
 from core.users.models import User
 from registry_api import referrers
-from tests.factories.robots import make_robot
+from tests.factories.robots import CONTENT, make_robot
 from tests.registry_api.asgi import Answer, Server
 from tests.registry_api.cast import (
     EMPTY_JSON,
@@ -184,12 +187,49 @@ def test_edge_93_catalog_of_robots(
         administrator.push_image(shown.name, "v1")
     one = make_robot("catalog", project=place.project)
     every = make_robot("catalog-everywhere", project=None)
+    named = make_robot(
+        "catalog-named", project=None, permissions={foreign_place.project.name: CONTENT}
+    )
     seen = []
-    for made in (one, every):
+    for made in (one, every, named):
         robot = Client(server, login_name(made.robot), made.secret)
         listed = in_order(follow(robot, "/v2/_catalog", "repositories"))
         seen.append({place.name, foreign_place.name} & set(listed))
-    assert seen == [{place.name}, {place.name, foreign_place.name}]
+    assert seen == [{place.name}, {place.name, foreign_place.name}, {foreign_place.name}]
+
+
+def test_edge_93_catalog_of_a_robot_follows_what_it_may_do_now(
+    server: Server, administrator: Client, place: Place
+) -> None:
+    project = place.project
+    administrator.push_image(place.name, "v1")
+    new = make_robot("follows", project=None, permissions={project.name: CONTENT})
+    robot = Client(server, login_name(new.robot), new.secret)
+    token = robot.token("registry:catalog:*")
+    stored = Robot.objects.filter(pk=new.robot.pk)
+
+    def listed() -> tuple[int, bool]:
+        answer = robot.request("GET", "/v2/_catalog?n=1000", token=token)
+        return answer.status, place.name.encode() in answer.body
+
+    stored.update(last_used_at=now() - timedelta(minutes=2))
+    assert listed() == (200, True)
+    assert stored.get().last_used_at > now() - timedelta(minutes=1)
+    for change, undone in (
+        ({"is_disabled": True}, {"is_disabled": False}),
+        ({"expires_at": now()}, {"expires_at": None}),
+    ):
+        stored.update(**change)
+        assert listed() == (401, False)
+        stored.update(**undone)
+        assert listed() == (200, True)
+    # The project it names is gone, and this one has taken the name.
+    stored.update(project_ids={project.name: project.pk + 1_000_000})
+    assert listed() == (200, False)
+    stored.update(project_ids={project.name: project.pk})
+    assert listed() == (200, True)
+    rotate_secret(new.robot, actor=Actor.system())
+    assert listed() == (401, False)
 
 
 def test_edge_93_catalog_needs_a_token(server: Server) -> None:

@@ -145,6 +145,32 @@ def test_a_list_costs_two_statements(pulled: tuple[Client, Place, str, str], pat
     assert len(sent) == 2, sent
 
 
+def test_a_page_of_the_catalog_costs_three_statements(
+    server: Server, administrator: Client, anonymous: Client, place: Place, public_place: Place
+) -> None:
+    # Whether rights were withdrawn, who the caller is now, and the page.
+    administrator.push_image(place.name, "v1")
+    named = {place.project.name: ["repository:pull"]}
+    asking = [(administrator, 3), (anonymous, 2)]
+    for owner, permissions, costs in (
+        (place.project, named, 3),
+        (None, {"*": ["repository:pull"]}, 3),
+        # Whether the projects it names are still those that were meant.
+        (None, named, 4),
+    ):
+        new = make_robot(f"reader-{len(asking)}", project=owner, permissions=permissions)
+        asking.append((Client(server, login_name(new.robot), new.secret), costs))
+    for client, costs in asking:
+        token = client.token("registry:catalog:*")
+        for _ in range(20):
+            client.request("GET", "/v2/_catalog?n=1", token=token)
+        with statements() as sent:
+            answer = client.request("GET", "/v2/_catalog?n=1000", token=token)
+        names = answer.json()["repositories"]
+        assert (answer.status, place.name in names) == (200, client is not anonymous)
+        assert len(sent) == costs, sent
+
+
 def test_a_token_costs_one_statement(
     server: Server, developer: Client, anonymous: Client, place: Place, public_place: Place
 ) -> None:

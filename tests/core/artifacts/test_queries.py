@@ -82,6 +82,9 @@ READS: dict[str, Callable[[int], object]] = {
         "many-1/",
         100,
     ),
+    "repositories of projects by name": lambda _: queries.list_repositories(
+        ReadableRepositories(project_names=frozenset({"many-7", "many-8"})), "many-1/", 100
+    ),
     "mount sources": lambda _: queries.find_mount_sources(
         Digest.of(b"{}"), target_name="team/target", project_id=1, limit=50
     ),
@@ -234,6 +237,9 @@ def test_repositories_are_listed_as_far_as_visible(project: Project) -> None:
     assert visible(public=False) == []
     assert visible(everything=True) == sorted(repositories)
     assert visible(project_ids=frozenset({project.pk})) == ["public/a", "team/a"]
+    names, ids = frozenset({"team", "gone", "public"}), frozenset({private.pk})
+    assert visible(project_names=names) == ["public/a", "team/a"]
+    assert visible(project_names=names, project_ids=ids) == sorted(repositories)
     one = frozenset({repositories["private/b"].pk})
     assert visible(repository_ids=one) == ["private/b", "public/a"]
     assert queries.list_repositories(ReadableRepositories(everything=True), "private/a", 2) == [
