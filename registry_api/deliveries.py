@@ -216,8 +216,8 @@ def _open_for_long(delivery: Delivery) -> UploadSession:
     What ends the upload is judged when it is committed; this spares clients from sending it in
     vain. Raises QuotaExceeded as well, and the upload is gone then.
     """
-    session, call = _open(delivery), delivery.call
-    announced = call.content_length
+    announced, call = delivery.call.content_length, delivery.call
+    session = _open(delivery)
     if announced is None or announced < BUFFER_BYTES:
         return session
     # A stream that does not end the upload may be followed by more, or be any blob.

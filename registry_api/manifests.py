@@ -96,15 +96,18 @@ async def put_manifest(call: Call) -> Response:
 
 
 async def delete_manifest(call: Call) -> Response:
-    """Delete a tag, or a manifest with every tag that points at it."""
+    """Delete a tag, or a manifest with every tag that points at it, if If-Match names it."""
     admission = await auth.admitted(call, DELETE)
     reference = parse_reference(call.location.item)
     name, actor = str(admission.name), admission.actor
+    wanted = call.headers.list("if-match")
     delete: Callable[[], object]
     if isinstance(reference, Digest):
-        delete = partial(manifest_services.delete_manifest, name, reference, actor=actor)
+        delete = partial(
+            manifest_services.delete_manifest, name, reference, if_match=wanted, actor=actor
+        )
     else:
-        delete = partial(tag_services.delete_tag, name, reference, actor=actor)
+        delete = partial(tag_services.delete_tag, name, reference, if_match=wanted, actor=actor)
     await in_thread(Work.COMMIT, delete)
     return Response(None, 202, {"Content-Length": "0"})
 

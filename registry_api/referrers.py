@@ -22,12 +22,13 @@ MAX_BYTES: Final = 3_500_000
 
 def list_referrers(call: Call) -> Response:
     """Answer one page of referrers as an image index, empty where nothing is known."""
-    admission = auth.admit(call, PULL)
+    repository_id = _repository_id(call)
     subject = Digest.parse(call.location.item)
-    # An empty filter asks for nothing in particular.
-    artifact_type = call.parameter("artifactType") or None
+    # An empty filter asks for nothing in particular. No media type has a space, so that one was
+    # sent as a bare plus sign.
+    artifact_type = (call.parameter("artifactType") or "").replace(" ", "+") or None
     after = _position(call.parameter("last"))
-    page, has_more = _page(admission.repository_id, subject, artifact_type, after)
+    page, has_more = _page(repository_id, subject, artifact_type, after)
     headers = {"Cache-Control": "no-cache"}
     if artifact_type is not None:
         headers["OCI-Filters-Applied"] = "artifactType"
@@ -35,9 +36,22 @@ def list_referrers(call: Call) -> Response:
         fields: dict[str, str | int] = {"last": page[-1].id}
         if artifact_type is not None:
             fields["artifactType"] = artifact_type
-        headers |= link_to_next(f"/v2/{admission.name}/referrers/{subject}", fields)
+        headers |= link_to_next(f"/v2/{call.location.name}/referrers/{subject}", fields)
     body = referrers_index(_descriptor(referrer) for referrer in page)
     return Response(body, headers=headers, media_type=OCI_IMAGE_INDEX)
+
+
+def _repository_id(call: Call) -> int | None:
+    """Return the repository, None where there is none yet that the caller may pull from.
+
+    Clients take 404 for a registry without this endpoint, and keep lists of their own then.
+    """
+    try:
+        return auth.admit(call, PULL).repository_id
+    except RegistryError as error:
+        if error.code != "NAME_UNKNOWN":
+            raise
+        return None
 
 
 def _page(

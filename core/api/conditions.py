@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from core.api.errors import PreconditionFailed
 from core.api.permissions import enforce
-from core.oci.entity_tags import ANY, parse_entity_tags
+from core.oci.entity_tags import parse_entity_tags
 
 if TYPE_CHECKING:
     from core.api.views import ManagementView
@@ -39,7 +39,7 @@ def conditional(view: "ManagementView", response: Response) -> Response:
         return response
     tag = entity_tag(response.data)
     header = view.request.headers.get("If-None-Match", "")
-    if header and {ANY, tag} & parse_entity_tags(header).entries:
+    if header and parse_entity_tags(header).names_weakly(tag):
         response = Response(status=304)
     response["ETag"] = tag
     return response
@@ -50,9 +50,8 @@ def ensure_matches(view: "ManagementView", header: str) -> None:
 
     Raises ``PreconditionFailed``, and whatever reading the object raises.
     """
-    wanted = parse_entity_tags(header).entries
     tag = _current_tag(view)
-    if tag is None or not {ANY, tag} & wanted:
+    if tag is None or not parse_entity_tags(header).names(tag):
         raise PreconditionFailed("If-Match: the object has changed, or has no entity tag.")
 
 

@@ -13,7 +13,7 @@ from core.artifacts.errors import (
 )
 from core.blobs.errors import DigestMismatch
 from core.oci.digest import Digest
-from core.oci.entity_tags import EntityTags
+from core.oci.entity_tags import EntityTags, entity_tag
 from core.oci.errors import ManifestInvalid
 from core.oci.manifest import ManifestRef, ReferenceRole
 from core.oci.media_types import MANIFEST_TYPES
@@ -129,9 +129,10 @@ def require_precondition(
 
     ``current`` is None when the reference does not exist. Raises PreconditionFailed.
     """
-    if if_match is not None and (current is None or not if_match.names(current)):
+    tag = None if current is None else entity_tag(current)
+    if if_match is not None and (tag is None or not if_match.names(tag)):
         raise PreconditionFailed
-    if if_none_match is not None and current is not None and if_none_match.names(current):
+    if if_none_match is not None and tag is not None and if_none_match.names_weakly(tag):
         raise PreconditionFailed
 
 

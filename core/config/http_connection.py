@@ -45,6 +45,7 @@ buffers megabytes, which only a long way needs.
 REFUSALS: Final = {
     400: ("BAD_REQUEST", "The request is not valid HTTP."),
     414: ("URI_TOO_LONG", "The address is too long."),
+    429: ("TOOMANYREQUESTS", "Too many requests wait on this connection."),
     431: ("HEADERS_TOO_LARGE", "The headers are too large."),
     500: ("UNKNOWN", "The server met an error; its log says more."),
     501: ("NOT_IMPLEMENTED", "The transfer coding is not supported."),
@@ -185,7 +186,7 @@ class Connection(asyncio.Protocol):
         if self._current is None:
             self._start(exchange)
         elif len(self._queue) >= QUEUED_REQUESTS:
-            raise Refused(503)
+            raise Refused(429)
         else:
             self._queue.append(exchange)
             self.pause_reading()

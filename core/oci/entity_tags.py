@@ -14,13 +14,17 @@ ANY: Final = "*"
 
 
 class EntityTags(NamedTuple):
-    """The entries of such a header, without the marks of weak comparison."""
+    """The entries of such a header; the weak ones carry their mark."""
 
     entries: frozenset[str]
 
-    def names(self, digest: Digest) -> bool:
-        """Tell whether existing content of that digest is meant."""
-        return ANY in self.entries or entity_tag(digest) in self.entries
+    def names(self, tag: str) -> bool:
+        """Tell whether If-Match means what exists with a strong tag (strong comparison)."""
+        return ANY in self.entries or tag in self.entries
+
+    def names_weakly(self, tag: str) -> bool:
+        """Tell whether If-None-Match means it (weak comparison)."""
+        return self.names(tag) or f"W/{tag}" in self.entries
 
 
 def entity_tag(digest: Digest) -> str:
@@ -32,4 +36,4 @@ def parse_entity_tags(header: str) -> EntityTags:
     """Return what a header lists. Raises EntityTagsInvalid when it is too long."""
     if len(header) > MAX_HEADER_CHARACTERS:
         raise EntityTagsInvalid
-    return EntityTags(frozenset(entry.strip().removeprefix("W/") for entry in header.split(",")))
+    return EntityTags(frozenset(entry.strip() for entry in header.split(",")))

@@ -74,6 +74,20 @@ def test_edge_49_mount_that_cannot_be(
     assert all(without_identity(a) == without_identity(answers[0]) for a in answers)
 
 
+def test_a_mount_of_what_the_storage_has_lost_becomes_an_upload(
+    developer: Client, place: Place, storage: Path
+) -> None:
+    data = b"lost" + place.name.encode()
+    digest = developer.push_blob(place.name, data)
+    (file,) = [found for found in storage.glob("blobs/*/*") if found.read_bytes() == data]
+    file.write_bytes(data[:-1])
+    assert mount(developer, place.other, digest, place.name).status == 202
+    assert developer.head(f"/v2/{place.other}/blobs/{digest}").status == 404
+    developer.push_blob(place.other, data)
+    assert mount(developer, place.other, digest, place.name).status == 201
+    assert developer.get(f"/v2/{place.name}/blobs/{digest}").body == data
+
+
 def test_edge_50_mount_without_source(
     developer: Client,
     administrator: Client,

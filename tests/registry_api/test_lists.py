@@ -264,6 +264,10 @@ def test_edge_94_unknown_subjects(developer: Client, place: Place) -> None:
     assert (malformed.status, malformed.codes) == (400, ["DIGEST_INVALID"])
 
 
+def test_edge_94_unknown_project(administrator: Client) -> None:
+    assert listed(administrator.get(f"/v2/no-such/app/referrers/{sha256(b'x')}")) == []
+
+
 def test_edge_94_sha512_subject(developer: Client, place: Place) -> None:
     subject = developer.push_image(place.name, "v1")
     referrer = image_manifest(
@@ -312,6 +316,14 @@ def test_edge_95_descriptors_and_filter(developer: Client, place: Place) -> None
     empty = developer.get(f"{path}?artifactType=")
     assert len(listed(empty)) == 3
     assert "oci-filters-applied" not in empty.headers
+
+
+def test_edge_95_a_bare_plus_sign(developer: Client, place: Place) -> None:
+    subject = developer.push_image(place.name, "v1")
+    referrer = refer(developer, place.name, subject, artifactType="application/x+json")
+    path = f"/v2/{place.name}/referrers/{sha256(subject)}?artifactType=application/x"
+    for plus in ("+", "%2B"):
+        assert listed(developer.get(f"{path}{plus}json")) == [sha256(referrer)]
 
 
 def test_edge_96_many_referrers(

@@ -358,6 +358,8 @@ def test_edge_82_preconditions(developer: Client, filled: Place) -> None:
     assert developer.get(f"/v2/{filled.name}/manifests/v1").body == first
     current = developer.put_manifest(filled.name, "v1", second, If_Match=f'"{sha256(first)}"')
     assert current.status == 201
+    weak = developer.put_manifest(filled.name, "v1", first, If_Match=f'W/"{sha256(second)}"')
+    assert weak.status == 412
     hostile = developer.put_manifest(filled.name, "v1", second, If_Match="x" + " " * 9_000 + "x")
     assert (hostile.status, hostile.codes) == (400, ["UNSUPPORTED"])
 
@@ -423,7 +425,11 @@ def test_manifest_conditions(developer: Client, filled: Place) -> None:
     path, tag = f"/v2/{filled.name}/manifests/v1", f'"{sha256(payload)}"'
     unchanged = developer.get(path, If_None_Match=tag)
     assert (unchanged.status, unchanged.body, unchanged.headers["etag"]) == (304, b"", tag)
+    assert developer.get(path, If_None_Match=f"W/{tag}").status == 304
     assert developer.get(path, If_None_Match='"other"').status == 200
+    assert developer.get(path, If_Match=tag).status == 200
+    for condition in ('"other"', f"W/{tag}"):
+        assert developer.head(path, If_Match=condition).status == 412
 
 
 def test_edge_85_untagged_manifest(developer: Client, filled: Place) -> None:
@@ -446,6 +452,23 @@ def test_edge_86_deletes(owner: Client, filled: Place) -> None:
     assert owner.delete(path + sha256(payload)).status == 202
     for reference in ("b", "c", sha256(payload)):
         assert owner.get(path + reference).codes == ["MANIFEST_UNKNOWN"]
+    assert tags_of(owner, filled) == []
+
+
+def test_a_delete_of_what_has_changed(owner: Client, filled: Place) -> None:
+    payload, other = image(), image(annotations={"other": "x"})
+    for tag in ("a", "b"):
+        owner.put_manifest(filled.name, tag, payload)
+    current, stale = f'"{sha256(payload)}"', f'"{sha256(other)}"'
+    path = f"/v2/{filled.name}/manifests/"
+    for reference in ("a", sha256(payload)):
+        for condition in (stale, f"W/{current}"):
+            refused = owner.request("DELETE", path + reference, headers={"If-Match": condition})
+            assert refused.status == 412
+    assert tags_of(owner, filled) == ["a", "b"]
+    for reference in ("a", sha256(payload)):
+        ended = owner.request("DELETE", path + reference, headers={"If-Match": current})
+        assert ended.status == 202
     assert tags_of(owner, filled) == []
 
 

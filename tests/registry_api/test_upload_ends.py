@@ -118,6 +118,31 @@ def test_edge_34_repeated_closing_request(developer: Client, place: Place) -> No
     assert other.codes == ["BLOB_UPLOAD_UNKNOWN"]
 
 
+def test_edge_34_a_closing_request_is_not_repeated_for_what_is_gone(
+    developer: Client, owner: Client, place: Place, storage: Path
+) -> None:
+    data = b"here today" + place.name.encode()
+    location = developer.start_upload(place.name)
+    assert put(developer, location, sha256(data), data).status == 201
+    (file,) = [found for found in storage.glob("blobs/*/*") if found.read_bytes() == data]
+    kept = file.rename(storage / "kept")
+    assert put(developer, location, sha256(data)).status == 404
+    kept.rename(file)
+    assert put(developer, location, sha256(data)).status == 201
+    assert owner.delete(f"/v2/{place.name}/blobs/{sha256(data)}").status == 202
+    gone = put(developer, location, sha256(data))
+    assert (gone.status, gone.codes) == (404, ["BLOB_UPLOAD_UNKNOWN"])
+
+
+def test_an_impossible_length_does_not_occupy_the_upload(developer: Client, place: Place) -> None:
+    location = developer.start_upload(place.name)
+    headers = {"Content-Length": "1" + "0" * 18, "Content-Type": "application/octet-stream"}
+    refused = developer.request("PATCH", location, headers=headers, body=[b"x" * MIB] * 2)
+    assert (refused.status, refused.codes) == (400, ["SIZE_INVALID"])
+    assert upload_of(location).lock_token is None
+    assert patch(developer, location, b"next").status == 202
+
+
 def test_edge_34_parallel_closing_requests(developer: Client, place: Place) -> None:
     data = b"parallel" * MIB
     location = developer.start_upload(place.name)

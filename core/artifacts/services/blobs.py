@@ -17,9 +17,16 @@ from core.artifacts.services.repositories import (
 from core.artifacts.types import PendingWrite, StoredBlob
 from core.audit import services as audit
 from core.blobs.errors import BlobRowChanged, UploadTaken
+from core.blobs.rules import StoredCopy
 from core.blobs.services import find_upload
 from core.blobs.sessions import UploadSession
-from core.blobs.storing import ExaminedBlob, examine_blob, store_upload_locked
+from core.blobs.storing import (
+    ExaminedBlob,
+    StoredAt,
+    examine_blob,
+    examine_copy,
+    store_upload_locked,
+)
 from core.common import clock, failpoints
 from core.database import raw
 from core.database.statements import Statement
@@ -143,13 +150,15 @@ def _commit_upload(
 def find_committed_upload(
     upload_id: UUID, repository_name: str, owner: str, digest: Digest
 ) -> bool:
-    """Tell whether the upload ended as that blob within the last hour.
+    """Tell whether the upload ended as that blob within the last hour, and the blob is there.
 
     So a closing request that is repeated, because its answer got lost or two were sent at
-    once, is answered as the first one was.
+    once, is answered as the first one was, unless the blob was deleted since.
     """
     facts = find_upload(upload_id, repository_name=repository_name, owner=owner)
-    return facts is not None and facts.committed_digest == digest
+    if facts is None or facts.committed_digest != digest:
+        return False
+    return _find_sound_blob(repository_name, digest) is not None
 
 
 def mount_blob(
@@ -181,29 +190,49 @@ def mount_blob(
     for candidate in candidates:
         if not readable(candidate):
             continue
+        # A mount that finds nothing must not create the repository, and nobody should be told
+        # that content is there which is not.
+        stored = _find_sound_blob(candidate, digest)
+        if stored is None:
+            continue
         try:
-            blob = _mount(digest, candidate, target_name, project_id, actor=actor)
+            return _mount(digest, candidate, stored, target_name, project_id, actor=actor)
         except BlobRowChanged:
             continue
-        if blob is not None:
-            return blob
     return None
+
+
+def _find_sound_blob(repository_name: str, digest: Digest) -> StoredAt | None:
+    """Return where the repository's blob is stored, None when it is missing or damaged.
+
+    Touches storage: not in a transaction.
+    """
+    found = raw.fetch_one(_FIND_LINKED_BLOB, (repository_name, digest.to_bytes()))
+    if found is None:
+        return None
+    _, size_bytes, store, storage_key, *_ = found
+    stored = StoredAt(store, storage_key)
+    is_sound = examine_copy(stored, size_bytes, is_marked=False) is StoredCopy.SOUND
+    return stored if is_sound else None
 
 
 @durable_write
 def _mount(
-    digest: Digest, source: str, target_name: str, project_id: int, *, actor: Actor
-) -> StoredBlob | None:
+    digest: Digest,
+    source: str,
+    stored: StoredAt,
+    target_name: str,
+    project_id: int,
+    *,
+    actor: Actor,
+) -> StoredBlob:
     now = clock.now()
-    # Looked for twice: the repository must be locked before the link, as everywhere, but a
-    # mount that finds nothing must not create it.
-    if raw.fetch_one(_FIND_LINKED_BLOB, (source, digest.to_bytes())) is None:
-        return None
+    # The repository must be locked before the link, as everywhere.
     repository_id = obtain_repository_locked(
         target_name, project_id=project_id, actor=actor, now=now
     )
     found = raw.fetch_one(_FIND_LINKED_BLOB + _SHARED, (source, digest.to_bytes()))
-    if found is None:
+    if found is None or stored != tuple(found[2:4]):
         raise BlobRowChanged
     blob_id, size_bytes, store, storage_key, source_project_id, is_public = found
     # Entries are shown to the target project's administrators, who may not know of the other.

@@ -471,16 +471,21 @@ def touch_manifest(manifest_id: int, *, now: datetime | None = None) -> bool:
 
 
 @durable_write
-def delete_manifest(repository_name: str, digest: Digest, *, actor: Actor) -> tuple[str, ...]:
+def delete_manifest(
+    repository_name: str, digest: Digest, *, if_match: str | None = None, actor: Actor
+) -> tuple[str, ...]:
     """Delete a manifest and every tag that points at it (distribution-spec, end-9).
 
     Returns the tags. All can be restored from the trash. Manifests about it stay. Raises
-    NameUnknown, ManifestUnknown, and ContentInUse while an index of the repository lists it.
+    NameUnknown, ManifestUnknown, PreconditionFailed when the header ``if_match`` does not name
+    it, EntityTagsInvalid, and ContentInUse while an index of the repository lists it.
     """
+    wanted = None if if_match is None else parse_entity_tags(if_match)
     repository_id, project_id = reserve_repository_locked(repository_name)
     found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
     if found is None:
         raise ManifestUnknown
+    rules.require_precondition(wanted, None, digest)
     manifest_id = int(found[0])
     parent = raw.fetch_one(_FIND_PARENT, (manifest_id,))
     if parent is not None:

@@ -1,5 +1,6 @@
 """Tags that are set or deleted without a push."""
 
+from core.artifacts import rules
 from core.artifacts.errors import ManifestUnknown, PreconditionFailed, TagExists
 from core.artifacts.events import TagDeleted, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
@@ -17,6 +18,7 @@ from core.database import raw
 from core.database.transactions import durable_write
 from core.events.services import publish
 from core.oci.digest import Digest
+from core.oci.entity_tags import parse_entity_tags
 from core.oci.reference import parse_tag
 from core.rbac.types import Actor
 
@@ -79,19 +81,27 @@ def create_tag(repository_name: str, digest: Digest, name: str, *, actor: Actor)
 
 @durable_write
 def delete_tag(
-    repository_name: str, tag: str, *, expected: Digest | None = None, actor: Actor
+    repository_name: str,
+    tag: str,
+    *,
+    expected: Digest | None = None,
+    if_match: str | None = None,
+    actor: Actor,
 ) -> None:
     """End a tag; the manifest stays, and so does the tag's history (distribution-spec, end-9).
 
     The tag can be restored from the trash. Raises NameUnknown, ManifestUnknown when there is no
-    such live tag, and PreconditionFailed when it does not point at the ``expected`` manifest.
+    such live tag, PreconditionFailed when it does not point at the ``expected`` manifest, or at
+    none that the header ``if_match`` names, and EntityTagsInvalid.
     """
+    wanted = None if if_match is None else parse_entity_tags(if_match)
     repository_id, project_id = share_repository_locked(repository_name)
     live = history.lock_tags(repository_id, [tag]).get(tag)
     if live is None:
         raise ManifestUnknown
     if expected not in (None, live.digest):
         raise PreconditionFailed
+    rules.require_precondition(wanted, None, live.digest)
     delete_live_tag_locked(Place(repository_name, project_id), repository_id, live, actor=actor)
 
 

@@ -94,6 +94,7 @@ def test_bad_tags_are_refused(given: Digest | str, extra: list[str]) -> None:
         ("*", None, None, False),
         (f'"{ONE}"', None, ONE, True),
         (f'"{ONE}"', None, TWO, False),
+        (f'W/"{ONE}"', None, ONE, False),
         (f'"{ONE}"', None, None, False),
         (f'"{TWO}", "{ONE}"', None, ONE, True),
         (str(ONE), None, ONE, False),

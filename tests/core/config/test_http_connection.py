@@ -160,7 +160,7 @@ def test_an_offer_of_another_protocol_is_passed_over(visit: Visit) -> None:
 
 def test_requests_that_wait_are_bounded(visit: Visit) -> None:
     received = bodies(answers_to(visit, echo, (GET + b"\r\n") * 1_000))
-    assert received == [A] * (http_connection.QUEUED_REQUESTS + 1) + [503]
+    assert received == [A] * (http_connection.QUEUED_REQUESTS + 1) + [429]
 
 
 def test_a_broken_body_is_refused(visit: Visit) -> None:
