@@ -9,4 +9,7 @@ garbage* (what no manifest needs and the collection of garbage may take).
 whatever feature, is counted in its own transaction: they keep ``ProjectContent``, and note what
 it adds to the usage of a project, or takes from it, as a change that ``core.quotas`` judges when
 the transaction commits. ``services.reconcile`` compares with what is really there.
+
+The figures of the storage explorer are counted when somebody asks, and those of many contents
+kept for a while as a ``StorageCount``; ``rules`` says how long.
 """

@@ -9,3 +9,14 @@ class RecountRunning(DomainError):
     code = "RECOUNT_RUNNING"
     kind = ErrorKind.CONFLICT
     default_message = "Another recount is under way; wait for its end."
+
+
+class StorageCountRunning(DomainError):
+    """What is held is being counted for the first time, and that takes long."""
+
+    code = "STORAGE_COUNT_RUNNING"
+    kind = ErrorKind.BUSY
+    default_message = "What is stored is being counted; ask again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=2)

@@ -1,22 +1,32 @@
-"""Comparing what was counted with what is there, and correcting the count.
+"""Comparing what was counted with what is there, and correcting it; keeping figures.
 
-Both are read in one statement, so they are of the same instant whatever is pushed meanwhile; the
-correction is a difference, which is right whatever else is counted before it is applied. So
+A recount reads both in one statement, so they are of the same instant whatever is pushed meanwhile;
+the correction is a difference, which is right whatever else is counted before it is applied. So
 nothing has to wait, neither for the comparison nor for the correction.
+
+The figures of the storage explorer are counted in the transaction that keeps them, under an
+advisory lock that only those who count take. So of many callers one counts, pushes wait for
+nobody, and a count that fails leaves what was kept before.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import structlog
+from django.db import OperationalError
+from psycopg2.errors import LockNotAvailable
 
 from core.audit import services as audit
+from core.common.clock import now
 from core.database import raw
 from core.database.transactions import durable_write
 from core.projects.models import Project
 from core.rbac.types import Actor
-from core.usage.errors import RecountRunning
-from core.usage.types import Correction, Recount
+from core.usage import queries, rules
+from core.usage.errors import RecountRunning, StorageCountRunning
+from core.usage.models import StorageCount
+from core.usage.types import Correction, CountedStorage, Recount
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +79,12 @@ SELECT q.project_id, pg_current_xact_id()::text::bigint, drift.bytes
                                     WHERE u.project_id = q.project_id), 0)::bigint) AS drift(bytes)
  WHERE q.project_id = %s AND drift.bytes <> 0
 """
+
+_COUNT_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_COUNT_UNLESS_COUNTED = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+
+# A project that is being deleted keeps nothing, and nobody waits to learn whether it is.
+_HOLD_PROJECT = "SELECT FROM projects_project WHERE id = %s FOR KEY SHARE SKIP LOCKED"
 
 
 def reconcile(*, actor: Actor, on_project: Callable[[int], None] | None = None) -> Recount:
@@ -127,3 +143,63 @@ def _reconcile_project(project: Project, *, actor: Actor) -> Correction | None:
 def _number(query: str, parameters: raw.Parameters) -> int:
     row = raw.fetch_one(query, parameters)
     return 0 if row is None else int(row[0])
+
+
+def storage_of(project_id: int | None) -> CountedStorage:
+    """Return what a project, or the registry (None), holds, as it was counted last or counts now.
+
+    ``core.usage.rules`` says when it is counted again; while one caller does so, the others get
+    what was kept before. The figures are those for whoever sees all projects. Raises
+    ``StorageCountRunning`` when nothing is kept yet and another caller takes long to count, and
+    ``django.db.OperationalError`` when a count takes longer than a statement may.
+    """
+    kept = queries.kept_count(project_id)
+    if kept is not None and not _is_due(kept):
+        return kept
+    contents = queries.contents_up_to(project_id, rules.COUNTED_ANEW_BELOW)
+    if contents < rules.COUNTED_ANEW_BELOW or queries.is_read_only():
+        return queries.count_storage(project_id, now())
+    return _count_and_keep(project_id, kept)
+
+
+@durable_write
+def _count_and_keep(project_id: int | None, kept: CountedStorage | None) -> CountedStorage:
+    """Count and keep, unless somebody does; then return ``kept``, or wait if it is None."""
+    name = f"core.usage.count.{project_id or 'registry'}"
+    if kept is None:
+        _wait_for_others(name)
+    elif raw.fetch_one(_COUNT_UNLESS_COUNTED, (name,)) == (False,):
+        return kept
+    found = queries.kept_count(project_id)
+    if found is not None and not _is_due(found):
+        # Somebody has counted since the caller looked.
+        return found
+    counted = queries.count_storage(project_id, now())
+    if project_id is None or raw.fetch_one(_HOLD_PROJECT, (project_id,)) is not None:
+        _keep(project_id, counted)
+    return counted
+
+
+def _wait_for_others(name: str) -> None:
+    try:
+        raw.fetch_one(_COUNT_ALONE, (name,))
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise StorageCountRunning from error
+        raise
+
+
+def _keep(project_id: int | None, counted: CountedStorage) -> None:
+    columns = asdict(counted.figures)
+    top = [asdict(repository) for repository in counted.top_repositories]
+    StorageCount.objects.bulk_create(
+        [StorageCount(project_id=project_id, **columns, top_repositories=top)],
+        update_conflicts=True,
+        unique_fields=["project"],
+        update_fields=[*columns, "top_repositories"],
+    )
+
+
+def _is_due(counted: CountedStorage) -> bool:
+    figures = counted.figures
+    return rules.is_due(figures.logical_contents, figures.counted_at, now())

@@ -1,6 +1,7 @@
 """Plain values of what projects hold."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,10 @@ class ProjectSize:
 
 @dataclass(frozen=True, slots=True)
 class StorageFigures:
-    """What a project, or the whole registry, holds.
+    """What a project, or the whole registry, held at ``counted_at``.
 
-    ``logical_bytes`` count each content once for every repository that has it,
-    ``deduplicated_bytes`` once. ``shared_bytes`` of these are in other projects too.
+    ``logical_bytes`` and ``logical_contents`` count each content once for every repository that
+    has it, ``deduplicated_bytes`` once. ``shared_bytes`` of these are in other projects too.
     ``pending_garbage_bytes`` are blobs that no manifest names.
     """
 
@@ -39,6 +40,26 @@ class StorageFigures:
     repositories: int
     blobs: int
     manifests: int
+    logical_contents: int
+    counted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRepository:
+    """What a repository held when it was counted. Its name may be another by now."""
+
+    id: int
+    bytes: int
+    blobs: int
+    manifests: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountedStorage:
+    """Figures with the largest repositories of the same count, the largest first."""
+
+    figures: StorageFigures
+    top_repositories: tuple[CountedRepository, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ WITHOUT_ACTOR = {
     "core.blobs.moving._adopt_locked": "the actor of the whole migration is in its audit entry",
     "core.blobs.moving._reserve": "the actor of the whole migration is in its audit entry",
     "core.quotas.services.fold_usage": "adds up what actors did; each is in the audit log",
+    "core.usage.services._count_and_keep": "counts what is there",
     "core.users.services._create_first_administrator": "names Actor.system() itself",
 }
 

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from core.api.fields import ResponseSerializer
+from core.api.fields import ResponseSerializer, TimestampField
 from core.quotas.api.serializers import QuotaFiguresSerializer
 
 
@@ -29,7 +29,10 @@ class ProjectSizeSerializer(ResponseSerializer):
 
 
 class StorageFiguresSerializer(ResponseSerializer):
-    """What is held: each content for every repository that has it (logical), or once."""
+    """What was held at counted_at: each content for every repository that has it, or once.
+
+    10,000 contents and more are counted again after a second for every 10,000, at most an hour.
+    """
 
     always = frozenset(
         {
@@ -40,6 +43,7 @@ class StorageFiguresSerializer(ResponseSerializer):
             "repository_count",
             "blob_count",
             "manifest_count",
+            "counted_at",
         }
     )
 
@@ -50,6 +54,7 @@ class StorageFiguresSerializer(ResponseSerializer):
     repository_count = serializers.IntegerField(source="repositories")
     blob_count = serializers.IntegerField(source="blobs")
     manifest_count = serializers.IntegerField(source="manifests")
+    counted_at = TimestampField()
 
 
 class ProjectStorageSerializer(ResponseSerializer):

@@ -1,6 +1,6 @@
 """The storage explorer: what a project, or the registry, holds and what that is made of."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
@@ -17,6 +17,8 @@ from core.rbac.services import allowed
 from core.usage import queries
 from core.usage.api.filters import DEFAULT_TOP, wanted_top
 from core.usage.api.serializers import ProjectStorageSerializer, RegistryStorageSerializer
+from core.usage.services import storage_of
+from core.usage.types import StorageFigures
 
 _TOP = OpenApiParameter(
     "top", int, description="How many of the largest are listed, 1 to 100.", default=DEFAULT_TOP
@@ -37,10 +39,11 @@ class StorageView(ManagementView):
     def get(self, request: Request) -> Response:
         """Return what is held, shared and not needed, with the largest of all."""
         top = wanted_top(request)
+        counted = storage_of(None)
         storage = {
-            "figures": queries.registry_figures(),
+            "figures": counted.figures,
             "top_projects": queries.top_projects(top),
-            "top_repositories": queries.top_repositories(None, top),
+            "top_repositories": queries.top_repositories(counted, None, top),
         }
         return Response(RegistryStorageSerializer(storage).data)
 
@@ -59,16 +62,19 @@ class ProjectStorageView(ProjectView):
     def get(self, request: Request, project: str) -> Response:
         """Return what it holds; what it shares is told of projects that the caller may see."""
         top = wanted_top(request)
+        counted = storage_of(self.project.pk)
         storage: dict[str, Any] = {
             "quota": usage_of(self.project),
-            "figures": queries.project_figures(self.project.pk, visible=self._visible()),
+            "figures": self._shown(counted.figures),
             "top_repositories": [],
         }
         if allowed(self.actor, "repository:list", self.target):
-            storage["top_repositories"] = queries.top_repositories(self.project.pk, top)
+            storage["top_repositories"] = queries.top_repositories(counted, self.project.pk, top)
         return Response(ProjectStorageSerializer(storage).data)
 
-    def _visible(self) -> Sequence[int] | None:
+    def _shown(self, figures: StorageFigures) -> StorageFigures:
+        """Return the figures without what the project shares with those hidden from the caller."""
         if self.actor.is_system_admin and self.actor.scope_projects is None:
-            return None
-        return list(visible_projects(self.actor).order_by().values_list("pk", flat=True))
+            return figures
+        visible = list(visible_projects(self.actor).order_by().values_list("pk", flat=True))
+        return replace(figures, shared_bytes=queries.shared_with(self.project.pk, visible))
