@@ -1,7 +1,6 @@
 """Blobs of repositories: uploads that end as one, mounts, deletes and leases."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -55,7 +54,6 @@ INSERT INTO artifacts_repositoryblob AS link (repository_id, blob_id, leased_unt
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (repository_id, blob_id) DO UPDATE
    SET leased_until = greatest(link.leased_until, excluded.leased_until)
-RETURNING leased_until
 """,
 )
 
@@ -135,13 +133,12 @@ def _commit_upload(
         session.claim, digest, size_bytes=size_bytes, examined=examined, actor=actor
     )
     blob = _link_blob_locked(
-        StoredBlob(row.id, digest, size_bytes, *row.stored, now),
+        StoredBlob(row.id, digest, size_bytes, *row.stored, now + rules.LEASE),
         repository_id=repository_id,
         repository_name=name,
         project_id=project_id,
         action="blob.push",
         actor=actor,
-        now=now,
     )
     failpoints.reach("upload.commit.in_transaction")
     return blob
@@ -238,13 +235,12 @@ def _mount(
     # Entries are shown to the target project's administrators, who may not know of the other.
     is_known = is_public or source_project_id == project_id
     return _link_blob_locked(
-        StoredBlob(blob_id, digest, size_bytes, store, storage_key, now),
+        StoredBlob(blob_id, digest, size_bytes, store, storage_key, now + rules.LEASE),
         repository_id=repository_id,
         repository_name=target_name,
         project_id=project_id,
         action="blob.mount",
         actor=actor,
-        now=now,
         detail={"source": source} if is_known else {},
     )
 
@@ -304,7 +300,6 @@ def _link_blob_locked(
     project_id: int,
     action: str,
     actor: Actor,
-    now: datetime,
     detail: dict[str, str] | None = None,
 ) -> StoredBlob:
     """Let the repository serve the blob and lease it, after asking the gatekeepers."""
@@ -319,9 +314,7 @@ def _link_blob_locked(
             size_bytes=blob.size_bytes,
         )
     )
-    leased_until = serve_blob_locked(
-        repository_id, blob, leased_until=now + rules.LEASE, actor=actor
-    )
+    serve_blob_locked(repository_id, blob, leased_until=blob.leased_until, actor=actor)
     audit.record(
         "blob.pushed" if action == "blob.push" else "blob.mounted",
         actor,
@@ -332,14 +325,14 @@ def _link_blob_locked(
         project_name=repository_name.partition("/")[0],
         detail={"size_bytes": blob.size_bytes, **(detail or {})},
     )
-    return replace(blob, leased_until=leased_until)
+    return blob
 
 
 def serve_blob_locked(
     repository_id: int, blob: StoredBlob, *, leased_until: datetime, actor: Actor
-) -> datetime:
-    """Link a blob to a repository, bind what waits for it there, and return its lease."""
-    linked = _LINK.fetch_one(
+) -> None:
+    """Link a blob to a repository, and bind what waits for it there."""
+    _LINK.execute_later(
         repository_id,
         blob.id,
         leased_until,
@@ -347,7 +340,3 @@ def serve_blob_locked(
         blob.digest.to_bytes(),
         blob.size_bytes,
     )
-    if linked is None:
-        raise AssertionError("An insert that updates on conflict returns its row.")
-    renewed: datetime = linked[0]
-    return renewed
