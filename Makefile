@@ -11,7 +11,8 @@ CODE := core registry_api jobservice webui bench tests manage.py
 # Which tests, as pytest takes them: make test T="tests/core/oci -x"
 T ?= tests
 # How many at once. Tests of one file stay together and share its server and clients; the slow files
-# come first (tests/conftest.py), in the order in which they were collected.
+# come first (tests/conftest.py), in the order in which they were collected. Hundreds of processes
+# are started: the first ones leave what they have compiled to the others.
 JOBS ?= 3
 # Parts and options of the benchmark: make bench B="reads pushes --rounds 5"
 B ?=
@@ -37,7 +38,7 @@ dev: $(VENV)/.installed-dev  ## The same, restarting when the code changes
 
 .PHONY: test
 test: $(VENV)/.installed-dev  ## Run the tests; T= names which
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
 
 .PHONY: conformance
 conformance: $(VENV)/.installed-dev  ## Run the OCI conformance suite, the program that OCI_CONFORMANCE names

@@ -1,4 +1,4 @@
-"""A layer of 1 GB passes through the server without staying in its memory."""
+"""A layer of 500 MB passes through the server without staying in its memory."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tests.support.server import RunningServer
 pytestmark = [pytest.mark.server, pytest.mark.client, pytest.mark.slow]
 
 Place = Callable[[str], str]
-SIZE_BYTES = 1_000_000_000
+SIZE_BYTES = 500_000_000
 PIECE_BYTES = 4_000_000
 GROWTH_LIMIT_BYTES = 100_000_000
 
@@ -61,7 +61,7 @@ def watched_memory(server: RunningServer) -> Iterator[Peak]:
     peak, over = Peak(memory_of(server)), threading.Event()
 
     def sample() -> None:
-        while not over.wait(0.2):
+        while not over.wait(0.05):
             peak.look(memory_of(server))
 
     thread = threading.Thread(target=sample)

@@ -18,7 +18,7 @@ from tests.core.storage.s3_server import CREDENTIALS, FaultyProxy, S3Server
 from tests.faults.contents import Bucket
 from tests.faults.invariants import Store
 from tests.faults.patience import Patience, PatientRegistry, at_once
-from tests.faults.pulls import check_everything
+from tests.faults.pulls import check_everything, forget_what_is_old
 from tests.faults.storms import Storm
 from tests.faults.sweeper import sweep_everything
 from tests.faults.uploads import random_content
@@ -69,6 +69,7 @@ def expect_everything(place: Place, account: Account) -> None:
     """Let the storm pass, then check, pull, sweep, and check again."""
     place.storm.share = 0.0
     check_everything(place.server, place.store, account)
+    forget_what_is_old(place.server, place.store, account)
     sweep_everything(place.server)
     check_everything(place.server, place.store, account)
     place.store.assert_nothing_leaked()

@@ -16,6 +16,8 @@ from typing import Self
 
 import psutil
 
+from tests.support import new_directory
+
 READY = re.compile(r"Roadstead is ready at (\S+)")
 # Many times what it takes: the machine may have other things to do.
 START_TIMEOUT_SECONDS = 180.0
@@ -56,7 +58,9 @@ class RunningServer:
     """One server with its own port and data directory.
 
     Use as a context manager, or call `start` and `stop`. The administrator's password
-    is `PASSWORD` unless `password=None`, when the server makes one (`made_password`).
+    is `PASSWORD` unless `password=None`, when the server makes one (`made_password`). In a
+    session of tests all servers with `PASSWORD` go on from copies of one first start, and share
+    its keys; whoever tests that start lets the server make the password.
     """
 
     def __init__(
@@ -136,6 +140,8 @@ class RunningServer:
 
     def start(self, timeout: float = START_TIMEOUT_SECONDS) -> Self:
         """Start and wait until it answers. AssertionError with its output if it does not."""
+        if self._password == PASSWORD:
+            new_directory.fill(self.data_dir, self.environment())
         give_up_at = time.monotonic() + timeout
         process = self.launch()
         while READY.search(self.output()) is None:

@@ -18,6 +18,7 @@ import pytest
 from core.config.embedded_postgresql import SUPERUSER, EmbeddedPostgreSQL
 from core.config.embedded_redis import EmbeddedRedis
 from core.config.sockets import DATABASE_ROLE, Sockets, sockets_of
+from tests.support.new_directory import SESSION_VARIABLE
 
 CLIENTS = ("skopeo", "podman", "buildah", "docker")
 MARK = "roadstead-tests-"
@@ -36,7 +37,7 @@ def _prepare_environment() -> Path:
         os.environ["TEST_S3_URL"] = os.environ["ROADSTEAD_TEST_S3_URL"]
     for name in [name for name in os.environ if name.startswith("ROADSTEAD_")]:
         del os.environ[name]
-    os.environ["ROADSTEAD_DATA_DIR"] = str(directory)
+    os.environ["ROADSTEAD_DATA_DIR"] = os.environ[SESSION_VARIABLE] = str(directory)
     os.environ["ROADSTEAD_SECRET_KEY"] = "a key that only tests use, long enough to be one"
     os.environ["ROADSTEAD_MINIMUM_FREE_BYTES"] = "0"
     return directory

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from core.config.supervisor import Part, Supervisor
-from tests.support.server import RunningServer
+from tests.support.server import PASSWORD, RunningServer
 
 pytestmark = pytest.mark.server
 
@@ -20,10 +20,10 @@ READY_CPU_SECONDS = 8.0
 MEMORY_LIMIT_BYTES = 700 << 20
 
 
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[RunningServer]:
-    """A server of its own for one test, with a password that it makes itself."""
-    server = RunningServer(tmp_path / "one", password=None, workers="1")
+@pytest.fixture(params=[PASSWORD], ids=["copied"])
+def one(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A server of its own for one test; without a password it makes one at a first start."""
+    server = RunningServer(tmp_path / "one", password=request.param, workers="1")
     yield server
     try:
         server.stop()
@@ -53,6 +53,7 @@ def wait_for_worker(server: RunningServer) -> None:
     pytest.fail("the worker does not come up")
 
 
+@pytest.mark.parametrize("one", [None], ids=["new"], indirect=True)
 def test_first_start_ctrl_c_and_second_start(one: RunningServer) -> None:
     one.start()
     assert len(one.made_password) >= 12

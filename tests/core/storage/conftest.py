@@ -1,8 +1,10 @@
 """An empty filesystem driver for each test, a server that speaks S3, and emulators of clouds."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from core.common import failpoints
@@ -27,6 +29,18 @@ def root(tmp_path: Path) -> Path:
 def driver(root: Path) -> Iterator[FilesystemDriver]:
     yield FilesystemDriver(root)
     failpoints.disarm()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_clients() -> Iterator[None]:
+    """Let all clients share what botocore has read of the services: most of the cost of a driver.
+
+    Clients of one session share it anyway; here each test has a driver and so a session.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        loader_of = functools.cache(botocore.session.create_loader)
+        patch.setattr(botocore.session, "create_loader", loader_of)
+        yield
 
 
 @pytest.fixture(scope="session")

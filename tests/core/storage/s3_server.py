@@ -25,6 +25,8 @@ from botocore.config import Config
 
 from core.storage.s3.options import S3Options
 
+PAGE_KEYS = 100
+"""What one answer lists at most; 1,000 elsewhere."""
 CREDENTIALS = {"access_key_id": "test-key", "secret_access_key": "test-secret"}
 
 SERVER = """
@@ -68,8 +70,12 @@ class S3Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Tests scale the sizes of parts down, and many bytes are kept in one process.
-            env={**os.environ, "S3_UPLOAD_PART_MIN_SIZE": "1"},
+            # Tests scale the sizes of parts and pages down; all is kept in one process.
+            env={
+                **os.environ,
+                "S3_UPLOAD_PART_MIN_SIZE": "1",
+                "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE_KEYS),
+            },
         )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())

@@ -27,7 +27,7 @@ from core.storage.part_schedule import PartSchedule
 from core.storage.s3.driver import S3Driver
 from core.storage.s3.options import S3Options
 from core.storage.s3.signing import ANSWER_HEADERS, presigned
-from tests.core.storage.s3_server import CREDENTIALS, FaultyProxy, S3Server, options_for
+from tests.core.storage.s3_server import CREDENTIALS, PAGE_KEYS, FaultyProxy, S3Server, options_for
 from tests.core.storage.suite import append, content, new_key, put
 from tests.core.storage.test_s3 import TINY, data_of, operations, requests
 
@@ -306,12 +306,13 @@ def test_listings_leave_out_what_is_not_ours(
     assert list(s3.list_uploads()) == []
 
 
-def test_long_listings(s3: S3Driver, options: S3Options, s3_server: S3Server) -> None:
-    client = s3_server.client()
-    keys = sorted(new_key() for _ in range(1_005))
+def test_long_listings(s3: S3Driver, options: S3Options, s3_proxy: FaultyProxy) -> None:
+    client = s3_proxy.server.client()
+    keys = sorted(new_key() for _ in range(2 * PAGE_KEYS + 5))
     for key in keys:
         client.put_object(Bucket=options.bucket, Key=options.prefix + key, Body=b"x")
     assert [blob.key for blob in s3.list_blobs()] == keys
+    assert operations(s3_proxy) == 3 * ["ListObjectsV2"]
 
 
 def test_a_forked_process_uses_clients_of_its_own(s3: S3Driver) -> None:
