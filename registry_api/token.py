@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs
 
 from django.conf import settings
 from starlette.responses import Response
@@ -28,7 +27,7 @@ from core.system_settings import queries as system_settings
 from registry_api.answers import Answer, Headers
 from registry_api.batches import Batches
 from registry_api.calls import Call, parsed_query
-from registry_api.errors import RegistryError, to_response
+from registry_api.errors import RegistryError
 from registry_api.logins import Inquiry, Undecided, inquiry_about, inquiry_about_anybody
 from registry_api.recent_tokens import RecentToken, RecentTokens, fingerprint
 from registry_api.scopes import (
@@ -42,11 +41,8 @@ from registry_api.scopes import (
     stamps_of,
 )
 from registry_api.threads import Work, in_thread
+from registry_api.token_forms import Fields, OAuth2Error, first_of, receive_form
 
-MAX_FORM_BYTES: Final = 65_536
-_MAX_FORM_FIELDS: Final = 1_024
-_FORM_TYPE: Final = "application/x-www-form-urlencoded"
-_NOT_STORED: Final = {"Cache-Control": "no-store"}
 _YES: Final = frozenset({"true", "1", "yes"})
 
 _MAX_REMEMBERED_QUERY_BYTES: Final = 1_024
@@ -54,8 +50,6 @@ _TOKEN_HEADERS: Final = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
 )
-
-Fields = Mapping[str, list[str]]
 
 
 class Asked(NamedTuple):
@@ -74,13 +68,13 @@ class Asked(NamedTuple):
     def of(cls, fields: Fields) -> "Asked":
         """Take the fields apart. Raises RegistryError when too much is asked for."""
         requested = parse_scopes(fields.get("scope", ()))
-        is_offline = _first(fields, "access_type") == "offline"
+        is_offline = first_of(fields, "access_type") == "offline"
         return cls(
             fields,
-            _first(fields, "service"),
+            first_of(fields, "service"),
             requested,
             repositories_of(requested),
-            is_offline or _first(fields, "offline_token").lower() in _YES,
+            is_offline or first_of(fields, "offline_token").lower() in _YES,
         )
 
 
@@ -107,8 +101,8 @@ async def get_token(call: Call) -> Response:
 async def post_token(call: Call) -> Response:
     """Answer a token for the credentials of a form (OAuth2: password and refresh_token)."""
     try:
-        asked = Asked.of(await _receive_form(call))
-        if _first(asked.fields, "grant_type") == "password":
+        asked = Asked.of(await receive_form(call))
+        if first_of(asked.fields, "grant_type") == "password":
             credentials = _credentials_of(asked.fields)
             presented = f"{credentials.username}\n{credentials.secret}"
             response = await _answer_quickly(call, asked, presented, lambda _: credentials)
@@ -128,35 +122,14 @@ def get_keys(call: Call) -> Response:
     return Response(body, headers=headers, media_type="application/jwk-set+json")
 
 
-class OAuth2Error(Exception):
-    """A refusal in the shape of RFC 6749, section 5.2, beside the registry's envelope."""
-
-    def __init__(self, error: str, cause: RegistryError) -> None:
-        self.error = error
-        self.cause = cause
-        super().__init__(cause.message)
-
-    def response(self) -> Response:
-        """Return the answer."""
-        response = to_response(self.cause)
-        members = {
-            "error": self.error,
-            "error_description": self.cause.message,
-            **json.loads(bytes(response.body)),
-        }
-        headers = self.cause.headers | _NOT_STORED
-        body = json.dumps(members, separators=(",", ":"))
-        return Response(body, self.cause.status, headers, media_type="application/json")
-
-
 def _answer_form(call: Call, asked: Asked) -> Response:
-    grant_type = _first(asked.fields, "grant_type")
+    grant_type = first_of(asked.fields, "grant_type")
     if grant_type not in ("password", "refresh_token"):
         message = "The grant_type must be password or refresh_token."
         cause = RegistryError("UNSUPPORTED", message, status=400)
         raise OAuth2Error("unsupported_grant_type", cause)
     if grant_type == "refresh_token":
-        secret = _first(asked.fields, "refresh_token")
+        secret = first_of(asked.fields, "refresh_token")
         return _answer(
             call,
             asked,
@@ -170,7 +143,7 @@ def _answer_form(call: Call, asked: Asked) -> Response:
 
 
 def _credentials_of(form: Fields) -> Credentials:
-    return Credentials(_first(form, "username"), _first(form, "password"))
+    return Credentials(first_of(form, "username"), first_of(form, "password"))
 
 
 def _asked_in_query(call: Call) -> Asked:
@@ -236,7 +209,7 @@ def _answer(
     session, (plain, redirects) = services.open_session(verify, read=read)
     targets = settle(session.actor, asked.requested, plain, redirects)
     if refresh_token is None and asked.wants_refresh_token:
-        client = _first(asked.fields, "client_id")
+        client = first_of(asked.fields, "client_id")
         refresh_token = services.issue_refresh_token(session, client=client)
 
     def held(name: str, permissions: Iterable[str]) -> frozenset[str]:
@@ -253,7 +226,7 @@ async def _answer_anonymous(call: Call, asked: Asked) -> Response:
     if signer is None:
         signer = await in_thread(Work.LOOKUP, KEY_RING.signer)
     inquiry = inquiry_about_anybody(asked.names)
-    token = await _issue_once_a_second(call.origin, service, asked, signer, "", lambda: inquiry)
+    token = await _issue_once_a_second(call.origin, service, asked, signer, None, lambda: inquiry)
     return Answer(token.body, 200, token.headers)
 
 
@@ -262,15 +235,16 @@ async def _issue_once_a_second(
     service: str,
     asked: Asked,
     signer: Signer,
-    presented: str,
+    presented: str | None,
     inquire: Callable[[], Inquiry],
 ) -> RecentToken:
     """Return a new token, or the one of the present second.
 
-    Raises Undecided and InvalidCredentials.
+    ``presented`` is None for everybody. Raises Undecided and InvalidCredentials.
     """
     lifetime = system_settings.token_lifetime_seconds(may_read=False)
-    question = (service, signer.key_id, lifetime, fingerprint(presented), asked.requested)
+    proof = None if presented is None else fingerprint(presented)
+    question = (service, signer.key_id, lifetime, proof, asked.requested)
     recent = _RECENT.get(question)
     if recent is not None:
         answers = await recent.look_up(origin)
@@ -372,38 +346,6 @@ def _service_for(call: Call, asked: Asked) -> str:
     return service
 
 
-async def _receive_form(call: Call) -> Fields:
-    content_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != _FORM_TYPE:
-        message = f"The body must be {_FORM_TYPE}."
-        raise _invalid_request(RegistryError("UNSUPPORTED", message, status=400))
-    body = b""
-    while not call.body_has_ended():
-        body += await call.receive()
-        if len(body) > MAX_FORM_BYTES:
-            message = "The form is too long."
-            raise _invalid_request(RegistryError("SIZE_INVALID", message, status=413))
-    try:
-        return parse_qs(
-            body.decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_FORM_FIELDS,
-        )
-    except ValueError as error:
-        message = "The form cannot be read."
-        raise _invalid_request(RegistryError("UNSUPPORTED", message, status=400)) from error
-
-
-def _invalid_request(cause: RegistryError) -> OAuth2Error:
-    return OAuth2Error("invalid_request", cause)
-
-
 def _unauthorized(message: str) -> RegistryError:
     headers = {"WWW-Authenticate": 'Basic realm="roadstead", charset="UTF-8"'}
     return RegistryError("UNAUTHORIZED", message, headers=headers)
-
-
-def _first(fields: Fields, name: str) -> str:
-    values: Iterable[str] = fields.get(name, ())
-    return next(iter(values), "")

@@ -249,6 +249,13 @@ def test_a_later_project_of_the_same_name_is_not_meant(server: Server, ways: Way
     assert quick["scope"] == ""
 
 
+def test_credentials_of_nothing_are_not_those_of_everybody(server: Server, place: Place) -> None:
+    path = f"/service/token?scope=repository:{place.name}:pull"
+    assert server.request("GET", path).status == 200
+    refused = server.request("GET", path, headers={"Authorization": "Basic "})
+    assert refused.status == 401
+
+
 # --- What is left to the careful way ----------------------------------------------
 
 
