@@ -10,12 +10,13 @@ from typing import Final
 
 import structlog
 from django.db import DataError, InterfaceError, InternalError, OperationalError
-from psycopg2.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+from psycopg2.errors import LockNotAvailable, QueryCanceled
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from core.common.errors import DomainError, ErrorKind
+from core.database.read_only import is_read_only
 from registry_api import blobs, catalog, manifests, referrers, tags, token, uploads, version
 from registry_api.auth import work_of
 from registry_api.calls import Call
@@ -138,7 +139,7 @@ async def _respond(call: Call, path: bytes) -> Response:
         log.exception("database_unavailable", request_id=call.request_id)
         return error_response("UNAVAILABLE", headers={"Retry-After": "1"})
     except InternalError as error:
-        if not isinstance(error.__cause__, ReadOnlySqlTransaction):
+        if not is_read_only(error):
             raise
         # A standby before its promotion, or a database that somebody froze: pulls go on.
         log.warning("database_read_only", request_id=call.request_id)

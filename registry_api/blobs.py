@@ -14,6 +14,7 @@ from core.artifacts.services import blobs as services
 from core.artifacts.types import BlobLookup, StoredBlob
 from core.blobs.verification import HEALING
 from core.common.clock import now
+from core.database.read_only import unless_read_only
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
 from core.oci.errors import RangeNotSatisfiable
@@ -72,15 +73,19 @@ async def get_blob(call: Call) -> Response:
 async def _ensure_lasting(
     call: Call, caller: Caller, name: RepositoryName, lookup: BlobLookup, blob: StoredBlob
 ) -> None:
-    """See to it that whoever is told of the blob may rely on it. Raises RegistryError."""
+    """See to it that whoever is told of the blob may rely on it. Raises RegistryError.
+
+    While the database is read-only no lease is renewed; see ADR 0022.
+    """
     is_pusher = await in_thread(
         _storage_work(blob), _is_sound_for_pusher, call, caller, name, lookup, blob
     )
     if not is_pusher or not needs_renewal(blob.leased_until, now()):
         return
-    if lookup.repository_id is None or not await in_thread(
-        Work.COMMIT, services.renew_lease, lookup.repository_id, blob
-    ):
+    if lookup.repository_id is None:
+        raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
+    renew = partial(services.renew_lease, lookup.repository_id, blob)
+    if await in_thread(Work.COMMIT, unless_read_only, renew) is False:
         raise RegistryError("BLOB_UNKNOWN", detail={"digest": call.location.item})
 
 

@@ -21,6 +21,7 @@ from core.authn.rules import (
     use_is_due,
     user_actor,
 )
+from core.authn.throttle import are_failures_remembered
 from core.authn.token_authenticator import PREFIX
 from core.authn.types import Credentials, Session
 from core.common.clock import now
@@ -69,7 +70,7 @@ class Inquiry(NamedTuple):
     """What to look up for a login, and what follows from the answers.
 
     In the same second, equal answers lead to the same conclusion, but for the actor's origin.
-    ``conclude`` raises Undecided and InvalidCredentials.
+    Both raise Undecided, and ``conclude`` also InvalidCredentials.
     """
 
     look_up: Callable[[Origin], Coroutine[Any, Any, Answers]]
@@ -170,6 +171,9 @@ def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
     username = credentials.username
 
     def look_up(origin: Origin) -> Coroutine[Any, Any, Answers]:
+        if are_failures_remembered():
+            # As with failures that are stored, or a password could be guessed while it is in use.
+            raise Undecided
         address = throttle_address(origin.address)
         return _answers(
             [

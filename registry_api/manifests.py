@@ -18,6 +18,7 @@ from core.artifacts.services import tags as tag_services
 from core.artifacts.types import StoredManifest, TargetLookup
 from core.audit.buffer import BUFFER
 from core.common.clock import now
+from core.database.read_only import unless_read_only
 from core.oci.digest import Digest
 from core.oci.entity_tags import entity_tag
 from core.oci.errors import ManifestTooLarge
@@ -79,10 +80,15 @@ async def _touch(
     lookup: TargetLookup,
     manifest: StoredManifest,
 ) -> None:
-    """Let a pusher who is told that the manifest is there rely on it staying."""
+    """Let a pusher who is told that the manifest is there rely on it staying.
+
+    While the database is read-only that cannot be noted, but nothing is removed either, and who
+    only pulls has the same rights. A push has to wait for the end of that time anyway (ADR 0022).
+    """
     if not await in_thread(Work.LOOKUP, auth.is_pusher, caller, name, lookup):
         return
-    if not await in_thread(Work.COMMIT, manifest_services.touch_manifest, manifest.id):
+    touch = partial(manifest_services.touch_manifest, manifest.id)
+    if await in_thread(Work.COMMIT, unless_read_only, touch) is False:
         raise RegistryError("MANIFEST_UNKNOWN", detail={"reference": call.location.item})
 
 

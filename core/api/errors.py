@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from core.api.origin import origin_of
 from core.common.errors import DomainError, ErrorKind
+from core.database.read_only import is_read_only
 from core.system_settings.errors import SystemReadOnly
 
 log = structlog.get_logger(__name__)
@@ -121,6 +122,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, (OperationalError, InterfaceError)):
         log.error("database_unavailable", exc_info=error)
         return _response(503, "The database is not available; try again.", {"Retry-After": "2"})
+    if is_read_only(error):
+        log.warning("database_read_only")
+        return _response(503, "The database is read-only; try again later.", {"Retry-After": "5"})
     view = type(context.get("view")).__name__
     log.error("management_request_failed", view=view, exc_info=error)
     return _response(500, "internal server error")

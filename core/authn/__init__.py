@@ -12,6 +12,7 @@ Slots of its own, each one mechanism that several of the ordinary slots use:
 ``authenticators.py`` says what such a module offers; ``recent_keys.py`` remembers a bounded
 number of keys for a time; ``password_memory.py`` spares repeated slow hashes;
 ``browser_sessions.py`` begins, recalls and ends sessions; ``throttle.py`` counts failed logins;
+``unstored_failures.py`` keeps those that a read-only database cannot take;
 ``derived_keys.py`` turns the installation's secret key into keys for one purpose each;
 ``login_records.py`` audits the logins that succeed;
 ``signing_keys.py`` and ``registry_tokens.py`` issue and verify registry tokens.

@@ -19,6 +19,7 @@ from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import secret_hash
 from core.database import raw
+from core.database.read_only import unless_read_only
 from core.database.transactions import durable_write
 from core.rbac.types import Actor, ActorKind
 from core.system_settings.queries import current as current_settings
@@ -84,7 +85,8 @@ def recall_session(secret: str, *, origin: Origin, renew: bool) -> tuple[Actor, 
     if last_seen_at <= rules.seen_since(at, timeout_minutes):
         return None
     if renew and rules.renewal_is_due(last_seen_at, at, timeout_minutes):
-        raw.execute(_RENEW, (at, origin.address, session_id))
+        renewed = (at, origin.address, session_id)
+        unless_read_only(lambda: raw.execute(_RENEW, renewed))
     return rules.user_actor(LoginFacts(*user), origin), session_id
 
 

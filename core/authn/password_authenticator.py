@@ -1,11 +1,14 @@
 """Turns a user name and a password into an actor."""
 
+from functools import partial
+
 from core.authn import throttle
 from core.authn.errors import InvalidCredentials
 from core.authn.password_memory import MEMORY
 from core.authn.rules import user_actor
 from core.authn.types import Credentials
 from core.common.origin import Origin
+from core.database.read_only import unless_read_only
 from core.rbac.types import Actor, ActorKind
 from core.users import passwords
 from core.users.queries import find_login, find_login_of
@@ -42,9 +45,8 @@ def _verify(credentials: Credentials, origin: Origin) -> Actor | None:
         raise InvalidCredentials
     throttle.clear(attempt)
     if passwords.needs_rehash(facts.password_hash):
-        replace_imported_hash(
-            facts.user_id, imported=facts.password_hash, password=credentials.secret
-        )
+        replace = partial(replace_imported_hash, facts.user_id, password=credentials.secret)
+        unless_read_only(partial(replace, imported=facts.password_hash))
     MEMORY.remember(facts.user_id, facts.password_hash, credentials.secret)
     return user_actor(facts, origin)
 

@@ -28,6 +28,7 @@ from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed, new_secret, secret_hash
 from core.database import raw
+from core.database.read_only import unless_read_only
 from core.database.transactions import durable_write
 from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor, ActorKind
@@ -432,8 +433,9 @@ def _redeem(secret: str, origin: Origin) -> Actor:
     actor = _load(token.subject, token.personal_token_id, origin)
     actor = replace(actor, expires_at=rules.earlier(actor.expires_at, token.ends_at))
     if rules.use_is_due(token.last_used_at, now):
-        RefreshToken.objects.filter(pk=token.pk).update(
-            last_used_at=now, expires_at=rules.refresh_token_end(actor.expires_at, now)
+        used, end = RefreshToken.objects.filter(pk=token.pk), actor.expires_at
+        unless_read_only(
+            lambda: used.update(last_used_at=now, expires_at=rules.refresh_token_end(end, now))
         )
     return actor
 
@@ -455,10 +457,16 @@ def _ask_about_unguessable(
 
 
 def _record_failure(attempt: throttle.Attempt, origin: Origin, reason: str) -> None:
-    actor = Actor.anonymous(origin)
-    with transaction.atomic():
-        throttle.record_failure(attempt)
-        audit.write([_login_record(actor, attempt.username, reason)])
+    record = _login_record(Actor.anonymous(origin), attempt.username, reason)
+
+    def store() -> bool:
+        with transaction.atomic():
+            audit.write([record])
+            return throttle.record_failure(attempt)
+
+    if unless_read_only(store) is None:
+        throttle.remember_failure(attempt)
+        record_buffered(record)
 
 
 def _client_key(actor: Actor) -> bytes:

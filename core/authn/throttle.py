@@ -6,21 +6,27 @@ user name. Equal attempts within two seconds are one failure.
 The database lower-cases the names, because it also decides which of them mean the same user:
 its idea of lower case differs from Python's, and each name that only Python tells apart would
 have a limit of its own.
+
+While the database can only be read, each process counts in its memory what it cannot store, and
+adds it to what is stored (``unstored_failures.py``).
 """
 
 import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from core.authn import rules
 from core.authn.derived_keys import derived_key
 from core.authn.errors import LoginThrottled
 from core.authn.types import Credentials
+from core.authn.unstored_failures import UNSTORED, Failure, FailureTimes
 from core.common.clock import now as current_time
 from core.common.origin import Origin, throttle_address
 from core.database import raw
+from core.database.read_only import unless_read_only
 
 _USERNAME_WIDTH: Final = 255
 
@@ -38,6 +44,12 @@ SELECT
   EXISTS (SELECT FROM authn_loginfailure
     WHERE username = left(lower(%s), 255) AND address = %s)
 """
+
+_LIMITS_OF_EACH: Final = (
+    rules.FAILURES_PER_PAIR,
+    rules.FAILURES_PER_ADDRESS,
+    rules.FAILURES_PER_USERNAME,
+)
 
 _RECORD: Final = """
 INSERT INTO authn_loginfailure (username, address, attempt, failed_at)
@@ -89,7 +101,7 @@ class Attempt:
 def ensure_allowed(attempt: Attempt) -> bool:
     """Refuse the attempt when a limit is reached, before anybody looks at the secret.
 
-    Returns whether failures of this name and address are stored. Raises ``LoginThrottled``.
+    Returns whether failures of this name and address are counted. Raises ``LoginThrottled``.
     """
     return _ensure_below_limits(attempt, already_counted=0)
 
@@ -101,14 +113,17 @@ def reserve(attempt: Attempt) -> None:
     allows. A success clears the row again. Raises ``LoginThrottled`` and then takes the row
     back, because the secret was not looked at.
     """
-    is_new = record_failure(attempt)
+    is_stored = unless_read_only(partial(record_failure, attempt))
+    is_remembered = is_stored is None and _remember(attempt, _stored_name(attempt))
     try:
         _ensure_below_limits(attempt, already_counted=1)
     except LoginThrottled:
-        if is_new:
-            raw.execute(
-                "DELETE FROM authn_loginfailure WHERE attempt = %s", (attempt.fingerprints()[0],)
-            )
+        fingerprint = attempt.fingerprints()[0]
+        if is_stored:
+            delete = "DELETE FROM authn_loginfailure WHERE attempt = %s"
+            unless_read_only(lambda: raw.execute(delete, (fingerprint,)))
+        if is_remembered:
+            UNSTORED.remove(fingerprint)
         raise
 
 
@@ -120,12 +135,29 @@ def record_failure(attempt: Attempt) -> bool:
     return raw.execute(_RECORD, values) == 1
 
 
+def remember_failure(attempt: Attempt) -> None:
+    """Count the failure in the memory of this process, for want of a database to store it in.
+
+    Of one address no more are kept than shut it out, lest it fill the memory alone.
+    """
+    name = _stored_name(attempt)
+    of_address = UNSTORED.times(name, attempt.address, attempt.began_at).of_address
+    if len(of_address) < rules.FAILURES_PER_ADDRESS and UNSTORED.full_since() is None:
+        _remember(attempt, name)
+
+
+def are_failures_remembered() -> bool:
+    """Tell whether this process counts any failure that is not stored; no I/O."""
+    return UNSTORED.are_there(current_time())
+
+
 def clear(attempt: Attempt) -> None:
-    """Forget the failures of this name from this address."""
-    raw.execute(
-        "DELETE FROM authn_loginfailure WHERE username = left(lower(%s), 255) AND address = %s",
-        (attempt.username, attempt.address),
-    )
+    """Forget the failures of this name from this address; stored ones only if that is possible."""
+    pair = (attempt.username, attempt.address)
+    delete = "DELETE FROM authn_loginfailure WHERE username = left(lower(%s), 255) AND address = %s"
+    unless_read_only(lambda: raw.execute(delete, pair))
+    if UNSTORED.are_there(attempt.began_at):
+        UNSTORED.clear(_stored_name(attempt), attempt.address)
 
 
 def forget_failures(username: str) -> int:
@@ -146,17 +178,41 @@ def delete_old(now: datetime) -> int:
 def _ensure_below_limits(attempt: Attempt, *, already_counted: int) -> bool:
     since = attempt.began_at - rules.FAILURE_WINDOW
     pair = (attempt.username, attempt.address)
-    limits = (
-        (*pair, since, rules.FAILURES_PER_PAIR - 1 + already_counted),
-        (attempt.address, since, rules.FAILURES_PER_ADDRESS - 1 + already_counted),
-        (attempt.username, since, rules.FAILURES_PER_USERNAME - 1 + already_counted),
+    remembered = _remembered_times(attempt)
+    places = [limit - 1 + already_counted for limit in _LIMITS_OF_EACH]
+    # What is remembered is newer than what is stored, and takes the first places.
+    skipped = [max(0, place - len(times)) for place, times in zip(places, remembered, strict=True)]
+    values = (
+        *(*pair, since, skipped[0]),
+        *(attempt.address, since, skipped[1]),
+        *(attempt.username, since, skipped[2]),
     )
-    values = [value for limit in limits for value in limit]
-    *counted, by_username, has_failures = raw.fetch_all(_LIMITS, [*values, *pair])[0]
-    if attempt.username:
-        # A secret that came without a name says nothing about whom the attempts are aimed at.
-        counted.append(by_username)
-    wait = rules.retry_after_seconds(counted, attempt.began_at)
+    *stored, has_failures = raw.fetch_all(_LIMITS, [*values, *pair])[0]
+    by_pair, by_address, by_username = (
+        times[place] if len(times) > place else found
+        for place, times, found in zip(places, remembered, stored, strict=True)
+    )
+    # A secret that came without a name says nothing about whom the attempts are aimed at.
+    counted = (by_pair, by_address, by_username if attempt.username else None)
+    wait = rules.retry_after_seconds((*counted, UNSTORED.full_since()), attempt.began_at)
     if wait is not None:
         raise LoginThrottled(retry_after_seconds=wait)
-    return bool(has_failures)
+    return bool(has_failures or remembered.of_pair)
+
+
+def _remember(attempt: Attempt, stored_name: str) -> bool:
+    present, before, after = attempt.fingerprints()
+    failure = Failure(stored_name, attempt.address, present, attempt.began_at)
+    return UNSTORED.add(failure, neighbours=(before, after))
+
+
+def _remembered_times(attempt: Attempt) -> FailureTimes:
+    if not UNSTORED.are_there(attempt.began_at):
+        return FailureTimes([], [], [])
+    return UNSTORED.times(_stored_name(attempt), attempt.address, attempt.began_at)
+
+
+def _stored_name(attempt: Attempt) -> str:
+    """Return the name as the database would store it."""
+    row = raw.fetch_one("SELECT left(lower(%s), 255)", (attempt.username,))
+    return "" if row is None else str(row[0])

@@ -12,6 +12,7 @@ from core.authn.types import Credentials, TokenFacts
 from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed, secret_hash
+from core.database.read_only import unless_read_only
 from core.rbac.types import Actor
 from core.users.types import LoginFacts
 
@@ -64,4 +65,5 @@ def _note_use(token: PersonalToken, origin: Origin) -> None:
     if use_is_due(token.last_used_at, now):
         # Of many at the same moment one writes; the others would only wait for each other.
         unnoted = PersonalToken.objects.filter(pk=token.pk, last_used_at=token.last_used_at)
-        unnoted.update(last_used_at=now, last_used_address=storable_address(origin.address))
+        address = storable_address(origin.address)
+        unless_read_only(lambda: unnoted.update(last_used_at=now, last_used_address=address))

@@ -13,6 +13,7 @@ from core.authn.types import Credentials
 from core.common.clock import now as current_time
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed, secret_hash
+from core.database.read_only import unless_read_only
 from core.rbac.types import Actor, ActorKind
 from core.robots import queries, rules
 from core.robots.models import Robot
@@ -62,4 +63,4 @@ def _note_use(robot: RobotFacts, at: datetime) -> None:
     if use_is_due(robot.last_used_at, at):
         # Of many at the same moment one writes; the others would only wait for each other.
         unnoted = Robot.objects.filter(pk=robot.id, last_used_at=robot.last_used_at)
-        unnoted.update(last_used_at=at)
+        unless_read_only(lambda: unnoted.update(last_used_at=at))

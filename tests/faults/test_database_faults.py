@@ -2,10 +2,12 @@
 
 import threading
 from contextlib import closing
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.clients.images import make_image, make_layer
+from tests.clients.images import Image, make_image, make_layer
+from tests.clients.management import Management
 from tests.clients.protocol import Account, Answer, Registry
 from tests.faults.databases import CommitCutter, Superuser, kill_database, restart_database
 from tests.faults.invariants import Store
@@ -73,20 +75,79 @@ def test_no_connection_left(
     resume(registry, store, location, content, digest, acknowledged=400_000, at_once=True)
 
 
+MAKE_EVERYTHING_DUE = """
+UPDATE artifacts_repositoryblob SET leased_until = now() - interval '1 hour';
+UPDATE artifacts_manifest SET touched_at = now() - interval '2 days';
+UPDATE authn_personaltoken SET last_used_at = now() - interval '2 minutes';
+UPDATE authn_refreshtoken SET last_used_at = now() - interval '2 minutes';
+UPDATE robots_robot SET last_used_at = now() - interval '2 minutes';
+DELETE FROM authn_loginfailure
+"""
+"""Whatever a pull, a login or a look before a push notes is due to be noted again."""
+
+
+def token_status(web: ArmedWeb, account: Account, repository: str) -> int:
+    """Log in as clients do, and return the status of the answer."""
+    path = f"/service/token?scope=repository:{repository}:pull"
+    return web.as_account(account).request("GET", path).status
+
+
+def redeem(address: str, refresh_token: str) -> int:
+    """Log in with what docker keeps instead of a password, and return the status."""
+    form = urlencode({"grant_type": "refresh_token", "refresh_token": refresh_token})
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    registry = Registry(address)
+    return registry.request("POST", "/service/token", body=form.encode(), headers=headers).status
+
+
+def assert_found(registry: Registry, repository: str, image: Image) -> None:
+    """Expect an account that may push to get a token, to pull, and to find what is there."""
+    path = f"/service/token?scope=repository:{repository}:pull,push"
+    answer = registry.request("GET", path)
+    assert answer.status == 200, answer
+    registry.verify(repository, "1")
+    headers = {"Authorization": f"Bearer {answer.json['token']}"}
+    parts = [f"manifests/{image.digest}", *(f"blobs/{digest}" for _, digest in blobs_of(image))]
+    for part in parts:
+        found = registry.request("HEAD", f"/v2/{repository}/{part}", headers=headers)
+        assert found.status == 200, (part, found)
+
+
 def test_read_only(server: RunningServer, store: Store, account: Account, repository: str) -> None:
-    """As a standby, or a disk that ran full, would have it: pulls go on, pushes wait."""
+    """As a standby, or a disk that ran full, would have it: pulls and logins go on, pushes wait."""
     registry = Registry(server.registry, account)
+    project = repository.partition("/")[0]
     image = make_image(layers=[make_layer(100_000)])
+    management = Management(server.registry, account)
+    developer = management.create_member(project, "developer")
+    tokens = (
+        management.create_robot(project, "pull", "push").account,
+        management.create_token(developer, "repository:pull", "repository:push"),
+    )
+    docker = registry.as_account(developer).request("GET", "/service/token?offline_token=true")
+    refresh_token = docker.json["refresh_token"]
     patient = PatientRegistry(server.registry, account)
     patient.push_image(repository, "1", image)
     content, digest = random_content(1_000_000)
     location = registry.start_upload(repository)
     assert registry.append(location, content[:400_000]).status == 202
+    store.records.change(MAKE_EVERYTHING_DUE)
 
     change = "SET default_transaction_read_only = on"
     with Superuser(server).changed_role(change, "RESET default_transaction_read_only"):
         registry.verify(repository, "1")
         assert registry.request("GET", f"/v2/{repository}/tags/list").status == 200
+        with ArmedWeb(server) as fresh:
+            for pusher in (*tokens, developer):
+                assert_found(fresh.as_account(pusher), repository, image)
+            assert redeem(fresh.address, refresh_token) == 200
+            guesses = [Account(developer.username, f"guess {number}") for number in range(12)]
+            assert [token_status(fresh, each, repository) for each in guesses] == [401] * 10 + [
+                429
+            ] * 2
+            # Right ones are not looked at any more either, though this one was a moment ago.
+            assert token_status(fresh, developer, repository) == 429
+            assert [token_status(fresh, each, repository) for each in tokens] == [200, 200]
         for answer in (
             registry.request("POST", f"/v2/{repository}/blobs/uploads/", body=b""),
             registry.append(location, content[400_000:], start=400_000),
@@ -99,7 +160,6 @@ def test_read_only(server: RunningServer, store: Store, account: Account, reposi
     resume(registry, store, location, content, digest, acknowledged=400_000, at_once=True)
     patient.put_manifest(repository, "2", image.manifest)
     # Pulls of that time were kept in memory, and are counted now.
-    project = repository.partition("/")[0]
     store.records.wait_until(
         lambda: (
             ("artifact.pulled", "success")

@@ -15,11 +15,15 @@ from starlette.responses import Response
 from core.artifacts.models import Repository
 from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
+from core.authn import throttle
 from core.authn.models import LoginFailure, PersonalToken, SigningKey
 from core.authn.password_memory import MEMORY
 from core.authn.services import create_personal_token, revoke_personal_token
 from core.authn.signing_keys import KEY_RING, Signer
+from core.authn.types import Credentials
+from core.authn.unstored_failures import UNSTORED
 from core.common.clock import now
+from core.common.origin import Origin
 from core.common.secrets_format import new_secret
 from core.grants.services import grant_repository
 from core.members.models import Role
@@ -340,6 +344,26 @@ def test_failures_close_the_quick_way_until_a_success_clears_them(
     assert ways.quick == 1
     assert client.ask_token().status == 200
     assert (ways.quick, LoginFailure.objects.count()) == (1, 0)
+    assert client.ask_token().status == 200
+    assert ways.quick == 2
+
+
+def test_failures_that_could_not_be_stored_close_the_quick_way_for_passwords(
+    server: Server, ways: Ways
+) -> None:
+    create_user("guarded", password=PASSWORD, actor=SYSTEM)
+    client = Client(server, "guarded", PASSWORD)
+    assert [client.ask_token().status for _ in range(2)] == [200, 200]
+    assert (ways.quick, ways.careful) == (1, 1)
+    credentials = Credentials("somebody", "guess")
+    throttle.remember_failure(
+        throttle.Attempt.of(credentials, Origin("198.51.100.9", "tests/1", "r-1"))
+    )
+    try:
+        assert client.ask_token().status == 200
+        assert (ways.quick, ways.careful) == (1, 2)
+    finally:
+        UNSTORED.forget()
     assert client.ask_token().status == 200
     assert ways.quick == 2
 

@@ -26,6 +26,7 @@ from tests.core.api.cast import (
 )
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import PASSWORD, actor_of
+from tests.support.read_only import read_only_database
 
 
 @contextmanager
@@ -387,6 +388,14 @@ class TestErrors:
         assert response.status_code == 503
         assert response["Retry-After"] == "2"
         assert "server closed" not in response.content.decode()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_read_only_database_is_503(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(system, "health", lambda: raw.execute("CREATE TABLE never ()"))
+        with read_only_database():
+            response = anonymous().get("/health")
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert "CREATE" not in response.content.decode()
 
     def test_a_value_the_database_refuses_is_400(
         self, db: None, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,7 @@ import pytest
 from core.audit.types import AuditRecord
 from core.authn import login_records, registry_tokens, services
 from core.authn.password_memory import MEMORY
+from core.authn.unstored_failures import UNSTORED
 from core.common.clock import now
 from core.rbac.types import Actor
 
@@ -25,6 +26,7 @@ def _a_fresh_process(settings: object) -> Iterator[None]:
 def _forget() -> None:
     registry_tokens.forget_verified()
     MEMORY.clear()
+    UNSTORED.forget()
     services.forget_recorded_logins()
 
 

@@ -25,6 +25,7 @@ from tests.factories.members import ORIGIN
 from tests.factories.projects import make_project
 from tests.factories.robots import CONTENT, make_robot
 from tests.factories.users import session_of
+from tests.support.read_only import read_only_database
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +209,15 @@ def test_a_name_taken_again_is_not_open_to_a_robot_that_logs_in() -> None:
     for actor in (login("robot-ci", new.secret), load(f"robot:{new.robot.pk}", ORIGIN)):
         assert actor is not None
         assert not allowed(actor, "repository:pull", target_of(later))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_lets_a_robot_in_without_noting_it() -> None:
+    new = make_robot(project=make_project("team"))
+    name = "robot-team+ci"
+    with read_only_database():
+        assert login(name, new.secret) is not None
+        assert load(f"robot:{new.robot.pk}", ORIGIN) is not None
+        assert Robot.objects.get().last_used_at is None
+    assert login(name, new.secret) is not None
+    assert Robot.objects.get().last_used_at is not None
