@@ -15,7 +15,7 @@ A specification is a list of ``name=action`` joined by semicolons. Actions:
 ``enospc``, ``edquot``, ``eio``, ``erofs``
     ``OSError`` with that error number, as a disk would give it.
 ``sleep:SECONDS``
-    The thread waits, then goes on; good for holding a race open.
+    The thread says so on standard error, waits, then goes on; good for holding a race open.
 
 An action happens each time its name is reached. ``@N`` limits it to the N-th time, counted
 from the moment of arming (``storage.write=enospc@3``), and ``@N+`` to the N-th and all later
@@ -112,6 +112,7 @@ def _act(name: str) -> None:
     if point.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif point.action == "sleep":
+        os.write(2, f"failpoint {name} sleeps\n".encode())
         time.sleep(point.seconds)
     else:
         number = _ERROR_NUMBERS[point.action]

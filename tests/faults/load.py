@@ -1,5 +1,6 @@
 """Pushes and pulls that go on in the background while something is being broken."""
 
+import itertools
 import threading
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,7 @@ from tests.clients.protocol import Account
 from tests.faults.patience import Patience, PatientRegistry, blobs_of
 
 LAYER_BYTES = 150_000
-KEPT = 20
+TAGS = 20
 
 
 class Load:
@@ -76,14 +77,15 @@ class Load:
         assert came, "the clients make no progress"
 
     def _work(self, number: int) -> None:
-        name, kept = f"{self._repository}/client{number}", list[tuple[str, Image]]()
+        name, tagged = f"{self._repository}/client{number}", dict[str, Image]()
         try:
-            while not self._stop.is_set():
-                tag = f"t{len(kept)}"
-                image = make_image(layers=[make_layer(LAYER_BYTES)])
-                self._patient.push_image(name, tag, image)
-                kept = [*kept[-KEPT:], (tag, image)]
-                self._pull(name, *kept[len(kept) // 2])
+            for turn in itertools.count():
+                if self._stop.is_set():
+                    break
+                tag, older = (f"t{each % TAGS}" for each in (turn, turn // 2))
+                tagged[tag] = make_image(layers=[make_layer(LAYER_BYTES)])
+                self._patient.push_image(name, tag, tagged[tag])
+                self._pull(name, older, tagged[older])
                 with self._progress:
                     self.pushed += 1
                     self._progress.notify_all()
@@ -95,7 +97,7 @@ class Load:
     def _pull(self, name: str, tag: str, image: Image) -> None:
         registry = self._patient.registry
         found = self.patience.until(lambda: registry.get_manifest(name, tag), 200)
-        assert found.headers["docker-content-digest"] == image.digest or tag == f"t{KEPT}"
+        assert found.headers["docker-content-digest"] == image.digest, (name, tag)
         for content, digest in blobs_of(image):
             assert self._patient.get_blob(name, digest) == content, digest
         self.pulled += 1

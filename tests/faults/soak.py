@@ -71,7 +71,9 @@ class Soak:
     storm: Storm | None
     seed: int
     gate: Gate = field(default_factory=Gate)
-    patience: Patience = field(default_factory=lambda: Patience(PATIENCE_SECONDS))
+    patience: Patience = field(
+        default_factory=lambda: Patience(PATIENCE_SECONDS, storage_fails=True)
+    )
     faults: Counter[str] = field(default_factory=Counter)
     sweeps: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
@@ -191,7 +193,7 @@ class Soak:
         kinds: dict[str, Callable[[], object]] = {
             "web process killed": self._kill_a_web_process,
             "all web processes killed": self.server.kill_web_processes,
-            "PostgreSQL killed": lambda: kill_database(self.server),
+            "PostgreSQL killed": self._kill_database,
             "database sessions ended": Superuser(self.server).end_sessions,
             "Redis killed": lambda: self._redis().kill(),
             "Redis stood still": self._freeze_redis,
@@ -213,6 +215,10 @@ class Soak:
     def _kill_a_web_process(self) -> None:
         self._random.choice(self.server.web_workers()).kill()
 
+    def _kill_database(self) -> None:
+        with self.patience.database_dies():
+            kill_database(self.server)
+
     def _redis(self) -> psutil.Process:
         return next(p for p in self.server.processes() if "redis" in " ".join(p.cmdline()[:1]))
 
@@ -224,7 +230,8 @@ class Soak:
 
     def _kill_everything(self) -> None:
         self._disarm()
-        self.server.kill()
+        with self.patience.database_dies():
+            self.server.kill()
         self.server.start()
 
     def _arm(self) -> None:
@@ -298,7 +305,11 @@ def _serve(
 def _report(soak: Soak, seconds: float) -> None:
     actions = sum((client.done for client in soak.clients), Counter[str]())
     faults = soak.faults + (soak.storm.made if soak.storm is not None else Counter())
-    _say(f"{seconds:.0f} s, {soak.patience.requests} requests, {soak.patience.retries} repeated.")
+    patience = soak.patience
+    _say(
+        f"{seconds:.0f} s, {patience.requests} requests, {patience.retries} repeated,"
+        f" {patience.restarts} uploads begun anew, {patience.steps_back} set back."
+    )
     for title, counts in (
         ("Actions", actions),
         ("Faults", faults),

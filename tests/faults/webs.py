@@ -1,9 +1,9 @@
 """A web process beside a running server, armed to die or to stand still at one step."""
 
+import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,8 @@ from tests.support.server import RunningServer, free_port, wait_until_ended
 
 START_TIMEOUT_SECONDS = 120.0
 REACH_TIMEOUT_SECONDS = 60.0
-SETTLE_SECONDS = 2.0
+
+_SLEEPS = re.compile(r"^failpoint \S+ sleeps$", re.MULTILINE)
 
 
 class ArmedWeb:
@@ -88,16 +89,7 @@ class ArmedWeb:
         """Wait until a thread sleeps at its failpoint; AssertionError if none ever does."""
         deadline = time.monotonic() + REACH_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            channels = [
-                _waiting_channel(process.pid, thread.id)
-                for process in self._family()[1:]
-                for thread in process.threads()
-            ]
-            if "hrtimer_nanosleep" in channels:
-                return
-            if set(channels) <= {"", "0"}:
-                # This kernel does not tell what threads wait for.
-                time.sleep(SETTLE_SECONDS)
+            if _SLEEPS.search(self.output()):
                 return
             time.sleep(0.02)
         raise AssertionError(f"no thread has reached the failpoint:\n{self.output()}")
@@ -123,10 +115,3 @@ class ArmedWeb:
             return []
         root = psutil.Process(self._process.pid)
         return [root, *root.children(recursive=True)]
-
-
-def _waiting_channel(process: int, thread: int) -> str:
-    try:
-        return Path(f"/proc/{process}/task/{thread}/wchan").read_text()
-    except OSError:
-        return ""

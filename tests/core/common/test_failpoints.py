@@ -56,11 +56,13 @@ def test_error_numbers(action: str) -> None:
     assert errno.errorcode[caught.value.errno or 0] == action.upper()
 
 
-def test_sleep() -> None:
-    failpoints.arm("upload.synced=sleep:0.05")
+def test_sleep(capfd: pytest.CaptureFixture[str]) -> None:
+    failpoints.arm("upload.synced=sleep:0.05@1")
     began = time.monotonic()
     failpoints.reach("upload.synced")
     assert time.monotonic() - began >= 0.05
+    failpoints.reach("upload.synced")
+    assert capfd.readouterr().err == "failpoint upload.synced sleeps\n"
 
 
 def test_kill() -> None:
