@@ -54,7 +54,7 @@ class RoleInUse(DomainError):
 
 
 class RoleTooWide(DomainError):
-    """The role holds more than the actor, who therefore cannot give it to anyone."""
+    """The role holds more than the actor, who therefore can neither give nor take it."""
 
     code = "ROLE_TOO_WIDE"
     kind = ErrorKind.DENIED

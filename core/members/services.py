@@ -1,7 +1,7 @@
 """Giving, changing and taking roles in projects.
 
-Whoever gives a role must hold everything in it; see ``rules.ensure_within``. When a change
-takes rights away, registry tokens issued before are withdrawn in the same transaction.
+Whoever gives or takes a role must hold everything in it; see ``rules.ensure_within``. When a
+change takes rights away, registry tokens issued before are withdrawn in the same transaction.
 """
 
 from collections.abc import Iterable, Mapping
@@ -123,13 +123,15 @@ def add_member(
 def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membership:
     """Replace the role of a member.
 
-    Raises ``RoleTooWide`` (for the new role), ``RoleUnknown`` and ``MemberUnknown``.
+    Raises ``RoleTooWide`` (for the role of before, or the new one), ``RoleUnknown`` and
+    ``MemberUnknown``.
     """
     # The role first, as in add_member.
     role = _hold_role(role)
     membership = _lock(membership)
-    _ensure_may_give(role, membership.project, actor)
     before = membership.role
+    _ensure_may_take(membership, actor)
+    _ensure_may_give(role, membership.project, actor)
     if before.pk == role.pk:
         return membership
     membership.role = role
@@ -148,11 +150,12 @@ def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membersh
 
 @durable_write
 def remove_member(membership: Membership, *, actor: Actor) -> None:
-    """Take the member's role away. Raises ``MemberUnknown``.
+    """Take the member's role away. Raises ``RoleTooWide`` and ``MemberUnknown``.
 
     The last administrator of a project may go too: system administrators remain.
     """
     membership = _lock(membership)
+    _ensure_may_take(membership, actor)
     label = membership.subject_name
     _record("members.membership.removed", actor, membership, label)
     _revoke_subjects([membership])
@@ -251,6 +254,11 @@ def _record_role(action: str, actor: Actor, role: Role) -> None:
 def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
     wanted = queries.role_permissions(role)
     rules.ensure_within(wanted, allowed_among(actor, wanted, target_of(project)))
+
+
+def _ensure_may_take(membership: Membership, actor: Actor) -> None:
+    """Refuse to take away what the actor does not hold, as giving it is refused."""
+    _ensure_may_give(membership.role, membership.project, actor)
 
 
 def _ensure_may_create_projects_locked(actor: Actor) -> None:

@@ -147,6 +147,24 @@ def test_who_manages_members_cannot_make_an_administrator() -> None:
     assert Membership.objects.get(user=dana).role == porter
 
 
+def test_nobody_takes_away_what_they_do_not_hold() -> None:
+    project, hugo, olivia = make_project("team"), make_person("hugo"), make_person("olivia")
+    porter = make_role("porter", ["member:update", "member:delete", "repository:pull"])
+    own, higher = make_member(project, hugo, porter), make_member(project, olivia, "projectAdmin")
+    for take in (
+        lambda: remove_member(higher, actor=actor_of(hugo)),
+        lambda: change_role(higher, porter, actor=actor_of(hugo)),
+    ):
+        with pytest.raises(RoleTooWide):
+            take()
+    assert Membership.objects.get(user=olivia).role.name == "projectAdmin"
+    assert (revoked(), AuditEntry.objects.count()) == ({}, 0)
+    # Whoever holds everything may, and everybody may leave.
+    remove_member(own, actor=actor_of(hugo))
+    remove_member(higher, actor=actor_of(olivia))
+    assert not Membership.objects.exists()
+
+
 def test_a_smaller_role_withdraws_tokens_but_not_the_login() -> None:
     project, dana = make_project("team"), make_person("dana")
     membership = make_member(project, dana, "developer")
