@@ -88,8 +88,6 @@ BUILT_IN_ROLES: dict[str, frozenset[str]] = {
 PUBLIC_PERMISSIONS = expand(
     {
         "project": "R",
-        "configuration": "R",
-        "quota": "R",
         "repository": "RL pull",
         "artifact": "RL",
         "artifact-addition": "R",

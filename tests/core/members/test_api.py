@@ -155,6 +155,11 @@ def test_the_summary_counts_members_for_those_who_may_list_them(cast: Cast) -> N
         "repo_count": 0,
         "quota": {"hard": {"storage": -1}, "used": {"storage": 0}},
     }
+    make_project("open", is_public=True)
+    for actor in ("anonymous", "outsider"):
+        assert body_of(cast[actor].get("/projects/open/summary")) == {"repo_count": 0}
+        refused = cast[actor].get("/projects/open/storage").status_code
+        assert refused == (401 if actor == "anonymous" else 403)
     make_member(cast.project, cast.users["outsider"], make_role("x", ["project:read"]))
     assert body_of(cast["guest"].get("/projects/secret/summary"))["custom_role_count"] == 1
 

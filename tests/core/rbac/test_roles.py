@@ -11,9 +11,9 @@ MATRIX = {
     "member": ("CRUDL", "RL", "RL", "RL", "", ""),
     # Listing comes with reading: Harbor lets nobody but system administrators list.
     "metadata": ("CRUDL", "RL", "", "", "", ""),
-    "configuration": ("RU", "R", "R", "R", "R", "R"),
+    "configuration": ("RU", "R", "R", "R", "R", ""),
     "log": ("L", "", "", "", "", ""),
-    "quota": ("R", "R", "R", "R", "R", "R"),
+    "quota": ("R", "R", "R", "R", "R", ""),
     # Visitors of a public project may read what they may list.
     "repository": (
         "CRUDL pull push",
