@@ -1,5 +1,6 @@
 """What lists of repositories, artifacts and tags show, and in which order."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -63,14 +64,22 @@ TAG_LISTING = Listing(
     },
     default_order=("name",),
 )
-HISTORY_LISTING = Listing(
+NAMELESS_HISTORY_LISTING = Listing(
     columns={
         "started_at": Column("started_at", ColumnKind.TIME),
         "ended_at": Column("ended_at", ColumnKind.TIME),
+    },
+    default_order=("-started_at", "-id"),
+)
+"""For those who may not know who works in the project: what is hidden answers no filter."""
+
+HISTORY_LISTING = replace(
+    NAMELESS_HISTORY_LISTING,
+    columns={
+        **NAMELESS_HISTORY_LISTING.columns,
         "started_by": Column("started_by"),
         "ended_by": Column("ended_by"),
     },
-    default_order=("-started_at", "-id"),
 )
 # The first condition is quick, and so decides for nearly all tags.
 IS_COMPANION = Q(name__startswith=COMPANION_PREFIX) & Q(name__regex=COMPANION_TAG)

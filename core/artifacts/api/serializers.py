@@ -100,8 +100,8 @@ class TagRequestSerializer(RequestSerializer):
     name = serializers.CharField(max_length=1024)
 
 
-class TagPeriodSerializer(ResponseSerializer):
-    """One period of a tag's history: from when until when it named a digest."""
+class NamelessTagPeriodSerializer(ResponseSerializer):
+    """One period of a tag's history, for those who may not know who works in the project."""
 
     always = frozenset({"name", "digest", "live"})
 
@@ -110,9 +110,7 @@ class TagPeriodSerializer(ResponseSerializer):
     artifact_id = serializers.IntegerField(source="manifest_id")
     live = serializers.SerializerMethodField()
     started_at = TimestampField()
-    started_by = serializers.CharField()
     ended_at = TimestampField()
-    ended_by = serializers.CharField()
 
     def get_digest(self, tag: Tag) -> str:
         """Return the digest that the tag named."""
@@ -121,6 +119,13 @@ class TagPeriodSerializer(ResponseSerializer):
     def get_live(self, tag: Tag) -> bool:
         """Tell whether the tag still names it."""
         return tag.ended_at is None
+
+
+class TagPeriodSerializer(NamelessTagPeriodSerializer):
+    """One period of a tag's history: from when until when it named a digest, and by whom."""
+
+    started_by = serializers.CharField()
+    ended_by = serializers.CharField()
 
 
 class AccessorySerializer(ResponseSerializer):

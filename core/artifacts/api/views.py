@@ -11,11 +11,13 @@ from core.api.views import ManagementView
 from core.artifacts.api.bulk import repository_context
 from core.artifacts.api.filters import (
     HISTORY_LISTING,
+    NAMELESS_HISTORY_LISTING,
     REPOSITORY_LISTING,
     visible_repositories,
 )
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
+    NamelessTagPeriodSerializer,
     RepositorySerializer,
     RepositoryUpdateSerializer,
     TagExpirySerializer,
@@ -27,6 +29,7 @@ from core.artifacts.services.expiry import set_tag_expiry
 from core.artifacts.services.repositories import delete_repository, update_repository
 from core.common.clock import now
 from core.projects.api.scope import ProjectView
+from core.rbac.services import allowed
 
 
 class RepositoriesView(ManagementView):
@@ -118,9 +121,14 @@ class TagHistoryView(RepositoryScopedView):
         has_query=True,
     )
     def get(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
-        """Return the periods, the latest first; empty for a name that was never a tag."""
+        """Return the periods, the latest first; empty for a name that was never a tag.
+
+        Who changed the tag is shown to those who may list the members of the project.
+        """
         periods = Tag.objects.filter(repository_id=self.repository_id, name=tag)
-        return self.page(periods, TagPeriodSerializer, HISTORY_LISTING)
+        if allowed(self.actor, "member:list", self.target):
+            return self.page(periods, TagPeriodSerializer, HISTORY_LISTING)
+        return self.page(periods, NamelessTagPeriodSerializer, NAMELESS_HISTORY_LISTING)
 
 
 class TagExpiryView(RepositoryScopedView):
@@ -128,7 +136,7 @@ class TagExpiryView(RepositoryScopedView):
 
     access: ClassVar[dict[str, Access]] = {"PUT": "tag:delete"}
 
-    @operation("Set a tag's expiry", tag="repositories", body=TagExpirySerializer)
+    @operation("Set a tag's expiry", tag="repositories", body=TagExpirySerializer, errors=(412,))
     def put(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
         """Let the tag end at a time to come, or never."""
         wanted = self.parse(TagExpirySerializer)

@@ -19,6 +19,7 @@ from tests.factories.artifacts import (
     make_image,
     push,
 )
+from tests.factories.members import make_member
 from tests.factories.projects import make_project, make_repository
 
 APP = "/projects/secret/repositories/team%252Fapp"
@@ -288,6 +289,25 @@ def test_tags_and_their_history(cast: Cast) -> None:
     ]
     assert periods[0]["ended_at"] == "0001-01-01T00:00:00.000Z"
     assert periods[0]["started_at"] == periods[1]["ended_at"]
+
+
+def test_who_changed_a_tag_is_shown_to_those_who_see_members(cast: Cast) -> None:
+    visible = make_project("open", is_public=True)
+    make_member(visible, cast.users["guest"], "guest")
+    make_member(visible, cast.users["limited"], "limitedGuest")
+    make_image(visible, "v1")
+    make_image(visible, "v1", layers=(b"other",))
+    path = "/projects/open/repositories/app/tags/v1/history"
+    for actor in ("guest", "admin"):
+        newest, oldest = rows_of(cast[actor].get(path))
+        assert (newest["started_by"], oldest["ended_by"]) == (PUSHER.label, PUSHER.label)
+        assert rows_of(cast[actor].get(f"{path}?q=started_by%3Dnobody")) == []
+    for actor in ("anonymous", "outsider", "limited"):
+        rows = rows_of(cast[actor].get(path))
+        assert [{*row} & {"started_by", "ended_by"} for row in rows] == [set(), set()], actor
+        # Nor can they try out names.
+        guessed = f"{path}?q=started_by%3Dnobody&sort=ended_by"
+        assert rows_of(cast[actor].get(guessed)) == rows, actor
 
 
 def test_deleting_an_artifact_by_tag_takes_all_its_tags(cast: Cast) -> None:
