@@ -152,11 +152,11 @@ class ReadableRepositories:
 class PendingWrite:
     """What a gatekeeper is asked about, while nothing of it is written yet.
 
-    ``action`` is one of manifest.push, tag.create, tag.delete, manifest.delete, blob.push,
-    blob.mount, blob.delete, repository.update, repository.delete and repository.transfer.
-    ``moved_tags`` holds the tags that would point elsewhere or vanish, with the digest they have
-    now. ``size_bytes`` is the size of a pushed blob, or of the pushed manifest with everything it
-    names.
+    ``action`` is one of manifest.push, tag.create, tag.delete, tag.expire, manifest.delete,
+    blob.push, blob.mount, blob.delete, repository.update, repository.delete and
+    repository.transfer. ``moved_tags`` holds the tags that would point elsewhere or vanish, now or
+    at a set time, with the digest they have now. ``size_bytes`` is the size of a pushed blob, or
+    of the pushed manifest with everything it names.
     """
 
     action: str

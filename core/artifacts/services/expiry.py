@@ -7,10 +7,11 @@ import structlog
 
 from core.artifacts import rules
 from core.artifacts.errors import ManifestUnknown
+from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services import history
 from core.artifacts.services.repositories import share_repository_locked
 from core.artifacts.services.tags import delete_live_tag_locked
-from core.artifacts.types import Place
+from core.artifacts.types import PendingWrite, Place
 from core.audit import services as audit
 from core.common import clock
 from core.common.errors import DomainError
@@ -55,8 +56,9 @@ def set_tag_expiry(
     """Let a live tag end at that time; None lets it live for ever.
 
     When the tag is moved, the time is that of the push which moves it. What the configuration
-    of its artifact says counts no more. Raises ExpiryInvalid,
-    NameUnknown, and ManifestUnknown when there is no such live tag.
+    of its artifact says counts no more. Gatekeepers are asked as if the tag ended now: one that
+    is immutable would go unseen, the moment its rule does. Raises ExpiryInvalid, NameUnknown,
+    ManifestUnknown when there is no such live tag, and what gatekeepers raise.
     """
     ensure_writable_locked()
     if expires_at is not None:
@@ -65,6 +67,19 @@ def set_tag_expiry(
     live = history.lock_tags(repository_id, [tag]).get(tag)
     if live is None:
         raise ManifestUnknown(f"There is no tag {repository_name}:{tag}.")
+    if expires_at is not None:
+        ask_gatekeepers(
+            PendingWrite(
+                action="tag.expire",
+                actor=actor,
+                project_id=project_id,
+                repository_id=repository_id,
+                repository_name=repository_name,
+                digest=live.digest,
+                tags=(tag,),
+                moved_tags={tag: live.digest},
+            )
+        )
     raw.execute(_SET, (expires_at, live.id))
     audit.record(
         "tag.expiry.updated",

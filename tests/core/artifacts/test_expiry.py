@@ -104,9 +104,9 @@ def test_expired_tags_end_into_the_trash_unless_protected(
         make_image(project, tag)
     settings.GATEKEEPERS = ()
     make_image(project, "stable")
-    settings.GATEKEEPERS = (f"{__name__}.protect_stable",)
     for tag in ("stable", "v1"):
         set_tag_expiry(APP, tag, now() + SOON, actor=PUSHER)
+    settings.GATEKEEPERS = (f"{__name__}.protect_stable",)
     set_tag_expiry(APP, "later", now() + 3 * SOON, actor=PUSHER)
     at = now() + 2 * SOON
     last_id, ended, after_id = 0, 0, 0

@@ -1,5 +1,6 @@
 """Immutable tag rules, and tags that show it, over the management API."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +44,26 @@ def test_a_rule_from_beginning_to_end(cast: Cast) -> None:
     assert maintainer.delete(where).status_code == 200
     assert rows_of(maintainer.get(RULES)) == []
     assert maintainer.delete(where).status_code == 404
+
+
+def test_an_immutable_tag_gets_no_end(cast: Cast) -> None:
+    make_image(cast.project, "rel-1", path="team/app")
+    make_image(cast.project, "dev-1", path="team/app")
+    maintainer = cast["maintainer"]
+    paths = {tag: f"{APP}/tags/{tag}/expiry" for tag in ("rel-1", "dev-1")}
+    assert maintainer.put(paths["rel-1"], {"expires_after": "1h"}).status_code == 200
+    make_tag_rule(cast.project, "rel-*")
+    statuses = {tag: maintainer.put(path, {"expires_after": "1m"}) for tag, path in paths.items()}
+    assert [response.status_code for response in statuses.values()] == [412, 200]
+    (error,) = errors_of(statuses["rel-1"])
+    assert (error["code"], "rel-1" in error["message"]) == ("PRECONDITION", True)
+    tag = Tag.objects.get(name="rel-1")
+    assert tag.expires_at is not None
+    assert tag.expires_at > tag.started_at + timedelta(minutes=59)
+    # One that it has from before may be taken away.
+    assert maintainer.put(paths["rel-1"], {"expires_at": None}).status_code == 200
+    tag.refresh_from_db()
+    assert tag.expires_at is None
 
 
 def test_lists_are_ordered_and_filtered(cast: Cast) -> None:
