@@ -12,7 +12,8 @@ class Robot(models.Model):
     of permission names, and ``project_ids`` the projects that a robot of the system names to
     their ids: a later project of the same name is not meant. During a rotation
     ``previous_secret_hash`` works until ``previous_valid_until``. ``duration_days`` is what its
-    creator asked for; None never ends.
+    creator asked for; None never ends. ``creator`` is the subject key of whoever created it
+    (``user:5``, ``robot:7``), and stays when that one is deleted; empty when nobody knows.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, related_name="robots")
@@ -28,6 +29,7 @@ class Robot(models.Model):
     duration_days = models.IntegerField(null=True)
     expires_at = models.DateTimeField(null=True, db_index=True)
     created_by = models.CharField(max_length=512)
+    creator = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)

@@ -95,6 +95,7 @@ def create_robot(
         duration_days=duration_days,
         expires_at=earlier(rules.expiry(created_at, duration_days), actor.expires_at),
         created_by=actor.label,
+        creator=actor.subject,
         created_at=created_at,
         updated_at=created_at,
     )

@@ -1,17 +1,22 @@
 """Shapes of robots on the wire."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
 from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
 from core.rbac.rules import THE_SYSTEM
+from core.rbac.types import ActorKind
 from core.robots.models import Robot
 from core.robots.queries import login_name
 from core.robots.rules import FOR_EVER, MAXIMUM_DURATION_DAYS
 
 KIND_SYSTEM, KIND_PROJECT = "system", "project"
+
+CREATOR_TYPES: Final[Mapping[str, str]] = {ActorKind.USER: "local", ActorKind.ROBOT: "robot"}
+"""Harbor's words for who creates robots; what the product makes itself has neither."""
 
 
 class AccessSerializer(RequestSerializer):
@@ -124,10 +129,21 @@ class RobotSerializer(ResponseSerializer):
     update_time = TimestampField(source="updated_at")
     last_used_at = TimestampField()
     created_by = serializers.CharField()
+    creator_type = serializers.SerializerMethodField()
+    creator_ref = serializers.SerializerMethodField()
 
     def get_name(self, robot: Robot) -> str:
         """Return the login name."""
         return login_name(robot)
+
+    def get_creator_type(self, robot: Robot) -> str:
+        """Return ``local`` for a user's robot, ``robot`` for a robot's, or nothing."""
+        return CREATOR_TYPES.get(robot.creator.partition(":")[0], "")
+
+    def get_creator_ref(self, robot: Robot) -> int | None:
+        """Return the id of that user or robot."""
+        kind, _, number = robot.creator.partition(":")
+        return int(number) if kind in CREATOR_TYPES else None
 
     def get_level(self, robot: Robot) -> str:
         """Return ``system`` or ``project``."""

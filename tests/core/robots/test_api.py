@@ -1,13 +1,19 @@
 """Robots over the management API."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 
+from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed
+from core.database import raw
+from core.rbac.types import Actor, ActorKind
+from core.robots import services
 from core.robots.models import Robot
 from tests.core.api.cast import Caller, Cast, basic, body_of, errors_of, make_cast, rows_of
 from tests.factories.projects import make_project
+from tests.factories.robots import make_robot
 
 ACCESS = [{"resource": "repository", "action": "pull"}, {"resource": "project", "action": "read"}]
 
@@ -49,7 +55,8 @@ def test_a_robot_is_created_shown_changed_and_deleted(cast: Cast) -> None:
     assert shown["level"] == "project"
     assert shown["duration"] == 30
     assert (shown["editable"], shown["disable"]) == (True, False)
-    assert shown["created_by"] == "owner"
+    assert (shown["created_by"], shown["creator_type"]) == ("owner", "local")
+    assert shown["creator_ref"] == cast.users["owner"].pk
     assert shown["permissions"] == [
         {
             "kind": "project",
@@ -67,6 +74,26 @@ def test_a_robot_is_created_shown_changed_and_deleted(cast: Cast) -> None:
     assert shown["description"] == "for deployments"
     assert owner.delete(created["Location"]).status_code == 200
     assert caller.get("/projects/secret").status_code == 401
+
+
+def test_robots_say_who_made_them(cast: Cast) -> None:
+    maker = make_robot("maker", project=None, permissions={"/": ["robot:create"]}).robot
+    robot = Actor(ActorKind.ROBOT, maker.pk, "robot-maker", Origin.internal(), is_system_admin=True)
+    services.create_robot("made", project=None, permissions={}, duration_days=None, actor=robot)
+    makers = {"robot-maker": (None, None), "robot-made": ("robot", maker.pk)}
+
+    def shown() -> dict[str, tuple[Any, Any]]:
+        rows = rows_of(cast["admin"].get("/robots?q=name%3D~ma"))
+        return {row["name"]: (row.get("creator_type"), row.get("creator_ref")) for row in rows}
+
+    assert shown() == makers
+    # Those from before it was kept get it from the audit log.
+    migration = import_module("core.robots.migrations.0003_makers_from_the_audit_log")
+    Robot.objects.update(creator="")
+    assert shown() == dict.fromkeys(makers, (None, None))
+    for operation in migration.Migration.operations:
+        raw.execute(operation.sql)
+    assert shown() == makers
 
 
 def test_a_secret_is_rotated_with_and_without_overlap(cast: Cast) -> None:
