@@ -18,6 +18,8 @@ _first_steps: ContextVar[list[Step] | None] = ContextVar("first_steps", default=
 
 _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
+_joining: ContextVar[bool] = ContextVar("joining", default=False)
+
 
 def durable_write(
     function: Callable[Parameters, Result],
@@ -31,6 +33,9 @@ def durable_write(
 
     @wraps(function)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if _joining.get():
+            with transaction.atomic():
+                return function(*args, **kwargs)
         steps = _first_steps.get()
         try:
             if _rehearsing.get():
@@ -67,6 +72,20 @@ def first_steps() -> Iterator[list[Step]]:
         yield steps
     finally:
         _first_steps.reset(token)
+
+
+@contextmanager
+def joined_writes() -> Iterator[None]:
+    """Make the durable writes inside parts of the caller's own, which commits all or none.
+
+    Each may still be refused by itself; deferred constraints judge them together, at the commit.
+    Their locks are held until then, so this is for what nobody else can see or wait for before.
+    """
+    token = _joining.set(True)
+    try:
+        yield
+    finally:
+        _joining.reset(token)
 
 
 def _rehearsed(write: Callable[[], Result]) -> Result:

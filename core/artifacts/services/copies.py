@@ -2,8 +2,12 @@
 
 A copy goes through the services that mounts and pushes go through, one after the other: so
 gatekeepers and quotas have their say, and everything is audited and announced as if a client had
-pushed it. It is no single transaction. One that was broken off leaves content that the next
-attempt finds, and no tag: that comes last.
+pushed it.
+
+A copy into a repository that it makes is one transaction, so one that is refused leaves no
+repository. Who pushes into it at the same moment waits for the outcome. Other copies are no
+single transaction: they would hold locks that pushes take in other orders. One that was broken
+off leaves content that the next attempt finds, and no tag: that comes last.
 """
 
 from contextlib import suppress
@@ -19,8 +23,11 @@ from core.artifacts.errors import (
 from core.artifacts.services.blobs import mount_blob
 from core.artifacts.services.labels import copy_labels
 from core.artifacts.services.manifests import push_manifest, touch_manifest
+from core.artifacts.services.repositories import create_repository_locked
 from core.artifacts.services.tags import create_tag
+from core.common import clock
 from core.database import raw
+from core.database.transactions import durable_write, joined_writes
 from core.oci.digest import Digest
 from core.oci.reference import parse_repository_name
 from core.oci.referrers import COMPANION_TAG, companion_tags
@@ -75,8 +82,10 @@ SELECT m.digest, m.media_type, m.payload, there.id
 _BLOBS_OF = """
 SELECT DISTINCT b.id, b.digest
   FROM artifacts_manifestreference f JOIN blobs_blob b ON b.id = f.blob_id
- WHERE f.parent_id = %s ORDER BY b.id
+ WHERE f.parent_id = ANY(%s::bigint[]) ORDER BY b.id
 """
+
+_FIND_REPOSITORY = "SELECT id FROM artifacts_repository WHERE name = %s"
 
 _FIND_TAG = """
 SELECT t.digest
@@ -118,14 +127,65 @@ def copy_artifact(
     if tag is not None:
         _ensure_free(target, tag, digest)
     family = _family(repository_id, manifest_id, digest, target)
+    copy = _Copy(source_name, target, target_project_id, family, tag, digest, actor)
+    if raw.fetch_one(_FIND_REPOSITORY, (target,)) is None:
+        with suppress(_RepositoryAppeared):
+            _copy_into_new(copy, actor=actor)
+            return digest
     for each in family.manifest_ids:
-        _copy_manifest(each, source_name, target, target_project_id, actor=actor)
-    copy_labels(family.manifest_ids, target, actor=actor)
-    for name, named in sorted(family.tags.items()):
-        _name_companion(target, name, named, actor=actor)
-    if tag is not None:
-        _name(target, tag, digest, actor=actor)
+        if not _is_there(each, target):
+            _mount_blobs([each], copy)
+            _push(each, copy)
+    _name_copies(copy)
     return digest
+
+
+class _Family(NamedTuple):
+    """What is copied: manifests, and the tags by which some of them are about others."""
+
+    manifest_ids: list[int]
+    tags: dict[str, Digest]
+
+
+class _Copy(NamedTuple):
+    """What is copied, where to, and which tag the artifact ``digest`` gets."""
+
+    source: str
+    target: str
+    project_id: int
+    family: _Family
+    tag: str | None
+    digest: Digest
+    actor: Actor
+
+
+class _RepositoryAppeared(Exception):
+    """Somebody else has just made the repository."""
+
+
+@durable_write
+def _copy_into_new(copy: _Copy, *, actor: Actor) -> None:
+    """Make the repository with all that is copied, or nothing. Raises _RepositoryAppeared."""
+    created = create_repository_locked(
+        copy.target, project_id=copy.project_id, actor=actor, now=clock.now()
+    )
+    if created is None:
+        raise _RepositoryAppeared
+    with joined_writes():
+        # All of them in the order of ids, in which other copies into the project hold them.
+        _mount_blobs(copy.family.manifest_ids, copy)
+        for each in copy.family.manifest_ids:
+            _push(each, copy)
+        _name_copies(copy)
+
+
+def _name_copies(copy: _Copy) -> None:
+    """Let the copies have labels and tags, the artifact's own tag last."""
+    copy_labels(copy.family.manifest_ids, copy.target, actor=copy.actor)
+    for name, named in sorted(copy.family.tags.items()):
+        _name_companion(copy.target, name, named, actor=copy.actor)
+    if copy.tag is not None:
+        _name(copy.target, copy.tag, copy.digest, actor=copy.actor)
 
 
 def _find_tag(target: str, tag: str) -> Digest | None:
@@ -159,13 +219,6 @@ def _name(target: str, tag: str, digest: Digest, *, actor: Actor) -> None:
             raise
 
 
-class _Family(NamedTuple):
-    """What is copied: manifests, and the tags by which some of them are about others."""
-
-    manifest_ids: list[int]
-    tags: dict[str, Digest]
-
-
 def _family(repository_id: int, root: int, digest: Digest, target: str) -> _Family:
     """Return the manifests to copy, the oldest first, which most often puts children first.
 
@@ -190,34 +243,43 @@ def _family(repository_id: int, root: int, digest: Digest, target: str) -> _Fami
     return _Family(sorted(found), tags)
 
 
-def _copy_manifest(
-    manifest_id: int, source: str, target: str, project_id: int, *, actor: Actor
-) -> None:
+def _is_there(manifest_id: int, target: str) -> bool:
+    """Tell whether the target has the manifest, which then stays there for the copy's time."""
+    there = _read(manifest_id, target)[3]
+    return there is not None and touch_manifest(int(there))
+
+
+def _read(manifest_id: int, target: str) -> raw.Row:
     found = raw.fetch_one(_READ_MANIFEST, (target, manifest_id))
     if found is None:
         raise CopyIncomplete("The artifact was deleted while it was being copied.")
-    digest, media_type, payload, there = found
-    if there is not None and touch_manifest(int(there)):
-        return
-    for _blob_id, blob_digest in raw.fetch_all(_BLOBS_OF, (manifest_id,)):
+    return found
+
+
+def _mount_blobs(manifest_ids: list[int], copy: _Copy) -> None:
+    for _blob_id, digest in raw.fetch_all(_BLOBS_OF, (manifest_ids,)):
         mounted = mount_blob(
-            Digest.from_bytes(bytes(blob_digest)),
-            source=source,
-            target_name=target,
-            project_id=project_id,
-            actor=actor,
+            Digest.from_bytes(bytes(digest)),
+            source=copy.source,
+            target_name=copy.target,
+            project_id=copy.project_id,
+            actor=copy.actor,
             readable=lambda _name: True,
         )
         if mounted is None:
             raise CopyIncomplete("A blob of the artifact is missing or damaged.")
+
+
+def _push(manifest_id: int, copy: _Copy) -> None:
+    digest, media_type, payload, _there = _read(manifest_id, copy.target)
     try:
         push_manifest(
-            target,
-            project_id=project_id,
+            copy.target,
+            project_id=copy.project_id,
             payload=bytes(payload),
             content_type=str(media_type),
             reference=Digest.from_bytes(bytes(digest)),
-            actor=actor,
+            actor=copy.actor,
         )
     except ManifestBlobUnknown as error:
         raise CopyIncomplete from error

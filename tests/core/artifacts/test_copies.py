@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from core.artifacts.models import Manifest, ManifestLabel, Tag
+from core.artifacts.models import Manifest, ManifestLabel, Repository, Tag
 from core.artifacts.services.copies import copy_artifact
 from core.artifacts.services.manifests import delete_manifest
 from core.audit.models import AuditEntry
 from core.blobs.models import Blob
 from core.oci.digest import Digest
+from core.quotas.errors import QuotaExceeded
 from core.storage.selection import default_driver
 from tests.core.api.cast import Cast, errors_of, make_cast
 from tests.factories.artifacts import (
@@ -25,6 +26,7 @@ from tests.factories.artifacts import (
 from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_member
 from tests.factories.projects import make_project
+from tests.factories.quotas import limit, truly_held, used
 from tests.support.crowds import at_once
 
 INTO = "/projects/prod/repositories/team%252Fapp/artifacts"
@@ -199,6 +201,41 @@ def test_labels_follow_as_far_as_they_may(cast: Cast) -> None:
     within = "/projects/secret/repositories/other/artifacts?from=secret/app:multi"
     assert cast["developer"].post(within).status_code == 201
     assert labels("secret/other") == {*common, (str(index.digest), "own")} == labels("secret/app")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_copy_leaves_no_repository(tmp_path: Path, settings: Settings) -> None:
+    settings.STORAGE_ROOT = tmp_path
+    default_driver.cache_clear()
+    source, target = make_project("source"), make_project("target")
+    make_image(source, "v1", layers=(b"x" * 3_000, b"y" * 3_000))
+    # Room for one layer, or for what is pushed: a refusal comes after something was copied.
+    limit(target, 5_000)
+
+    def into(name: str) -> object:
+        return copy_artifact(
+            "source/app", "v1", target_name=name, target_project_id=target.pk, actor=PUSHER
+        )
+
+    entries = AuditEntry.objects.count()
+    with pytest.raises(QuotaExceeded):
+        into("target/ghost")
+    assert not Repository.objects.filter(project=target).exists()
+    assert (used(target), AuditEntry.objects.count()) == (0, entries)
+
+    # Whoever pushes into it meanwhile keeps what they push.
+    results = at_once(
+        4, lambda number: into("target/app") if number else make_image(target, "own", path="app")
+    )
+    assert [type(result) for result in results[1:]] == [QuotaExceeded] * 3
+    assert digests("target/app") == {str(results[0].digest)}
+    assert Tag.objects.get(repository__name="target/app").name == "own"
+    assert used(target) == truly_held(target)
+
+    limit(target, -1)
+    into("target/ghost")
+    assert digests("target/ghost") == digests("source/app")
+    default_driver.cache_clear()
 
 
 @pytest.mark.django_db(transaction=True)

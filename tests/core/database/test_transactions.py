@@ -12,7 +12,7 @@ from core.blobs.claims import claim_expired
 from core.blobs.services import sweep_condemned
 from core.common.errors import DomainError
 from core.database import raw
-from core.database.transactions import durable_write, rehearsal
+from core.database.transactions import durable_write, joined_writes, rehearsal
 from core.events.services import publish
 from core.events.types import Event
 
@@ -141,3 +141,25 @@ def test_a_write_need_not_be_the_first_to_notice_a_lost_connection() -> None:
     raw.drop_lost_connection()
     assert raw.execute("SELECT 1") == 1
     assert raw.fetch_one("SELECT pg_backend_pid()") != kept
+
+
+@durable_write
+def make_table_and(*more: Callable[[], None]) -> None:
+    """Make a table and do more, all or nothing."""
+    with joined_writes():
+        with pytest.raises(Refused):
+            make_table(again=True)
+        make_table()
+        for write in more:
+            write()
+
+
+def test_joined_writes_are_committed_together_or_not_at_all() -> None:
+    with pytest.raises(IntegrityError):
+        make_table_and(insert_one, insert_one)
+    assert raw.fetch_one("SELECT to_regclass('rehearsed')") == (None,)
+    make_table_and(insert_one)
+    assert raw.fetch_one("SELECT count(*) FROM rehearsed") == (1,)
+    raw.execute("DROP TABLE rehearsed")
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        write_something()
