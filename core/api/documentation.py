@@ -14,6 +14,8 @@ from core.api.fields import ErrorsSerializer
 from core.api.permissions import Filtered, Public
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Endpoint = tuple[str, str, str, Any]
+"""A path, its pattern, a method and the view."""
 
 ERROR_DESCRIPTIONS = {
     400: "The request is malformed or a value breaks a rule.",
@@ -27,8 +29,9 @@ ERROR_DESCRIPTIONS = {
     422: "A value is of the wrong type or out of its bounds.",
     429: "Too many attempts; see Retry-After.",
     501: "The operation belongs to a feature that this version does not have.",
+    503: "Not possible at the moment; trying again later is safe.",
 }
-_ALWAYS = (400, 401, 403, 404, 422, 429)
+_ALWAYS = (400, 401, 403, 404, 422, 429, 503)
 
 _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
     "project": (
@@ -151,6 +154,19 @@ class ManagementSchema(AutoSchema):
                 }
             )
         return parameters
+
+
+def add_head(endpoints: list[Endpoint], **_others: object) -> list[Endpoint]:
+    """Let views that answer HEAD in a way of their own be described with it.
+
+    A hook of drf-spectacular, which leaves out HEAD as something that comes with every GET.
+    """
+    heads = [
+        (path, pattern, "HEAD", callback)
+        for path, pattern, method, callback in endpoints
+        if method == "GET" and hasattr(getattr(callback, "cls", None), "head")
+    ]
+    return [*endpoints, *heads]
 
 
 def operation(

@@ -30,6 +30,7 @@ VALUES: Mapping[str, Any] = {
     "RobotCreated.name": "robot-library+ci",
     "RobotCreate.name": "ci",
     "Accessory.type": "signature.cosign",
+    "ScanAllPolicy.type": "none",
     "action": "pull",
     "address": "192.0.2.7",
     "cve_id": "CVE-2026-0001",

@@ -204,6 +204,7 @@ SPECTACULAR_SETTINGS = {
     # What an answer always holds is said by the serializers, not by who may write it.
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "SCHEMA_PATH_PREFIX": r"/api/v2\.0",
+    "PREPROCESSING_HOOKS": ["core.api.documentation.add_head"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.conventions.add_conventions",
