@@ -19,6 +19,14 @@ class UsernameTaken(DomainError):
     default_message = "A user with this name exists already."
 
 
+class EmailTaken(DomainError):
+    """Another user has the e-mail address, possibly written in another case."""
+
+    code = "EMAIL_TAKEN"
+    kind = ErrorKind.CONFLICT
+    default_message = "A user with this email exists already."
+
+
 class UsernameInvalid(DomainError):
     """The name breaks the rules for user names."""
 

@@ -44,6 +44,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         constraints = (
             models.UniqueConstraint(Lower("username"), name="users_user_username_unique"),
+            models.UniqueConstraint(
+                Lower("email"), condition=~models.Q(email=""), name="users_user_email_unique"
+            ),
         )
 
 

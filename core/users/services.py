@@ -16,6 +16,7 @@ from core.rbac.types import Actor
 from core.system_settings import queries as system_settings
 from core.users import passwords, queries, registrations, rules
 from core.users.errors import (
+    EmailTaken,
     GroupNameTaken,
     GroupUnknown,
     LastAdministrator,
@@ -47,7 +48,8 @@ def create_user(
 ) -> User:
     """Create a person who logs in with the password.
 
-    Raises ``UsernameInvalid``, ``UsernameTaken``, ``PasswordInvalid``, ``ProfileInvalid``.
+    Raises ``UsernameInvalid``, ``UsernameTaken``, ``EmailTaken``, ``PasswordInvalid`` and
+    ``ProfileInvalid``.
     """
     rules.ensure_valid_password(password)
     # Hashing takes long, so it happens before the transaction.
@@ -103,7 +105,7 @@ def update_profile(
 ) -> User:
     """Change what is given; None leaves a text as it is.
 
-    Raises ``ProfileInvalid``, ``UserUnknown`` and ``PermissionDenied``.
+    Raises ``ProfileInvalid``, ``EmailTaken``, ``UserUnknown`` and ``PermissionDenied``.
     """
     user = _lock_user(user)
     _ensure_may_administer(actor, user)
@@ -117,7 +119,11 @@ def update_profile(
         setattr(user, name, text)
     rules.ensure_valid_profile(email=user.email, real_name=user.real_name, comment=user.comment)
     if changed:
-        _save(user, *changed)
+        try:
+            with transaction.atomic():
+                _save(user, *changed)
+        except IntegrityError as error:
+            raise _taken(error, user) from error
         _record("users.user.updated", actor, user, {"fields": sorted(changed)})
     return user
 
@@ -340,21 +346,22 @@ def _create_user_locked(
     rules.ensure_valid_username(username, robot_name_prefix=settings.robot_name_prefix)
     rules.ensure_valid_profile(email=email, real_name=real_name, comment=comment)
     created_at = current_time()
+    user = User(
+        username=username,
+        password=password_hash,
+        email=email,
+        real_name=real_name,
+        comment=comment,
+        is_superuser=is_system_admin,
+        password_changed_at=created_at,
+        created_at=created_at,
+        updated_at=created_at,
+    )
     try:
         with transaction.atomic():
-            user = User.objects.create(
-                username=username,
-                password=password_hash,
-                email=email,
-                real_name=real_name,
-                comment=comment,
-                is_superuser=is_system_admin,
-                password_changed_at=created_at,
-                created_at=created_at,
-                updated_at=created_at,
-            )
+            user.save(force_insert=True)
     except IntegrityError as error:
-        raise UsernameTaken(f"A user named {username} exists already.") from error
+        raise _taken(error, user) from error
     _record("users.user.created", actor, user, {"system_admin": is_system_admin})
     publish(UserCreated(user_id=user.pk, username=user.username))
     return user
@@ -450,6 +457,13 @@ def _ensure_another_administrator(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if not others.exists():
         raise LastAdministrator
+
+
+def _taken(error: IntegrityError, user: User) -> UsernameTaken | EmailTaken:
+    """Return what the broken constraint means."""
+    if "users_user_email_unique" in str(error):
+        return EmailTaken(f"A user with the email {user.email} exists already.")
+    return UsernameTaken(f"A user named {user.username} exists already.")
 
 
 def _save(user: User, *fields: str) -> None:

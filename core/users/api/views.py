@@ -131,7 +131,7 @@ class UserView(SubjectView):
         """Return the person."""
         return Response(UserSerializer(self.find_user("user:read")).data)
 
-    @operation("Update a user's profile", tag="users", body=UserProfileSerializer)
+    @operation("Update a user's profile", tag="users", body=UserProfileSerializer, errors=(409,))
     def put(self, request: Request, user_id: int) -> Response:
         """Change what the body names."""
         user = self.find_user("user:update")

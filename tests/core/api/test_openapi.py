@@ -50,9 +50,7 @@ def test_every_route_and_method_is_described(document: dict[str, Any]) -> None:
         assert issubclass(view, ManagementView)
         path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
         missing += [
-            f"{method} {path}"
-            for method in view.access
-            if (path, method.lower()) not in described
+            f"{method} {path}" for method in view.access if (path, method.lower()) not in described
         ]
     assert missing == []
 

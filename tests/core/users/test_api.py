@@ -64,6 +64,29 @@ def test_a_user_is_created_read_changed_and_deleted(cast: Cast) -> None:
     assert admin.get(path).status_code == 404
 
 
+def test_two_users_share_no_email(cast: Cast) -> None:
+    admin, guest = cast["admin"], cast["guest"]
+    body = {"username": "new", "password": PASSWORD, "email": "Alice@example.org"}
+    assert admin.post("/users", body).status_code == 201
+    again = {"email": "alice@EXAMPLE.org", "realname": "G"}
+    own = f"/users/{cast.users['guest'].pk}"
+    refused = [
+        admin.post("/users", {**body, **again, "username": "other"}),
+        guest.put(own, again),
+        admin.put(own, again),
+    ]
+    for response in refused:
+        assert response.status_code == 409
+        (error,) = errors_of(response)
+        assert (error["code"], "email" in error["message"]) == ("CONFLICT", True)
+    shown = body_of(guest.get(own))
+    assert (shown.get("email"), shown.get("realname")) == (None, None)
+    # Everybody else may have none, and anybody may write their own in another way.
+    assert guest.put(own, {"email": ""}).status_code == 200
+    created = User.objects.get(username="new")
+    assert admin.put(f"/users/{created.pk}", {"email": "ALICE@example.org"}).status_code == 200
+
+
 def test_a_new_user_can_log_in_and_is_current(cast: Cast) -> None:
     cast["admin"].post("/users", {"username": "eve", "password": PASSWORD})
     eve = Caller("eve", basic("eve", PASSWORD))

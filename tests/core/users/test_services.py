@@ -1,4 +1,8 @@
+from importlib import import_module
+
 import pytest
+from django.apps import apps
+from django.db import connection
 
 from core.audit.models import AuditEntry
 from core.rbac.types import Actor
@@ -50,6 +54,18 @@ def test_names_are_unique_without_regard_to_case() -> None:
     found = queries.find_user("ALICE")
     assert found is not None
     assert found.username == "Alice"
+
+
+def test_an_upgrade_names_the_users_who_share_an_email() -> None:
+    migration = import_module("core.users.migrations.0004_one_user_for_each_email")
+    for name, email in (("alice", "A@example.org"), ("bob", ""), ("carol", "")):
+        services.create_user(name, password=PASSWORD, email=email, actor=SYSTEM)
+    with connection.schema_editor() as editor:
+        migration.refuse_shared_emails(apps, editor)
+        editor.execute("DROP INDEX users_user_email_unique")
+        User.objects.filter(username="bob").update(email="a@example.ORG")
+        with pytest.raises(RuntimeError, match=r"a@example\.org: alice, bob\)"):
+            migration.refuse_shared_emails(apps, editor)
 
 
 def test_bad_values_create_nobody() -> None:
