@@ -1,13 +1,27 @@
 """Path segments that need decoding.
 
 Clients send repository names double-encoded (``a/b`` as ``a%252Fb``). The server decodes a
-path once, so what arrives is ``a%2Fb``, or ``a/b`` from clients and proxies that encode once;
-both mean the same repository, and neither names nor tags contain a percent sign.
+path once, apart from its slashes, so what arrives is ``a%2Fb`` whether they encode twice or once,
+and ``a/b`` only from clients and proxies that do not encode at all. All mean the same
+repository, and neither names nor tags contain a percent sign.
 """
 
+import re
+from typing import Final
 from urllib.parse import unquote
 
 from django.urls import register_converter
+
+_ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
+
+
+def decoded_path(raw_path: bytes) -> str:
+    """Decode a path once, apart from slashes: one that is encoded is part of a name.
+
+    As a separator, it could make another object of a name: ``a%2Fartifacts%2Fv1`` is a
+    repository, and no artifact of ``a``.
+    """
+    return unquote(_ENCODED_SLASH.sub("%252F", raw_path.decode("ascii")))
 
 
 class RepositoryNameConverter:

@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from a2wsgi.wsgi_typing import WSGIApp
 from django.utils.module_loading import import_string
 
+from core.api.converters import decoded_path
 from core.api.errors import envelope
 from core.config import health
 from core.config.bodies import (
@@ -107,7 +108,11 @@ class Server:
                 return
             except ClientGone:
                 return
-            scope = {**scope, "headers": with_one_cookie(scope["headers"])}
+            scope = {
+                **scope,
+                "path": decoded_path(scope["raw_path"]),
+                "headers": with_one_cookie(scope["headers"]),
+            }
             answering = asyncio.ensure_future(django(scope, buffered(body, receive), send))
             held = stack.pop_all()
         answering.add_done_callback(lambda _: held.close())

@@ -1,7 +1,8 @@
 """Routes of repositories, artifacts and tags.
 
 A repository name that arrives with its slashes can contain the words of the routes below it;
-the longer route is tried first. Clients that encode names twice, as documented, never meet it.
+the longer route is tried first. Clients that encode names, twice as documented or once, never
+meet it.
 """
 
 from django.urls import path

@@ -12,6 +12,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import Client
 
+from core.api.converters import decoded_path
 from core.projects.models import Project
 from core.rbac.permissions import SYSTEM_ROBOT_PERMISSIONS
 from core.users.models import User
@@ -67,7 +68,13 @@ class Caller:
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         where = path if path.startswith(("/api", "/c/")) else BASE + path
         response: HttpResponse = self.client.generic(
-            method, where, data, content_type=content_type, headers=sent
+            method,
+            where,
+            data,
+            content_type=content_type,
+            headers=sent,
+            # As the server has it; the test client would take encoded slashes for plain ones.
+            PATH_INFO=decoded_path(where.partition("?")[0].encode()).encode().decode("latin-1"),
         )
         return response
 

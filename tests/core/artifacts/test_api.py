@@ -263,6 +263,21 @@ def test_filters_of_artifacts(cast: Cast) -> None:
     assert "tags" not in row
 
 
+@pytest.mark.parametrize("slash", ["%2F", "%2f", "%252F", "%252f"])
+def test_an_encoded_slash_belongs_to_the_name(cast: Cast, slash: str) -> None:
+    inner = make_image(cast.project, "v3", path="a/b")
+    make_image(cast.project, "v1", path="a/b/artifacts/v3", layers=(b"other",))
+    path = f"/projects/secret/repositories/{'a/b/artifacts/v3'.replace('/', slash)}"
+    assert body_of(cast["guest"].get(path))["name"] == "secret/a/b/artifacts/v3"
+    assert cast["maintainer"].delete(path).status_code == 200
+    assert cast["maintainer"].delete(path).status_code == 404
+    found = cast["guest"].get(f"/projects/secret/repositories/a{slash}b/artifacts/v3")
+    assert body_of(found)["digest"] == str(inner.digest)
+    # Without any encoding, the longer route counts.
+    plain = cast["guest"].get("/projects/secret/repositories/a/b/artifacts/v3")
+    assert body_of(plain)["digest"] == str(inner.digest)
+
+
 def test_tags_and_their_history(cast: Cast) -> None:
     first = make_image(cast.project, "latest", path="team/app")
     second = make_image(cast.project, "latest", layers=(b"other",), path="team/app")

@@ -44,6 +44,7 @@ def ask(server: asgi.Server, path: str, **scope: Any) -> tuple[int, bytes]:
         "type": "http",
         "method": "GET",
         "path": path,
+        "raw_path": path.encode(),
         "scheme": "http",
         "headers": [],
         "client": ("192.0.2.1", 4711),
@@ -131,10 +132,9 @@ def test_a_client_that_leaves_costs_no_thread(monkeypatch: pytest.MonkeyPatch) -
         server = asgi.Server(live, with_django=True)
         living = asyncio.create_task(server({"type": "lifespan"}, receive, send))
         await asyncio.sleep(0)
-        scope = {"type": "http", "method": "GET", "path": "/api/v2.0/x", "headers": []}
-        request = asyncio.create_task(
-            server({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
-        )
+        path = {"path": "/api/v2.0/x", "raw_path": b"/api/v2.0/x", "query_string": b""}
+        scope = {"type": "http", "method": "GET", "headers": [], "http_version": "1.1"}
+        request = asyncio.create_task(server({**scope, **path}, receive, send))
         await first.wait()
         request.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -163,6 +163,7 @@ def ask(server: asgi.Server, django: Any, *messages: Message, **headers: str) ->
         "type": "http",
         "method": "POST",
         "path": "/api/v2.0/projects",
+        "raw_path": b"/api/v2.0/projects",
         "scheme": "http",
         "query_string": b"",
         "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
