@@ -1,16 +1,22 @@
 """Statistics over the management API."""
 
+from pathlib import Path
+
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
-from core.artifacts.models import Repository
+from core.artifacts.models import Manifest, ManifestReference, Repository, RepositoryBlob
+from core.artifacts.services.repositories import delete_repository
 from core.authn.services import create_personal_token
 from core.blobs.models import Blob
 from core.common.clock import now
 from core.grants.services import grant_repository
 from core.rbac.types import Actor
 from tests.core.api.cast import Caller, Cast, bearer, body_of, make_cast
+from tests.factories.artifacts import PUSHER, make_blob, make_image, storage_in
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import actor_of
 
@@ -65,6 +71,33 @@ def test_only_system_administrators_see_what_is_stored(cast: Cast) -> None:
     assert body_of(cast["admin"].get("/statistics"))[STORAGE] == 123
     for actor in ("owner", "outsider", "project_robot", "system_robot"):
         assert STORAGE not in body_of(cast[actor].get("/statistics"))
+
+
+def test_what_is_stored_agrees_with_the_storage_explorer(
+    cast: Cast, tmp_path: Path, settings: Settings
+) -> None:
+    with storage_in(tmp_path, settings):
+        one, other = make_project("one"), make_project("other")
+        for project, path in ((one, "a"), (one, "b"), (other, "a")):
+            make_image(project, "v1", path=path, layers=(b"shared",))
+        make_image(other, "v1", path="own", layers=(b"own" * 10,))
+        make_image(other, "v1", path="gone", layers=(b"gone" * 20,))
+        make_blob(one, b"pushed without a manifest", "a")
+        delete_repository("other/gone", actor=PUSHER)
+    total = body_of(cast["admin"].get("/statistics"))[STORAGE]
+    storage = body_of(cast["admin"].get("/storage"))["figures"]
+
+    def bytes_of(blobs: "QuerySet[Blob]") -> int:
+        return sum(blobs.values_list("size_bytes", flat=True))
+
+    manifests = sum(dict(Manifest.objects.values_list("digest", "size_bytes")).values())
+    linked = RepositoryBlob.objects.values("blob")
+    held_by_none = bytes_of(Blob.objects.exclude(pk__in=linked))
+    assert held_by_none == len(b"gone" * 20)
+    assert total == storage["deduplicated_bytes"] - manifests + held_by_none
+    named = ManifestReference.objects.exclude(blob=None).values("blob")
+    assert total == bytes_of(Blob.objects.filter(pk__in=named)) + storage["pending_garbage_bytes"]
+    assert storage["pending_garbage_bytes"] == held_by_none + len(b"pushed without a manifest")
 
 
 def test_a_token_of_an_administrator_counts_no_more_than_it_reaches(cast: Cast) -> None:
