@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from core.api.origin import origin_of
 from core.common.errors import DomainError, ErrorKind
 from core.database.read_only import is_read_only
-from core.system_settings.errors import SystemReadOnly
 
 log = structlog.get_logger(__name__)
 
@@ -96,9 +95,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """
     if isinstance(error, UnprocessableEntity):
         return _response(422, error.message)
-    if isinstance(error, SystemReadOnly):
-        # Harbor calls it otherwise than a missing permission, which has the same status.
-        return _response(403, error.message, code="DENIED")
     if isinstance(error, DomainError):
         return _domain_response(error)
     if isinstance(error, exceptions.ValidationError):
@@ -130,10 +126,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     return _response(500, "internal server error")
 
 
-def envelope(status: int, message: str, code: str | None = None) -> dict[str, list[dict[str, str]]]:
-    """Return the error body for a status, whose code follows from it unless given."""
-    code = code or _CODES_BY_STATUS.get(status, "UNKNOWN")
-    return {"errors": [{"code": code, "message": message}]}
+def envelope(status: int, message: str) -> dict[str, list[dict[str, str]]]:
+    """Return the error body for a status, from which the code follows."""
+    return {"errors": [{"code": _CODES_BY_STATUS.get(status, "UNKNOWN"), "message": message}]}
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -171,15 +166,8 @@ def _domain_response(error: DomainError) -> Response:
     return response
 
 
-def _response(
-    status: int,
-    message: str,
-    headers: Mapping[str, str] | None = None,
-    *,
-    code: str | None = None,
-) -> Response:
-    body = envelope(status, message, code)
-    response = Response(body, status=status, headers=dict(headers or {}))
+def _response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(envelope(status, message), status=status, headers=dict(headers or {}))
     if status == 401:
         response["WWW-Authenticate"] = CHALLENGE
     return response

@@ -12,9 +12,10 @@ from core.artifacts.services.manifests import delete_manifest
 from core.audit.models import AuditEntry
 from core.blobs.models import Blob
 from core.oci.digest import Digest
+from core.projects.models import Project
 from core.quotas.errors import QuotaExceeded
 from core.storage.selection import default_driver
-from tests.core.api.cast import Cast, errors_of, make_cast
+from tests.core.api.cast import Cast, body_of, errors_of, make_cast
 from tests.factories.artifacts import (
     PUSHER,
     image_document,
@@ -135,6 +136,26 @@ def test_what_cannot_be_copied(cast: Cast) -> None:
 
 def companion(subject: Digest, suffix: str = "sig") -> str:
     return f"sha256-{subject.hex}.{suffix}"
+
+
+def test_every_403_has_one_code(cast: Cast) -> None:
+    """A full quota and read-only mode are no less forbidden than what a role does not allow."""
+    make_image(cast.project, "v1")
+    bulk = {"action": "delete", "tags": ["v1"]}
+
+    def refused() -> tuple[int, str]:
+        answer = cast["developer"].post(f"{INTO}?from=secret/app:v1")
+        return answer.status_code, errors_of(answer)[0]["code"]
+
+    limit(Project.objects.get(name="prod"), 1)
+    assert refused() == (403, "FORBIDDEN")
+    limit(Project.objects.get(name="prod"), -1)
+    assert cast["admin"].put("/configurations", {"read_only": True}).status_code == 200
+    assert refused() == (403, "FORBIDDEN")
+    acted = cast["admin"].post("/projects/secret/repositories/app/artifacts/bulk", bulk)
+    assert [item["code"] for item in body_of(acted)["items"]] == ["FORBIDDEN"]
+    assert cast["admin"].put("/configurations", {"read_only": False}).status_code == 200
+    assert copy(cast, "secret/app:v1") == 201
 
 
 def test_signatures_under_tags_come_along(cast: Cast) -> None:
