@@ -39,8 +39,12 @@ def wanted_format(request: Request) -> str | None:
         if named not in _TYPES:
             raise UnprocessableEntity("format in query must be csv or json.")
         return named
-    accepted = request.headers.get("Accept", "").lower().split(",")
-    return CSV if any(one.partition(";")[0].strip() == "text/csv" for one in accepted) else None
+    accepted = request._request.accepted_type(_TYPES[CSV])
+    if accepted is None or accepted.sub_type == "*":
+        return None
+    # Of what a client likes as much, the first that it names.
+    preferred = request._request.get_preferred_type([_TYPES[JSON], _TYPES[CSV]])
+    return CSV if preferred == _TYPES[CSV] else None
 
 
 def export(

@@ -46,8 +46,18 @@ def test_a_file_shows_no_more_than_the_list(cast: Cast) -> None:
 
 def test_other_formats_and_other_accepts(cast: Cast) -> None:
     assert cast["admin"].get("/users?format=xml").status_code == 422
-    for accept in ("*/*", "text/html", "text/*", ""):
-        assert isinstance(rows_of(cast["admin"].get("/users", Accept=accept)), list)
+    for accept in (
+        *("*/*", "text/html", "text/*", "", "application/json, text/csv;q=0.5"),
+        *("text/csv;q=0", "text/csv;q=0, */*", "text/csv;q=0.1, application/*;q=0.2"),
+    ):
+        assert isinstance(rows_of(cast["admin"].get("/users", Accept=accept)), list), accept
+    for accept in (
+        "TEXT/CSV",
+        "text/csv; charset=utf-8",
+        "text/csv, */*",
+        "text/csv;q=0.2, */*;q=0.1",
+    ):
+        assert table_of(cast["admin"].get("/users", Accept=accept)), accept
     assert cast["admin"].get("/users/current?format=csv").status_code == 200
 
 
