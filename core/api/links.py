@@ -56,6 +56,9 @@ def links_to(operations: Mapping[str, Any], parameters: Mapping[str, str]) -> di
 
 
 def _candidates(name: str) -> tuple[str, ...]:
+    if name == "repository":
+        # Rows show it with its project, and OpenAPI has no words for a part of a member.
+        return ()
     return (_MEMBERS.get(name, name), "id", f"{name}_id")
 
 
