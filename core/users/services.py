@@ -65,6 +65,16 @@ def create_user(
     )
 
 
+@durable_write
+def ensure_registration_open() -> None:
+    """Refuse visitors where they cannot register. Raises ``AuthenticationRequired``.
+
+    Read under the lock of the settings: no process goes by a former value.
+    """
+    if not system_settings.share_locked().self_registration:
+        raise AuthenticationRequired
+
+
 def register_user(
     username: str,
     *,
@@ -79,8 +89,7 @@ def register_user(
     Raises ``AuthenticationRequired`` where they do not, ``RegistrationsThrottled``, and what
     ``create_user`` raises.
     """
-    if not system_settings.current().self_registration:
-        raise AuthenticationRequired
+    ensure_registration_open()
     # Counted before anything else: names are not to be tried out, nor hashes made, without end.
     registrations.count_attempt(actor.origin.address, actor=actor)
     rules.ensure_valid_password(password)

@@ -23,6 +23,7 @@ WITHOUT_ACTOR = {
     "core.audit.services.settle_stretches": "puts rows together that a trigger has written",
     "core.authn.services.delete_expired": "housekeeping of rows that are past their use",
     "core.authn.services.ensure_signing_key": "names Actor.system() itself",
+    "core.users.services.ensure_registration_open": "reads under a lock and changes nothing",
     "core.trash.services.let_go_of_expired": "housekeeping of entries that are past their time",
     "core.blobs.moving._adopt_locked": "the actor of the whole migration is in its audit entry",
     "core.blobs.moving._reserve": "the actor of the whole migration is in its audit entry",

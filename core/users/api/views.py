@@ -10,9 +10,8 @@ from core.api.documentation import operation
 from core.api.errors import PreconditionFailed, UnprocessableEntity
 from core.api.permissions import Access, Deferred, SignedIn
 from core.api.views import ManagementView
-from core.rbac.errors import AuthenticationRequired, PermissionDenied
+from core.rbac.errors import PermissionDenied
 from core.rbac.types import ActorKind, Target
-from core.system_settings.queries import current as current_settings
 from core.users import queries, services
 from core.users.api.filters import USER_LISTING
 from core.users.api.serializers import (
@@ -45,8 +44,7 @@ class UsersView(ManagementView):
         """Create a person who logs in with the password; visitors create their own account."""
         if self.actor.is_anonymous:
             # Said before the body is looked at, as to everybody else who may not.
-            if not current_settings().self_registration:
-                raise AuthenticationRequired
+            services.ensure_registration_open()
             self.authorize_visitor()
         else:
             self.authorize("user:create", self.target)

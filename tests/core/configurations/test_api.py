@@ -1,11 +1,14 @@
 """Run-time settings over the management API."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from core.audit.models import AuditEntry
 from core.robots.models import Robot
+from core.system_settings import queries
 from core.system_settings.queries import current
 from core.system_settings.types import DECLARED
 from core.users.models import User
@@ -136,6 +139,21 @@ def test_projects_are_left_to_administrators_where_that_is_set(cast: Cast) -> No
     assert (refused.status_code, errors_of(refused)[0]["code"]) == (403, "FORBIDDEN")
     assert cast["system_robot"].post("/projects", {"project_name": "robots"}).status_code == 201
     assert cast["admin"].post("/projects", {"project_name": "new"}).status_code == 201
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_registration_goes_by_no_former_value(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    put(cast, self_registration=not is_open)
+    assert current().self_registration is not is_open
+    former = queries._STORE.memory
+    assert former is not None
+    put(cast, self_registration=is_open)
+    # What another process has read a moment ago.
+    monkeypatch.setattr(queries._STORE, "memory", replace(former, read_at=time.monotonic()))
+    assert current().self_registration is not is_open
+    assert anonymous().post("/users", NEW_USER).status_code == (201 if is_open else 401)
 
 
 @pytest.mark.parametrize("asked", [{}, {"duration": 0}, {"duration": None}])
