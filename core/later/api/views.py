@@ -22,6 +22,7 @@ from core.projects.errors import ProjectUnknown
 from core.projects.models import Project
 from core.projects.queries import target_of
 from core.rbac.types import Target
+from core.users.api.views import SubjectView
 
 _BIGGEST_ID = (1 << 63) - 1
 
@@ -31,14 +32,14 @@ class LaterView(ManagementView):
 
     features: ClassVar[dict[str, str]] = {}
 
-    def ensure_named(self) -> None:
+    def ensure_named(self, later: Later) -> None:
         """Refuse what the path names in vain."""
 
     def answer(self, later: Later) -> Response:
         """Answer as a fresh installation does, or refuse."""
         if later.project_in:
             self._authorize_in_body(later)
-        self.ensure_named()
+        self.ensure_named(later)
         if later.only is not None and self.kwargs[later.only[0]].lower() != later.only[1]:
             raise BadRequest("{} must be {}.".format(*later.only))
         if later.answer is Answer.ROWS:
@@ -66,6 +67,14 @@ class LaterView(ManagementView):
             raise ProjectUnknown
 
 
+class LaterPersonView(LaterView, SubjectView):
+    """The same of one person: for that person, and for whoever administers people."""
+
+    def ensure_named(self, later: Later) -> None:
+        """Authorize on the person. Raises ``UserUnknown``."""
+        self.find_user(later.permission)
+
+
 class LaterProjectView(LaterView, ProjectView):
     """The same below a project."""
 
@@ -73,7 +82,7 @@ class LaterProjectView(LaterView, ProjectView):
 class LaterArtifactView(LaterView, RepositoryScopedView):
     """The same below an artifact."""
 
-    def ensure_named(self) -> None:
+    def ensure_named(self, later: Later) -> None:
         """Insist on the artifact. Raises ``ManifestUnknown``."""
         _ = self.manifest
 
@@ -97,6 +106,8 @@ def _view(operations: dict[str, tuple[LaterFeature, Later]]) -> type[LaterView]:
     _feature, any_of_them = next(iter(operations.values()))
     if "<repository_name:" in any_of_them.path:
         base = LaterArtifactView
+    elif "<identifier:user_id>" in any_of_them.path:
+        base = LaterPersonView
     elif any_of_them.path.startswith("projects/"):
         base = LaterProjectView
     members: dict[str, Any] = {
@@ -112,6 +123,8 @@ def _view(operations: dict[str, tuple[LaterFeature, Later]]) -> type[LaterView]:
 def _access(later: Later) -> Access:
     if later.project_in:
         return Deferred(later.permission, "the body names the project")
+    if later.own and "<identifier:user_id>" in later.path:
+        return Deferred(later.permission, "about others only for those who administer people")
     if later.own:
         return SignedIn(later.permission, "callers are answered about themselves, or about nobody")
     return later.permission

@@ -93,6 +93,7 @@ CASES: list[tuple[str, str, Any, str]] = [
         {"old_password": PASSWORD, "new_password": "Other-horse-2"},
         SELF,
     ),
+    ("PUT", "/users/{outsider}/cli_secret", {"secret": "x"}, SELF.replace("200", "501")),
     ("GET", "/users/current/permissions", None, SIGNED_IN),
     ("GET", "/users/current/tokens", None, USERS_ONLY),
     (

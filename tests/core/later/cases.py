@@ -25,7 +25,6 @@ BY_CALLERS: dict[str, list[tuple[int, str, str]]] = {
         (404, "GET", "/export/cve/download/1"),
         (200, "GET", "/retentions/metadatas"),
         (200, "GET", "/schedules/all/paused"),
-        (501, "PUT", "/users/1/cli_secret"),
     ],
     MEMBERS: [
         (404, "GET", f"{ARTIFACT}/scan/1/log"),

@@ -108,3 +108,13 @@ def test_the_table_says_only_what_it_needs_to() -> None:
         for later in feature.operations:
             assert not later.shown or later.answer is Answer.SHOWN
             assert later.method == "GET" or later.answer is Answer.REFUSED
+
+
+def test_a_secret_for_the_command_line_is_asked_for_by_its_owner(cast: Cast) -> None:
+    guest, missing = cast.users["guest"].pk, 999_999
+    for caller, expected in {"guest": 501, "admin": 501, "system_robot": 501, "owner": 403}.items():
+        response = cast[caller].put(f"/users/{guest}/cli_secret", {"secret": "x"})
+        assert response.status_code == expected, caller
+    assert cast["anonymous"].put(f"/users/{guest}/cli_secret", {}).status_code == 401
+    assert cast["owner"].put(f"/users/{missing}/cli_secret", {}).status_code == 403
+    assert cast["admin"].put(f"/users/{missing}/cli_secret", {}).status_code == 404
