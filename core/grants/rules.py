@@ -28,6 +28,23 @@ PERMISSIONS_OF_RIGHT: dict[RepositoryRight, frozenset[str]] = {
     | expand({"repository": "D", "artifact": "D", "tag": "D"}),
 }
 
+_OF_CONTENT = expand(
+    {
+        "repository": "CUD push",
+        "artifact": "CD",
+        "artifact-label": "CD",
+        "tag": "CD",
+        "label": "CUD",
+        "trash": "D restore",
+    }
+)
+WHILE_READ_ONLY = "the registry is in read-only mode: content can be pulled, not changed"
+
+
+def changes_content(permission: str) -> bool:
+    """Tell whether all that the permission is for is refused in read-only mode."""
+    return permission in _OF_CONTENT
+
 
 def right_of(text: str) -> RepositoryRight:
     """Return the right of that name. Raises ``RightUnknown``."""

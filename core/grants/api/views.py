@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -10,10 +11,12 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import BadRequest, UnprocessableEntity
+from core.api.parsers import ensure_storable_text
 from core.api.permissions import Access, Deferred
 from core.api.views import ManagementView
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.queries import find_target
+from core.common.clock import now
 from core.common.errors import DomainError, ErrorKind
 from core.grants import queries, services
 from core.grants.api.serializers import (
@@ -22,9 +25,13 @@ from core.grants.api.serializers import (
     GrantSerializer,
 )
 from core.grants.errors import GrantUnknown
+from core.grants.rules import WHILE_READ_ONLY, changes_content
+from core.grants.types import AskedRobot
+from core.projects.errors import ProjectUnknown
 from core.rbac.permissions import PERMISSIONS
-from core.rbac.services import explain
+from core.rbac.services import allowed, explain
 from core.rbac.types import Actor, ActorKind, Target
+from core.system_settings.queries import current
 from core.users.errors import GroupUnknown, UserUnknown
 from core.users.models import Group, User
 from core.users.queries import find_group, find_user, get_group, get_user
@@ -96,6 +103,13 @@ class GrantView(RepositoryScopedView):
         return self.done()
 
 
+class _Subject(NamedTuple):
+    """Whom a question is about, and why that one may do nothing at all, if so."""
+
+    actor: Actor
+    refusal: str = ""
+
+
 class ExplainView(ManagementView):
     """Why an actor may or may not use a permission."""
 
@@ -110,29 +124,44 @@ class ExplainView(ManagementView):
         parameters=[
             OpenApiParameter("permission", str, required=True, description="resource:action"),
             OpenApiParameter("project", str, description="Name of the project."),
-            OpenApiParameter("repository", str, description="Name within the project."),
-            OpenApiParameter("user", str, description="Somebody else's user name."),
+            OpenApiParameter(
+                "repository", str, description="Name within the project; may be URL-encoded twice."
+            ),
+            OpenApiParameter(
+                "user", str, description="Somebody else's user name, or the login name of a robot."
+            ),
         ],
     )
     def get(self, request: Request) -> Response:
-        """Return the decision for the caller, or for ``user`` when the caller may ask."""
+        """Return the decision for the caller, or for ``user`` when the caller may ask.
+
+        It is about rights: whether a tag is immutable, or a quota is used up, is not asked.
+        """
         permission = request.query_params.get("permission", "")
         if permission not in PERMISSIONS:
             raise UnprocessableEntity("permission in query must be a resource:action.")
         target = self._asked_target(request)
         subject = self._subject(request.query_params.get("user", ""), target)
-        explanation = explain(subject, permission, target)
+        if target.project_name and target.project_id is None:
+            self._ensure_hidden(target)
+        refusal = subject.refusal
+        if not refusal and changes_content(permission) and current().read_only:
+            refusal = WHILE_READ_ONLY
+        explanation = explain(subject.actor, permission, target)
+        is_refused = bool(explanation.allowed and refusal)
         answer = {
-            "allowed": explanation.allowed,
+            "allowed": explanation.allowed and not is_refused,
             "permission": explanation.permission,
-            "subject": subject.label,
-            "reasons": list(explanation.reasons),
+            "subject": subject.actor.label,
+            "reasons": [refusal] if is_refused else list(explanation.reasons),
         }
         return Response(ExplanationSerializer(answer).data)
 
     def _asked_target(self, request: Request) -> Target:
         project = request.query_params.get("project", "")
-        repository = request.query_params.get("repository", "")
+        # Encoded twice in paths, so clients do the same here; no name has a percent sign.
+        repository = unquote(request.query_params.get("repository", ""))
+        ensure_storable_text(repository, "repository in query")
         if not project:
             if repository:
                 raise UnprocessableEntity("repository in query needs project.")
@@ -142,21 +171,38 @@ class ExplainView(ManagementView):
         target = lookup.target(name)
         return target if repository else replace(target, repository_name="")
 
-    def _subject(self, username: str, target: Target) -> Actor:
+    def _ensure_hidden(self, missing: Target) -> None:
+        """Tell those who see every project that there is none. Raises ``ProjectUnknown``."""
+        if allowed(self.actor, "project:read", missing):
+            raise ProjectUnknown
+
+    def _subject(self, name: str, target: Target) -> "_Subject":
         """Return whom the question is about; authorized."""
         self.authorize_signed_in("project:read")
-        if not username or (username == self.actor.label and self.actor.kind is ActorKind.USER):
-            return self.actor
+        if not name or (name == self.actor.label and self.actor.kind is not ActorKind.ANONYMOUS):
+            return _Subject(self.actor)
         self.authorize("user:read" if target.is_system else "member:update", target)
-        user = find_user(username)
-        if user is None:
+        user = find_user(name)
+        if user is not None:
+            return _Subject(
+                Actor(
+                    kind=ActorKind.USER,
+                    id=user.pk,
+                    label=user.username,
+                    origin=self.actor.origin,
+                    is_system_admin=user.is_superuser,
+                )
+            )
+        robot = queries.find_robot(name, self.actor.origin, now())
+        if robot is None or not self._may_see(robot, target):
             raise UserUnknown
-        return Actor(
-            kind=ActorKind.USER,
-            id=user.pk,
-            label=user.username,
-            origin=self.actor.origin,
-            is_system_admin=user.is_superuser,
+        return _Subject(robot.actor, "" if robot.is_usable else "the robot is disabled or expired")
+
+    def _may_see(self, robot: AskedRobot, target: Target) -> bool:
+        """Tell whether the caller sees the robot: in its project, or because of all robots."""
+        is_there = not target.is_system and robot.project_name == target.project_name
+        return (is_there and allowed(self.actor, "robot:read", target)) or allowed(
+            self.actor, "robot:read", Target.of_system()
         )
 
 

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from core.authn.services import create_personal_token
+from core.robots.models import Robot
 from tests.core.api.cast import Cast, bearer, body_of, errors_of, make_cast, rows_of
 from tests.factories.members import make_group
 from tests.factories.projects import make_repository
+from tests.factories.robots import make_robot
 from tests.factories.users import actor_of
 
 APP = "/projects/secret/repositories/team%252Fapp"
@@ -159,6 +161,63 @@ def test_others_are_explained_to_those_who_manage_them(cast: Cast) -> None:
     of_system = "permission=user:list&user=outsider"
     assert cast["owner"].get(f"/explain?{of_system}").status_code == 403
     assert explained(cast, "admin", of_system)["allowed"] is False
+
+
+def test_a_repository_is_named_as_in_paths(cast: Cast) -> None:
+    cast["owner"].post(f"{APP}/grants", {"username": "outsider", "right": "pull"})
+    for name in ("team/app", "team%2Fapp", "team%252Fapp"):
+        query = f"permission=repository:pull&project=secret&repository={name}"
+        assert explained(cast, "outsider", query)["allowed"] is True, name
+    nul = "permission=repository:pull&project=secret&repository=a%2500"
+    assert cast["outsider"].get(f"/explain?{nul}").status_code == 400
+
+
+def test_read_only_mode_is_a_reason(cast: Cast) -> None:
+    assert cast["admin"].put("/configurations", {"read_only": True}).status_code == 200
+    for actor in ("admin", "maintainer"):
+        for permission in ("repository:push", "artifact:delete", "trash:restore"):
+            answer = explained(cast, actor, f"permission={permission}&project=secret")
+            assert answer["allowed"] is False
+            assert "read-only mode" in answer["reasons"][0]
+        assert explained(cast, actor, "permission=repository:pull&project=secret")["allowed"]
+    # Who may not anyway learns that.
+    query = "permission=repository:push&project=secret"
+    assert "no role or grant" in explained(cast, "guest", query)["reasons"][0]
+    assert cast["admin"].put("/configurations", {"read_only": False}).status_code == 200
+    assert explained(cast, "maintainer", query)["allowed"] is True
+
+
+def test_robots_are_explained_to_those_who_see_them(cast: Cast) -> None:
+    make_robot("builder", project=cast.project)
+    make_robot("everywhere", project=None)
+    push = "permission=repository:push&project=secret&user="
+    for actor in ("admin", "owner"):
+        answer = explained(cast, actor, f"{push}robot-secret%2Bbuilder")
+        assert (answer["allowed"], answer["subject"]) == (True, "robot-secret+builder")
+    refused = explained(cast, "admin", "permission=tag:delete&project=secret&user=robot-everywhere")
+    assert (refused["allowed"], refused["subject"]) == (False, "robot-everywhere")
+    for hidden in ("robot-everywhere", "robot-secret%2Bnone", "robot-"):
+        assert cast["owner"].get(f"/explain?{push}{hidden}").status_code == 404, hidden
+    assert cast["guest"].get(f"/explain?{push}robot-secret%2Bbuilder").status_code == 403
+    Robot.objects.filter(name="builder").update(is_disabled=True)
+    answer = explained(cast, "owner", f"{push}robot-secret%2Bbuilder")
+    assert (answer["allowed"], answer["reasons"]) == (False, ["the robot is disabled or expired"])
+
+
+def test_administrators_learn_that_a_project_does_not_exist(cast: Cast) -> None:
+    query = "/explain?permission=repository:push&project=nosuch"
+    for asked in (query, f"{query}&repository=app", f"{query}&user=guest"):
+        assert cast["admin"].get(asked).status_code == 404, asked
+    admin = cast.users["admin"]
+    limited = create_personal_token(
+        admin,
+        name="t",
+        scopes=["management:read"],
+        project_names=["secret"],
+        actor=actor_of(admin),
+    )
+    hidden = bearer(limited.secret).get(query.replace("nosuch", "open"))
+    assert bearer(limited.secret).get(query).status_code == hidden.status_code == 200
 
 
 @pytest.mark.parametrize(
