@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from core.api.errors import PreconditionFailed
 from core.api.permissions import enforce
-from core.oci.entity_tags import parse_entity_tags
+from core.oci.entity_tags import ANY, parse_entity_tags
 
 if TYPE_CHECKING:
     from core.api.views import ManagementView
@@ -33,6 +33,11 @@ def is_single(view: "ManagementView") -> bool:
     return "GET" in view.access and not CHANGING.isdisjoint(view.access)
 
 
+def is_evaluated(view: "ManagementView", method: str) -> bool:
+    """Tell whether ``If-Match`` counts for the method of the view."""
+    return method in CHANGING or (method == "POST" and view.changes is not None)
+
+
 def conditional(view: "ManagementView", response: Response) -> Response:
     """Give a representation its tag; 304 without a body when the caller has it already."""
     if response.status_code != 200 or not isinstance(getattr(response, "data", None), dict):
@@ -48,28 +53,36 @@ def conditional(view: "ManagementView", response: Response) -> Response:
 def ensure_matches(view: "ManagementView", header: str) -> None:
     """Refuse a change of anything but the state that the caller has seen.
 
-    Raises ``PreconditionFailed``, and whatever reading the object raises.
+    ``*`` is any state, also of what has no tag. Raises ``PreconditionFailed``, and whatever
+    reading the object raises.
     """
-    tag = _current_tag(view)
-    if tag is None or not parse_entity_tags(header).names(tag):
+    wanted = parse_entity_tags(header)
+    tag = _current_tag(_shown(view))
+    if ANY not in wanted.entries and (tag is None or not wanted.names(tag)):
         raise PreconditionFailed("If-Match: the object has changed, or has no entity tag.")
 
 
 def ensure_matches_locked(view: "ManagementView", header: str) -> None:
     """Do the same in the transaction of the change, one at a time for each object."""
-    name = json.dumps([type(view).__module__, type(view).__name__, view.named], sort_keys=True)
+    shown = view if view.changes is None else _shown(view)
+    name = json.dumps([type(shown).__module__, type(shown).__name__, shown.named], sort_keys=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
     ensure_matches(view, header)
 
 
-def _current_tag(view: "ManagementView") -> str | None:
-    """Return the tag of what GET would answer now; a view of its own has nothing cached."""
-    if "GET" not in view.access:
-        return None
-    fresh = type(view)()
+def _shown(view: "ManagementView") -> "ManagementView":
+    """Return a view of the object that the request changes; one of its own has nothing cached."""
+    fresh = (view.changes or type(view))()
     fresh.setup(view.request._request, *view.args, **view.kwargs)
     fresh.request = view.request
-    enforce(fresh, "GET")
-    response = fresh.get(view.request, *view.args, **view.kwargs)  # type: ignore[attr-defined]
+    return fresh
+
+
+def _current_tag(view: "ManagementView") -> str | None:
+    """Return the tag of what GET would answer now, None where there is none."""
+    if "GET" not in view.access:
+        return None
+    enforce(view, "GET")
+    response = view.get(view.request, *view.args, **view.kwargs)  # type: ignore[attr-defined]
     return entity_tag(response.data) if isinstance(response.data, dict) else None

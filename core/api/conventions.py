@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from core.api.conditions import CHANGING
-from core.api.documentation import ERROR_DESCRIPTIONS
+from core.api.documentation import CONDITIONAL, ERROR_DESCRIPTIONS
 
 _TEXT = {"type": "string"}
 _ETAG = {"description": "Strong entity tag of the representation.", "schema": _TEXT}
@@ -51,12 +51,12 @@ def add_conventions(result: dict[str, Any], **_others: object) -> dict[str, Any]
     for operations in result["paths"].values():
         read = operations.get("get")
         changing = [operations[m.lower()] for m in sorted(CHANGING) if m.lower() in operations]
-        if read is not None and changing:
+        if read is not None and changing and _is_object(read):
             for operation in changing:
-                _add_parameter(operation, IF_MATCH)
-                _add_error(operation, 412)
-            if _is_object(read):
-                _describe_tags(read)
+                _add_condition(operation)
+            _describe_tags(read)
+        if operations.get("post", {}).pop(CONDITIONAL, False):
+            _add_condition(operations["post"])
         if read is not None and "X-Total-Count" in _success(read).get("headers", {}):
             _add_parameter(read, FORMAT)
             _success(read)["content"]["text/csv"] = {
@@ -86,6 +86,11 @@ def _describe_tags(read: dict[str, Any]) -> None:
         "description": "The caller has this representation already.",
         "headers": {"ETag": _ETAG},
     }
+
+
+def _add_condition(operation: dict[str, Any]) -> None:
+    _add_parameter(operation, IF_MATCH)
+    _add_error(operation, 412)
 
 
 def _add_parameter(operation: dict[str, Any], parameter: dict[str, Any]) -> None:

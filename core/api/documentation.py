@@ -31,6 +31,7 @@ ERROR_DESCRIPTIONS = {
     501: "The operation belongs to a feature that this version does not have.",
     503: "Not possible at the moment; trying again later is safe.",
 }
+CONDITIONAL = "x-conditional"
 _ALWAYS = (400, 401, 403, 404, 422, 429, 503)
 
 _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
@@ -134,6 +135,13 @@ class ManagementSchema(AutoSchema):
         access = getattr(self.view, "access", {}).get(self.method)
         is_open = isinstance(access, Public | Filtered) or getattr(access, "is_open", False)
         return [*auth, {}] if is_open else auth
+
+    def get_operation(self, *arguments: Any) -> dict[str, Any] | None:
+        """Return the operation; a mark for ``core.api.conventions`` where If-Match counts."""
+        described: dict[str, Any] | None = super().get_operation(*arguments)
+        if described is not None and getattr(self.view, "changes", None) and self.method == "POST":
+            described[CONDITIONAL] = True
+        return described
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:
         parameters = []

@@ -12,6 +12,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.errors import BadRequest
+
 NEVER = "0001-01-01T00:00:00.000Z"
 """How the API writes a time that has not come."""
 
@@ -91,6 +93,23 @@ class ResponseSerializer(serializers.Serializer[Any]):
 
 class RequestSerializer(serializers.Serializer[Any]):
     """A shape that is read from a request body. Unknown members are ignored."""
+
+
+class ExactRequestSerializer(RequestSerializer):
+    """A shape without which too much would happen: unknown members are refused.
+
+    For requests of our own that destroy, restore, move or open something: one that is misspelt
+    would leave out what was to hold them back.
+    """
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the members. Raises ``BadRequest`` naming one that is not known."""
+        unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
+        if unknown:
+            where = f"{self.field_name}." if self.field_name else ""
+            name = f"{where}{unknown[0][:64]}"
+            raise BadRequest(f"{name} is not known; known are {', '.join(self.fields)}.")
+        return super().to_internal_value(data)
 
 
 class ErrorSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ The last four carry the reason why the plain form does not fit.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
@@ -15,10 +15,12 @@ from rest_framework.views import APIView
 
 from core.rbac.errors import AuthenticationRequired, PermissionDenied
 from core.rbac.rules import is_reading, scope_covers
-from core.rbac.types import Actor
+from core.rbac.types import Actor, Target
 
 if TYPE_CHECKING:
     from core.api.views import ManagementView
+
+_NAMED_PROJECTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,19 @@ def ensure_covered(actor: Actor, permission: str) -> None:
     """Refuse tokens whose scopes leave the permission out. Raises ``PermissionDenied``."""
     if not scope_covers(actor.scopes, permission):
         raise PermissionDenied(f"The token's scopes do not cover {permission}.")
+
+
+def ensure_within_token(actor: Actor, permission: str, target: Target) -> None:
+    """Refuse a token what is beyond its own limits, and name these. Raises ``PermissionDenied``.
+
+    They say nothing of the target: what does not exist is in none of the token's projects either.
+    """
+    ensure_covered(actor, permission)
+    projects = actor.scope_projects
+    if projects is not None and target.project_name not in projects:
+        named = ", ".join(sorted(projects)[:_NAMED_PROJECTS])
+        more = ", ..." if len(projects) > _NAMED_PROJECTS else ""
+        raise PermissionDenied(f"The token is limited to these projects: {named}{more}.")
 
 
 def ensure_reaches_account(actor: Actor, permission: str) -> None:

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from core.api import conditions
 from core.api.documentation import ManagementSchema
-from core.api.errors import envelope
+from core.api.errors import BadRequest, envelope
 from core.api.exports import export, wanted_format
 from core.api.filtering import ParameterFilter
 from core.api.idempotency import HEADER, IdempotentPost
@@ -34,6 +34,7 @@ from core.api.permissions import (
     ensure_covered,
     ensure_reaches_account,
     ensure_signed_in,
+    ensure_within_token,
 )
 from core.common.origin import Origin
 from core.database.transactions import Step, first_steps
@@ -87,6 +88,13 @@ class ManagementView(APIView):
     content_negotiation_class = OnlyJSON
     metadata_class = None
     schema = ManagementSchema()
+    exact: ClassVar[frozenset[str]] = frozenset()
+    """Methods that destroy, restore or move and are not Harbor's: what they do not know is refused.
+
+    They take no query parameters, and DELETE no body.
+    """
+    changes: "ClassVar[type[ManagementView] | None]" = None
+    """Whose state a POST changes, where that is an object with an entity tag of its own."""
     has_authorized = False
     # What the write of this request does first, in its transaction.
     _first_steps: list[Step]
@@ -116,6 +124,7 @@ class ManagementView(APIView):
 
     def authorize(self, permission: str, target: Target) -> None:
         """Let the request pass or raise; the only call that does so."""
+        ensure_within_token(self.actor, permission, target)
         authorize(self.actor, permission, target)
         self.has_authorized = True
 
@@ -134,6 +143,11 @@ class ManagementView(APIView):
         if not self.actor.is_anonymous:
             raise AssertionError("Callers with credentials are authorized by a permission.")
         self.has_authorized = True
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """What ``Allow`` names: the declared methods, and HEAD where there is GET."""
+        return sorted({*self.access, *(("HEAD",) if "GET" in self.access else ())})
 
     def access_for(self, method: str) -> Access | None:
         """Return what the method needs; HEAD needs what GET does unless declared."""
@@ -222,6 +236,8 @@ class ManagementView(APIView):
             for value in values:
                 ensure_storable_text(str(value), f"{name[:64]} in query")
         super().initial(request, *args, **kwargs)
+        if request.method in self.exact:
+            self._ensure_nothing_unknown(request)
         self._prepare_write(request)
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -230,6 +246,13 @@ class ManagementView(APIView):
             # Django only needs some response here, as everything after this does.
             return cast("Response", exc.response)
         return super().handle_exception(exc)
+
+    def _ensure_nothing_unknown(self, request: Request) -> None:
+        """Refuse what would be ignored, such as ``dry_run`` in the query. Raises ``BadRequest``."""
+        for name in request.query_params:
+            raise BadRequest(f"{name[:64]} in query is not known; nothing was done.")
+        if request.method == "DELETE" and request.data:
+            raise BadRequest("The request takes no body; nothing was done.")
 
     def _prepare_write(self, request: Request) -> None:
         """Heed ``Idempotency-Key`` and ``If-Match``, now and in the transaction of the write."""
@@ -242,7 +265,7 @@ class ManagementView(APIView):
                 raise Answered(earlier)
             self._first_steps.append(self._idempotent.record)
         header = request.headers.get("If-Match", "")
-        if header and request.method in conditions.CHANGING:
+        if header and conditions.is_evaluated(self, request.method or ""):
             conditions.ensure_matches(self, header)
             self._first_steps.append(partial(conditions.ensure_matches_locked, self, header))
 

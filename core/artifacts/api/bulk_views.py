@@ -9,11 +9,11 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import RESPONSES, PreconditionFailed
-from core.api.fields import RequestSerializer, ResponseSerializer
+from core.api.fields import ExactRequestSerializer, ResponseSerializer
 from core.api.permissions import Access
 from core.artifacts.api.artifact_views import ArtifactView
 from core.artifacts.api.serializers import ArtifactSerializer
-from core.artifacts.errors import ContentInUse
+from core.artifacts.errors import BulkInvalid, ContentInUse
 from core.artifacts.services.bulk import MAXIMUM_ITEMS, act_in_bulk
 from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector
 from core.oci.digest import Digest
@@ -22,7 +22,7 @@ _PERMISSIONS = {"delete": "artifact:delete", "tag": "tag:create", "untag": "tag:
 _LONGEST = 1024
 
 
-class BulkSelectorSerializer(RequestSerializer):
+class BulkSelectorSerializer(ExactRequestSerializer):
     """Chooses artifacts: those with a tag that matches a pattern, or those without a tag."""
 
     tag_pattern = serializers.CharField(required=False, max_length=_LONGEST)
@@ -30,7 +30,7 @@ class BulkSelectorSerializer(RequestSerializer):
     pushed_before = serializers.DateTimeField(required=False, default_timezone=UTC)
 
 
-class BulkRequestSerializer(RequestSerializer):
+class BulkRequestSerializer(ExactRequestSerializer):
     """What to do with which artifacts or tags."""
 
     action = serializers.ChoiceField(choices=sorted(_PERMISSIONS))
@@ -88,6 +88,7 @@ class BulkView(ArtifactView):
     """Many artifacts at once. The path is also that of the artifact with the tag ``bulk``."""
 
     access: ClassVar[dict[str, Access]] = {**ArtifactView.access, "POST": "artifact:list"}
+    exact = frozenset({"POST"})
 
     @operation(
         "Act on many artifacts",
@@ -123,7 +124,9 @@ class BulkView(ArtifactView):
 
 
 def _request(body: dict[str, Any]) -> BulkRequest:
-    """Return the checked body as a value. Raises ``DigestInvalid``."""
+    """Return the checked body as a value. Raises ``BulkInvalid`` and ``DigestInvalid``."""
+    if not any(key in body for key in ("digests", "tags", "selector")):
+        raise BulkInvalid("Name what to act on: digests, tags or a selector.")
     chosen = body.get("selector")
     before: datetime | None = chosen.get("pushed_before") if chosen else None
     return BulkRequest(

@@ -8,7 +8,13 @@ from urllib.parse import quote
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
+from core.api.fields import (
+    ExactRequestSerializer,
+    RequestSerializer,
+    ResponseSerializer,
+    TimestampField,
+    timestamp,
+)
 from core.artifacts.api.bulk import Accessory, Child, ShownTag, digest_text
 from core.artifacts.models import Manifest, Repository, Tag
 from core.labels.api.serializers import LabelSerializer
@@ -81,7 +87,7 @@ class TagSerializer(ResponseSerializer):
         return bool(self.context["immutability"].covers(tag.name))
 
 
-class TagExpirySerializer(RequestSerializer):
+class TagExpirySerializer(ExactRequestSerializer):
     """When a tag ends: at a time (null: never), or after such as ``2w``."""
 
     expires_at = serializers.DateTimeField(required=False, allow_null=True)

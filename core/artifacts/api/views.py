@@ -135,6 +135,7 @@ class TagExpiryView(RepositoryScopedView):
     """When a tag ends by itself."""
 
     access: ClassVar[dict[str, Access]] = {"PUT": "tag:delete"}
+    exact = frozenset({"PUT"})
 
     @operation("Set a tag's expiry", tag="repositories", body=TagExpirySerializer, errors=(412,))
     def put(self, request: Request, project_name: str, repository: str, tag: str) -> Response:

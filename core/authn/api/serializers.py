@@ -7,7 +7,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField, timestamp
+from core.api.fields import (
+    ExactRequestSerializer,
+    ResponseSerializer,
+    TimestampField,
+    timestamp,
+)
 from core.authn.models import BrowserSession
 from core.rbac.rules import SCOPES
 
@@ -29,8 +34,11 @@ class PersonalTokenSerializer(ResponseSerializer):
     last_used_address = serializers.CharField()
 
 
-class PersonalTokenRequestSerializer(RequestSerializer):
-    """What a new token may do and for how long; without projects it works in all of them."""
+class PersonalTokenRequestSerializer(ExactRequestSerializer):
+    """What a new token may do and for how long; without projects it works in all of them.
+
+    A limit that is misspelt would make a token without it.
+    """
 
     name = serializers.CharField(max_length=255)
     description = serializers.CharField(required=False, allow_blank=True, max_length=1024)

@@ -26,6 +26,7 @@ class OwnSessionsView(OwnView):
         "GET": SignedIn("user:read", _OWN),
         "DELETE": SignedIn("user:update", _OWN),
     }
+    exact = frozenset({"DELETE"})
 
     @operation(
         "List own sessions",
@@ -53,6 +54,7 @@ class OwnSessionView(OwnView):
         "GET": SignedIn("user:read", _OWN),
         "DELETE": SignedIn("user:update", _OWN),
     }
+    exact = frozenset({"DELETE"})
 
     @operation("Get an own session", tag="sessions", answer=BrowserSessionSerializer, errors=(412,))
     def get(self, request: Request, session_id: int) -> Response:
@@ -73,6 +75,7 @@ class SessionsView(SubjectView):
         "GET": Deferred("user:read", _OWN),
         "DELETE": Deferred("user:update", _OWN),
     }
+    exact = frozenset({"DELETE"})
 
     @operation(
         "List a user's sessions",
@@ -100,6 +103,7 @@ class SessionView(SubjectView):
         "GET": Deferred("user:read", _OWN),
         "DELETE": Deferred("user:update", _OWN),
     }
+    exact = frozenset({"DELETE"})
 
     @operation("Get a user's session", tag="sessions", answer=BrowserSessionSerializer)
     def get(self, request: Request, user_id: int, session_id: int) -> Response:

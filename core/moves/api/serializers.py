@@ -2,20 +2,22 @@
 
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import ExactRequestSerializer, ResponseSerializer, TimestampField
 
 
-class ProjectRenameSerializer(RequestSerializer):
+class ProjectRenameSerializer(ExactRequestSerializer):
     """The new name of a project."""
 
-    project_name = serializers.CharField(max_length=512)
+    project_name = serializers.CharField(max_length=512, trim_whitespace=False)
 
 
-class RepositoryTransferSerializer(RequestSerializer):
+class RepositoryTransferSerializer(ExactRequestSerializer):
     """Where a repository moves: a project by name, and a path in it unless it stays."""
 
-    project = serializers.CharField(max_length=512)
-    repository = serializers.CharField(required=False, allow_null=True, max_length=512)
+    project = serializers.CharField(max_length=512, trim_whitespace=False)
+    repository = serializers.CharField(
+        required=False, allow_null=True, max_length=512, trim_whitespace=False
+    )
 
 
 class MovedSerializer(ResponseSerializer):

@@ -8,6 +8,8 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.permissions import Access
 from core.artifacts.api.scope import RepositoryScopedView
+from core.artifacts.api.views import RepositoryView
+from core.members.api.project_views import ProjectDetailView
 from core.moves import services
 from core.moves.api.filters import REDIRECT_LISTING, visible_redirects
 from core.moves.api.serializers import (
@@ -26,6 +28,8 @@ class ProjectRenameView(ProjectView):
     """The name of a project."""
 
     access: ClassVar[dict[str, Access]] = {"POST": "project:update"}
+    exact = frozenset({"POST"})
+    changes = ProjectDetailView
 
     @operation(
         "Rename a project",
@@ -45,6 +49,8 @@ class RepositoryTransferView(RepositoryScopedView):
     """The project of a repository."""
 
     access: ClassVar[dict[str, Access]] = {"POST": "repository:delete"}
+    exact = frozenset({"POST"})
+    changes = RepositoryView
 
     @operation(
         "Transfer a repository",
@@ -76,6 +82,7 @@ class RedirectsView(RepositoryScopedView):
         "GET": "repository:read",
         "DELETE": "repository:delete",
     }
+    exact = frozenset({"DELETE"})
 
     @operation(
         "List a repository's former names",

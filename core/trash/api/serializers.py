@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import ExactRequestSerializer, ResponseSerializer, TimestampField
 from core.artifacts.models import TrashEntry
 from core.oci.digest import Digest
 
@@ -39,7 +39,7 @@ class TrashEntrySerializer(ResponseSerializer):
         return sorted(tag.name for tag in self.context["tags"].get(entry.pk, ()))
 
 
-class RestoreRequestSerializer(RequestSerializer):
+class RestoreRequestSerializer(ExactRequestSerializer):
     """Which tags of a deleted manifest are wanted; all when left out."""
 
     tags = serializers.ListField(
@@ -47,7 +47,7 @@ class RestoreRequestSerializer(RequestSerializer):
     )
 
 
-class TagRestoreSerializer(RequestSerializer):
+class TagRestoreSerializer(ExactRequestSerializer):
     """What a tag is to name again."""
 
     digest = serializers.CharField(max_length=1024)

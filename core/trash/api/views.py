@@ -28,6 +28,7 @@ class TrashView(ProjectView):
     """What was deleted in a project and can be restored."""
 
     access: ClassVar[dict[str, Access]] = {"GET": "trash:list", "DELETE": "trash:delete"}
+    exact = frozenset({"DELETE"})
 
     @operation(
         "List the trash",
@@ -59,6 +60,7 @@ class TrashEntryView(ProjectView):
     """One entry of the trash."""
 
     access: ClassVar[dict[str, Access]] = {"GET": "trash:list", "DELETE": "trash:delete"}
+    exact = frozenset({"DELETE"})
 
     @operation("Get an entry of the trash", tag="trash", answer=TrashEntrySerializer)
     def get(self, request: Request, project: str, entry_id: int) -> Response:
@@ -78,6 +80,8 @@ class TrashRestoreView(ProjectView):
     """The way out of the trash."""
 
     access: ClassVar[dict[str, Access]] = {"POST": "trash:restore"}
+    exact = frozenset({"POST"})
+    changes = TrashEntryView
 
     @operation(
         "Restore an entry of the trash",
@@ -102,6 +106,7 @@ class TagRestoreView(RepositoryScopedView):
     """The way of a tag back to what it named."""
 
     access: ClassVar[dict[str, Access]] = {"POST": "repository:push"}
+    exact = frozenset({"POST"})
 
     @operation(
         "Restore a tag",

@@ -1,14 +1,17 @@
 """ETag, If-None-Match and If-Match on single objects."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django.fixtures import Settings
 
 from core.api import conditions
 from core.api.views import ManagementView
+from core.artifacts.models import TrashEntry
 from core.users.models import Group
 from tests.core.api.cast import (
     BASE,
@@ -20,10 +23,14 @@ from tests.core.api.cast import (
     errors_of,
     make_cast,
 )
+from tests.factories.artifacts import make_image, storage_in
+from tests.factories.labels import make_label
 from tests.factories.members import make_group
 from tests.factories.projects import make_project
 from tests.factories.robots import make_robot
 from tests.factories.users import PASSWORD, make_user
+
+APP = "/projects/secret/repositories/app"
 
 
 def test_a_tag_stands_for_what_the_caller_gets(cast: Cast) -> None:
@@ -62,7 +69,14 @@ def test_lists_and_what_nobody_can_change_have_no_tag(cast: Cast) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(
-    ("header", "refused"), [("{tag}", False), ("*", False), ('"old"', True), ("{tag}x", True)]
+    ("header", "refused"),
+    [
+        ("{tag}", False),
+        ("*", False),
+        ('"old"', True),
+        ("{tag}x", True),
+        ("W/{tag}", True),
+    ],
 )
 def test_changes_need_the_state_they_name(
     cast: Cast, method: str, header: str, refused: bool
@@ -91,10 +105,42 @@ def test_conditions_tell_nothing_to_strangers(cast: Cast) -> None:
     assert too_long.status_code == 400
 
 
-def test_what_cannot_be_read_cannot_match(cast: Cast) -> None:
+def test_what_cannot_be_read_matches_nothing_but_any(cast: Cast) -> None:
     path = f"/users/{cast.users['outsider'].pk}/sysadmin"
-    response = cast["admin"].put(path, {"sysadmin_flag": True}, If_Match='"a"')
-    assert response.status_code == 412
+    for tag, status in {'"a"': 412, "*": 200}.items():
+        response = cast["admin"].put(path, {"sysadmin_flag": True}, If_Match=tag)
+        assert response.status_code == status
+    assert cast["admin"].put("/users/999999/sysadmin", {}, If_Match="*").status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    ("shown", "change", "body"),
+    [
+        ("/projects/secret", "/projects/secret/rename", {"project_name": "other"}),
+        (APP, f"{APP}/transfer", {"project": "secret", "repository": "moved"}),
+        (f"{APP}/artifacts/v1", f"{APP}/artifacts/v1/tags", {"name": "v2"}),
+        (f"{APP}/artifacts/v1", f"{APP}/artifacts/v1/labels", {"id": 0}),
+        ("/projects/secret/trash/0", "/projects/secret/trash/0/restore", {}),
+    ],
+)
+def test_posts_that_change_an_object_heed_its_tag(
+    cast: Cast, tmp_path: Path, settings: Settings, shown: str, change: str, body: dict[str, Any]
+) -> None:
+    with storage_in(tmp_path, settings):
+        make_image(cast.project, "v1")
+        make_image(cast.project, "old", layers=(b"2",))
+        assert cast["admin"].delete(f"{APP}/artifacts/old").status_code == 200
+        entry = TrashEntry.objects.get(kind="manifest").pk
+        shown, change = (path.replace("trash/0", f"trash/{entry}") for path in (shown, change))
+        body = {**body, "id": make_label("urgent").pk} if body == {"id": 0} else body
+        tag = cast["admin"].get(shown)["ETag"]
+        for header in ('"old"', f"W/{tag}"):
+            refused = cast["admin"].post(change, body, If_Match=header)
+            assert (refused.status_code, errors_of(refused)[0]["code"]) == (412, "PRECONDITION")
+            assert cast["admin"].get(shown)["ETag"] == tag
+        assert cast["guest"].post(change, body, If_Match=tag).status_code == 403
+        done = cast["admin"].post(change, body, If_Match=f'"old", {tag}')
+        assert done.status_code in (200, 201), done.content
 
 
 def changed_at_once(requests: list[tuple[str, dict[str, Any]]], tag: str) -> list[int]:

@@ -184,6 +184,24 @@ def test_links_lead_to_operations_with_all_that_these_need(document: dict[str, A
     assert len(found) > 25
 
 
+def test_if_match_is_described_where_it_counts(document: dict[str, Any]) -> None:
+    described = {
+        (method, path.removeprefix("/api/v2.0/"))
+        for path, method, operation in operations(document)
+        if any(row["name"] == "If-Match" for row in operation.get("parameters", ()))
+    }
+    artifact = "projects/{project_name}/repositories/{repository}/artifacts/{reference}"
+    assert {row for row in described if row[0] == "post"} == {
+        ("post", "projects/{project}/rename"),
+        ("post", "projects/{project}/trash/{entry_id}/restore"),
+        ("post", "projects/{project_name}/repositories/{repository}/transfer"),
+        ("post", f"{artifact}/tags"),
+        ("post", f"{artifact}/labels"),
+    }
+    assert ("delete", "projects/{project}/trash/{entry_id}") in described
+    assert ("delete", "projects/{project}/trash") not in described
+
+
 def test_what_all_views_do_is_described(document: dict[str, Any]) -> None:
     robots, robot = (document["paths"][f"/api/v2.0/robots{tail}"] for tail in ("", "/{robot_id}"))
     assert {"ETag"} == set(robot["get"]["responses"]["200"]["headers"])

@@ -168,6 +168,32 @@ def test_requests_that_make_no_sense(cast: Cast, body: Any, status: int) -> None
     assert live_tags() == ["v1"]
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "named"),
+    [
+        ("?dry_run=true", {"selector": {"tag_pattern": "*"}}, "dry_run in query"),
+        ("?tag_pattern=x", {"selector": {"tag_pattern": "*"}}, "tag_pattern in query"),
+        ("", {"selector": {"tag_pattern": "*"}, "dryRun": True}, "dryRun"),
+        (
+            "",
+            {"selector": {"tag_pattern": "*", "push_before": "2020-01-01"}},
+            "selector.push_before",
+        ),
+        ("", {}, "digests, tags or a selector"),
+        ("", {"dry_run": False}, "digests, tags or a selector"),
+    ],
+)
+def test_what_is_not_known_holds_everything_back(
+    cast: Cast, query: str, body: dict[str, Any], named: str
+) -> None:
+    make_image(cast.project, "v1")
+    for action in ("delete", "untag"):
+        response = cast["maintainer"].post(BULK + query, {"action": action, **body})
+        assert response.status_code == 400
+        assert named in errors_of(response)[0]["message"]
+    assert live_tags() == ["v1"]
+
+
 def test_who_may_do_what_and_how_much(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = str(make_image(cast.project, "v1").digest)
     assert cast["developer"].post(BULK, {"action": "delete", "tags": ["v1"]}).status_code == 403
