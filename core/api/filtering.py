@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import django_filters
+from django import forms
+
+from core.api.flags import truth_of
 
 
 class ParameterFilter(django_filters.FilterSet):
@@ -26,9 +29,22 @@ def containing(field: str) -> Any:
 
 
 def truth(field: str) -> Any:
-    """Return a filter for rows whose flag is ``true`` or ``false``; other values are 422."""
-    return django_filters.TypedChoiceFilter(
-        field_name=field,
-        choices=[(text, text) for text in ("true", "false", "1", "0")],
-        coerce=lambda text: text in ("true", "1"),
-    )
+    """Return a filter for rows whose flag is true or false; other values are 422."""
+    return _TruthFilter(field_name=field)
+
+
+class _TruthField(forms.Field):
+    """Understands the words of ``core.api.flags``; None for no word."""
+
+    def to_python(self, value: Any) -> bool | None:
+        """Return the truth value. Raises ``ValidationError``."""
+        truth = truth_of(value or "")
+        if value and truth is None:
+            raise forms.ValidationError("must be true or false.")
+        return truth
+
+
+class _TruthFilter(django_filters.Filter):
+    """Leaves rows alone without a value."""
+
+    field_class = _TruthField

@@ -15,6 +15,7 @@ from django.db.models import Expression, Q, QuerySet
 from rest_framework.request import Request
 
 from core.api.errors import BadRequest
+from core.api.flags import truth_of
 from core.api.query_language import (
     AllOf,
     AnyOf,
@@ -152,13 +153,11 @@ def _value(column: Column, text: str, key: str) -> str | int | bool | datetime:
 
 
 def boolean(text: str, key: str) -> bool:
-    """Return the truth value of ``true``, ``false``, ``1`` or ``0``. Raises ``BadRequest``."""
-    lowered = text.strip().lower()
-    if lowered in ("true", "1"):
-        return True
-    if lowered in ("false", "0"):
-        return False
-    raise BadRequest(f"{key} must be true or false.")
+    """Return the truth value that a key of ``q`` has. Raises ``BadRequest``."""
+    value = truth_of(text)
+    if value is None:
+        raise BadRequest(f"{key} must be true or false.")
+    return value
 
 
 def integer(text: str, key: str) -> int:

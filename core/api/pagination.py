@@ -26,6 +26,7 @@ DEFAULT_PAGE_SIZE = 10
 MAXIMUM_PAGE_SIZE = 100
 MAXIMUM_WHOLE = 1000
 _MAXIMUM_PAGE = 1 << 31
+_DIGITS = len(str(_MAXIMUM_PAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,12 @@ def _integer(request: Request, name: str, *, default: int, maximum: int) -> int:
     text = request.query_params.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         raise UnprocessableEntity(f"{name} in query must be a whole number.")
-    value = int(text)
-    if value > maximum:
+    if text.startswith("-"):
+        raise UnprocessableEntity(f"{name} in query must not be negative.")
+    # Numbers of any length are compared by their first digits, never read as a whole.
+    if len(digits.lstrip("0")) > _DIGITS or int(digits[-_DIGITS:]) > maximum:
         raise UnprocessableEntity(f"{name} in query must be at most {maximum}.")
-    return value
+    return int(digits[-_DIGITS:])

@@ -9,7 +9,7 @@ class ProjectNameInvalid(DomainError):
     code = "PROJECT_NAME_INVALID"
     kind = ErrorKind.INVALID
     default_message = (
-        "A project name has 1 to 255 characters: lower-case letters and digits, with single "
+        "project_name must have 1 to 255 characters: lower-case letters and digits, with single "
         "'.', '_' or '-' between them."
     )
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import BadRequest, PreconditionFailed
-from core.api.listing import boolean
+from core.api.flags import flag
 from core.api.permissions import Access
 from core.api.query_language import parse_query
 from core.artifacts import queries
@@ -158,10 +158,9 @@ class ProjectArtifactsView(ProjectView):
     def get(self, request: Request, project: str) -> Response:
         """Return the newest artifact first; children of an index and accessories are hidden."""
         query = request.query_params.get("q", "")
-        wanted = request.query_params.get("latest_in_repository", "false")
         rows = artifacts_in(self.project, query)
         listing = artifact_listing(live_tags_in(self.project))
-        if boolean(wanted, "latest_in_repository"):
+        if flag(request, "latest_in_repository", default=False):
             _ensure_one_type(query)
             rows = newest_of_each_repository(listing.apply(rows, request))
         return self.page(
@@ -218,6 +217,8 @@ class ArtifactView(RepositoryScopedView):
 
 class ArtifactTagsView(RepositoryScopedView):
     """The tags of an artifact."""
+
+    changes = ArtifactView
 
     access: ClassVar[dict[str, Access]] = {"GET": "tag:list", "POST": "tag:create"}
 
@@ -277,6 +278,8 @@ class ArtifactTagView(RepositoryScopedView):
 
 class ArtifactLabelsView(RepositoryScopedView):
     """The labels of an artifact, which it is shown with."""
+
+    changes = ArtifactView
 
     access: ClassVar[dict[str, Access]] = {"POST": "artifact-label:create"}
 
@@ -340,20 +343,20 @@ class AccessoriesView(RepositoryScopedView):
 
 
 def _flags(request: Request) -> dict[str, bool]:
-    """Return what ``artifact_context`` is to read. Raises ``BadRequest``."""
-    parameters = request.query_params
+    """Return what ``artifact_context`` is to read. Raises ``UnprocessableEntity``."""
     for name in _TRUTH_VALUES:
-        boolean(parameters.get(name, "false"), name)
+        flag(request, name, default=False)
     return {
-        "with_labels": boolean(parameters.get("with_label", "false"), "with_label"),
-        "with_tags": boolean(parameters.get("with_tag", "true"), "with_tag"),
-        "with_accessories": boolean(parameters.get("with_accessory", "false"), "with_accessory"),
-        "with_inherited_accessories": boolean(
-            parameters.get("with_inherited_accessory", "false"), "with_inherited_accessory"
-        ),
+        "with_labels": flag(request, "with_label", default=False),
+        "with_tags": flag(request, "with_tag", default=True),
+        "with_accessories": flag(request, "with_accessory", default=False),
+        "with_inherited_accessories": flag(request, "with_inherited_accessory", default=False),
     }
 
 
 def _ensure_immutable_status(request: Request) -> None:
-    """Refuse a ``with_immutable_status`` that is no truth value. Raises ``BadRequest``."""
-    boolean(request.query_params.get("with_immutable_status", "true"), "with_immutable_status")
+    """Refuse a ``with_immutable_status`` that is no truth value.
+
+    Raises ``UnprocessableEntity``.
+    """
+    flag(request, "with_immutable_status", default=True)

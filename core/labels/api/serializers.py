@@ -23,7 +23,7 @@ class LabelRequestSerializer(RequestSerializer):
     A missing description or colour is an empty one: clients leave empty texts out.
     """
 
-    name = serializers.CharField(max_length=MAXIMUM_NAME)
+    name = serializers.CharField(max_length=MAXIMUM_NAME, trim_whitespace=False)
     description = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=MAXIMUM_DESCRIPTION
     )

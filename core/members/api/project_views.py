@@ -129,6 +129,7 @@ class ProjectDetailView(ProjectView):
     def put(self, request: Request, project: str) -> Response:
         """Change visibility, metadata and the allowlist; what the body leaves out stays."""
         wanted = self.parse(ProjectWithAllowlistRequestSerializer)
+        ensure_supported(wanted)
         services.update_project_and_allowlist(
             self.project,
             is_public=wanted.get("public"),

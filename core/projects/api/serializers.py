@@ -14,7 +14,9 @@ from core.projects.queries import metadata_of
 class ProjectRequestSerializer(RequestSerializer):
     """Harbor's ``ProjectReq`` without its allowlist, which a higher feature adds."""
 
-    project_name = serializers.CharField(required=False, allow_null=True, max_length=512)
+    project_name = serializers.CharField(
+        required=False, allow_null=True, max_length=512, trim_whitespace=False
+    )
     public = serializers.BooleanField(required=False, allow_null=True)
     metadata: Any = serializers.DictField(
         child=serializers.CharField(allow_blank=True, allow_null=True),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -27,6 +28,8 @@ from tests.core.api.cast import (
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import PASSWORD, actor_of
 from tests.support.read_only import read_only_database
+
+APP = "/projects/secret/repositories/app"
 
 
 @contextmanager
@@ -109,7 +112,8 @@ class TestPages:
             "page=-1",
             "page=x",
             "page=1.5",
-            "page=99999999999999999999",
+            "page=100000000000000000000000",
+            "page=2147483649",
             "page_size=-1",
             "page_size=101",
             "page_size=%EF%BC%91",
@@ -118,7 +122,15 @@ class TestPages:
     def test_bounds(self, db: None, query: str) -> None:
         response = anonymous().get(f"/projects?{query}")
         assert response.status_code == 422
-        assert query.partition("=")[0] in errors_of(response)[0]["message"]
+        message = errors_of(response)[0]["message"]
+        assert query.partition("=")[0] in message
+        if "=-1" in query:
+            assert "must not be negative" in message
+        elif query in ("page=100000000000000000000000", "page=2147483649", "page_size=101"):
+            assert "must be at most" in message
+        else:
+            assert "must be a whole number" in message
+        assert anonymous().get("/projects?page=0000000000000000001").status_code == 200
 
     def test_everything_at_once(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         """The prompts of Harbor's command line ask so for what there is to choose from."""
@@ -193,10 +205,60 @@ class TestFilters:
             assert response.status_code == 400, malformed
             assert errors_of(response)[0]["message"] == "address must be an IP address."
 
+    def test_truth_values_in_every_form(self, cast: Cast) -> None:
+        make_project("open", is_public=True)
+        make_repository(cast.project, "app")
+        for word, shown in {
+            **dict.fromkeys(("true", "TRUE", "True", "t", "1", "yes", "on", "Y"), "open"),
+            **dict.fromkeys(("false", "False", "f", "0", "no", "off"), "secret"),
+            "": "open secret",
+        }.items():
+            queries = [f"public={word}", f"q=public%3D{word}"] if word else ["public=", "public"]
+            for query in queries:
+                rows = rows_of(cast["admin"].get(f"/projects?{query}&sort=name"))
+                assert [row["name"] for row in rows] == shown.split(), query
+        artifacts = "/projects/secret/repositories/app/artifacts"
+        for flags in ("with_tag", "with_tag=", "with_label=yes&with_tag=Off&with_accessory=T"):
+            assert cast["guest"].get(f"{artifacts}?{flags}").status_code == 200, flags
+        for flag in ("with_tag", "with_scan_overview", "latest_in_repository"):
+            path = "/projects/secret/artifacts" if flag.startswith("latest") else artifacts
+            refused = cast["guest"].get(f"{path}?{flag}=maybe")
+            assert refused.status_code == 422
+            assert flag in errors_of(refused)[0]["message"]
+
     def test_a_bad_parameter_is_named(self, db: None) -> None:
         response = anonymous().get("/projects?public=perhaps")
         assert response.status_code == 422
         assert "public" in errors_of(response)[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/projects/secret/trash?q=kind%3Dtag", None),
+        ("DELETE", "/projects/secret/trash", {"dry_run": True}),
+        ("DELETE", "/projects/secret/trash/1?dry_run=true", None),
+        ("POST", "/projects/secret/trash/1/restore", {"tag": ["v1"]}),
+        ("POST", f"{APP}/tags/v1/restore", {"digest": "sha256:1", "dry_run": True}),
+        ("PUT", f"{APP}/tags/v1/expiry", {"expires_after": "2w", "dry_run": True}),
+        ("POST", f"{APP}/transfer", {"project": "secret", "repositroy": "x", "path": "y"}),
+        ("POST", f"{APP}/transfer?dry_run=true", {"project": "secret", "repository": "x"}),
+        ("POST", "/projects/secret/rename?dry_run=1", {"project_name": "other"}),
+        ("DELETE", f"{APP}/redirects?name=secret/old", None),
+        ("DELETE", "/users/current/sessions?q=current%3Dfalse", None),
+        ("POST", "/users/current/tokens", {"name": "t", "scopes": [], "expires": "2027-01-01"}),
+    ],
+)
+def test_what_cannot_be_undone_ignores_nothing(
+    cast: Cast, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    make_repository(cast.project, "app")
+    before = AuditEntry.objects.count()
+    response = cast["admin"].call(method, path, body)
+    assert response.status_code == 400, response.content
+    named = errors_of(response)[0]["message"]
+    assert "is not known" in named or "takes no body" in named
+    assert AuditEntry.objects.count() == before
 
 
 class TestNames:
@@ -316,8 +378,10 @@ class TestCredentials:
         )
         token = bearer(created.secret)
         assert [row["name"] for row in rows_of(token.get("/projects"))] == ["secret"]
-        assert token.get("/projects/open").status_code == 403
-        assert token.get("/users").status_code == 403
+        for path in ("/projects/open", "/projects/missing", "/users"):
+            refused = token.get(path)
+            message = "The token is limited to these projects: secret."
+            assert (refused.status_code, errors_of(refused)[0]["message"]) == (403, message)
         assert token.post("/projects", {"project_name": "new"}).status_code == 403
 
 
@@ -360,6 +424,26 @@ class TestBodies:
         assert response.status_code == 422
         assert "role_id" in errors_of(response)[0]["message"]
 
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "named"),
+        [
+            ("POST", "/projects", {}, "project_name"),
+            ("POST", "/projects", {"project_name": None}, "project_name"),
+            ("POST", "/projects", {"project_name": " spaced "}, "project_name"),
+            ("POST", "/projects", {"project_name": "p", "registry_id": 3}, "registry_id"),
+            ("PUT", "/projects/secret", {"registry_id": 3}, "registry_id"),
+            ("POST", "/projects/secret/rename", {"project_name": "renamed "}, "project_name"),
+            ("POST", "/labels", {"name": " l", "scope": "g"}, "name"),
+            ("POST", "/labels", {"name": "  ", "scope": "g"}, "name"),
+        ],
+    )
+    def test_what_cannot_be_kept_as_it_is_sent_is_refused(
+        self, cast: Cast, method: str, path: str, body: dict[str, Any], named: str
+    ) -> None:
+        response = cast["admin"].call(method, path, body)
+        assert response.status_code == 400, response.content
+        assert errors_of(response)[0]["message"].startswith(named)
+
 
 class TestErrors:
     def test_unknown_methods(self, cast: Cast) -> None:
@@ -367,6 +451,7 @@ class TestErrors:
             response = cast["admin"].call(method, "/projects")
             assert response.status_code == 405, method
             assert errors_of(response)[0]["code"] == "METHOD_NOT_ALLOWED"
+            assert response["Allow"] == "GET, HEAD, POST"
 
     def test_a_defect_is_500_without_details(
         self, db: None, monkeypatch: pytest.MonkeyPatch

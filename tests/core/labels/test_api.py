@@ -88,7 +88,7 @@ def test_bad_queries_name_the_field(cast: Cast, query: str, status: int, field: 
     ("changes", "status", "field"),
     [
         ({"name": None}, 422, "name"),
-        ({"name": " "}, 422, "name"),
+        ({"name": " "}, 400, "name"),
         ({"name": "x" * 129}, 422, "name"),
         ({"name": "a\tb"}, 400, "name"),
         ({"description": "x" * 1025}, 422, "description"),

@@ -82,7 +82,7 @@ def test_a_failed_login_is_found_by_its_result_and_by_the_name_that_was_tried(ca
     ("query", "message"),
     [
         ("op_time%3Dyesterday", "op_time must be a time such as 2026-01-31T13:45:00."),
-        ("operation_result%3Dno", "operation_result must be true or false."),
+        ("operation_result%3Dmaybe", "operation_result must be true or false."),
         ("operation_result%3D~f", "q: operation_result takes true or false."),
     ],
 )
