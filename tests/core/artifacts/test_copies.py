@@ -138,6 +138,7 @@ def companion(subject: Digest, suffix: str = "sig") -> str:
     return f"sha256-{subject.hex}.{suffix}"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_every_403_has_one_code(cast: Cast) -> None:
     """A full quota and read-only mode are no less forbidden than what a role does not allow."""
     make_image(cast.project, "v1")
