@@ -45,6 +45,8 @@ _CODES_BY_STATUS = {
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "UNPROCESSABLE_ENTITY",
 }
+# Harbor calls these otherwise than a missing permission, which has the same status.
+_DENIED = frozenset({"QUOTA_EXCEEDED", "READ_ONLY"})
 CHALLENGE = 'Basic realm="Roadstead", charset="UTF-8"'
 
 
@@ -126,9 +128,15 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     return _response(500, "internal server error")
 
 
-def envelope(status: int, message: str) -> dict[str, list[dict[str, str]]]:
-    """Return the error body for a status, from which the code follows."""
-    return {"errors": [{"code": _CODES_BY_STATUS.get(status, "UNKNOWN"), "message": message}]}
+def code_of(error: DomainError) -> str:
+    """Return the code under which clients of the management API know a domain error."""
+    return "DENIED" if error.code in _DENIED else RESPONSES[error.kind][1]
+
+
+def envelope(status: int, message: str, code: str | None = None) -> dict[str, list[dict[str, str]]]:
+    """Return the error body for a status, whose code follows from it unless given."""
+    code = code or _CODES_BY_STATUS.get(status, "UNKNOWN")
+    return {"errors": [{"code": code, "message": message}]}
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -155,19 +163,25 @@ def plain_response(request: HttpRequest, status: int, message: str) -> JsonRespo
 
 
 def _domain_response(error: DomainError) -> Response:
-    status, _code = RESPONSES[error.kind]
-    headers = {}
+    status, headers = RESPONSES[error.kind][0], {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    response = _response(status, error.message, headers)
+    response = _response(status, error.message, headers, code=code_of(error))
     if error.kind is ErrorKind.NOT_IMPLEMENTED:
         # Nothing failed here, so Django is not to log it as a failure.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
-def _response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    response = Response(envelope(status, message), status=status, headers=dict(headers or {}))
+def _response(
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    code: str | None = None,
+) -> Response:
+    body = envelope(status, message, code)
+    response = Response(body, status=status, headers=dict(headers or {}))
     if status == 401:
         response["WWW-Authenticate"] = CHALLENGE
     return response

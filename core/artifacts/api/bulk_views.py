@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import RESPONSES, PreconditionFailed
+from core.api.errors import PreconditionFailed, code_of
 from core.api.fields import ExactRequestSerializer, ResponseSerializer
 from core.api.permissions import Access
 from core.artifacts.api.artifact_views import ArtifactView
@@ -68,7 +68,7 @@ class BulkItemSerializer(ResponseSerializer):
         """Return the code that the request for this item alone would be refused with."""
         if isinstance(outcome.refusal, ContentInUse):
             return PreconditionFailed.code
-        return RESPONSES[outcome.refusal.kind][1] if outcome.refusal else ""
+        return code_of(outcome.refusal) if outcome.refusal else ""
 
     def get_message(self, outcome: BulkOutcome) -> str:
         """Return why it was not done."""

@@ -169,14 +169,14 @@ def test_robots_last_as_long_as_is_set(cast: Cast, asked: dict[str, Any]) -> Non
     assert Robot.objects.get(name="next").expires_at is None
 
 
-def test_read_only_mode_is_forbidden_like_what_else_is_403(cast: Cast) -> None:
+def test_read_only_mode_has_an_error_of_its_own(cast: Cast) -> None:
     make_repository(cast.project, "app")
     put(cast, read_only=True)
     path = "/projects/secret/repositories/app"
     for method, body in (("PUT", {"description": "x"}), ("DELETE", None)):
         refused = cast["owner"].call(method, path, body)
         assert refused.status_code == 403
-        assert errors_of(refused)[0]["code"] == "FORBIDDEN"
+        assert errors_of(refused)[0]["code"] == "DENIED"
         assert "read-only" in errors_of(refused)[0]["message"]
     assert cast["owner"].get(path).status_code == 200
     put(cast, read_only=False)
