@@ -139,7 +139,10 @@ async def delete_blob(call: Call) -> Response:
     """Take the blob out of this repository; others keep it."""
     admission = await auth.admitted(call, DELETE)
     digest, name = Digest.parse(call.location.item), str(admission.name)
-    await in_thread(Work.COMMIT, services.delete_blob, name, digest, actor=admission.actor)
+    wanted = call.headers.list("if-match")
+    await in_thread(
+        Work.COMMIT, services.delete_blob, name, digest, if_match=wanted, actor=admission.actor
+    )
     return Response(None, 202, {"Content-Length": "0"})
 
 

@@ -59,6 +59,9 @@ async def get_manifest(call: Call) -> Response:
     headers = _headers(manifest.digest, manifest.media_type, manifest.size_bytes)
     if is_head:
         return Answer(b"", 200, headers)
+    if BUFFER.is_full:
+        # Rather no answer than a pull that nobody will know of.
+        await in_thread(Work.COMMIT, BUFFER.flush)
     pulls.record_pull(
         repository_id=lookup.repository_id,
         repository_name=lookup.redirected_to or str(name),
@@ -67,9 +70,6 @@ async def get_manifest(call: Call) -> Response:
         tag_name="" if isinstance(reference, Digest) else reference,
         actor=caller.actor,
     )
-    if BUFFER.is_full:
-        # Rather no answer than a pull that nobody will know of.
-        await in_thread(Work.COMMIT, BUFFER.flush)
     return Answer(manifest.payload or b"", 200, headers)
 
 

@@ -80,7 +80,7 @@ async def put_upload(call: Call) -> Response:
         # The answer to an earlier closing request may have been lost on its way, or two
         # came at once.
         if not await in_thread(
-            Work.LOOKUP,
+            Work.TRANSFER,
             find_committed_upload,
             upload_id,
             str(admission.name),

@@ -13,6 +13,7 @@ from django.db import connection
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from core.api.answered import Answered
 from core.api.errors import PreconditionFailed
 from core.api.permissions import enforce
 from core.oci.entity_tags import ANY, parse_entity_tags
@@ -84,5 +85,9 @@ def _current_tag(view: "ManagementView") -> str | None:
     if "GET" not in view.access:
         return None
     enforce(view, "GET")
-    response = view.get(view.request, *view.args, **view.kwargs)  # type: ignore[attr-defined]
+    try:
+        response = view.get(view.request, *view.args, **view.kwargs)  # type: ignore[attr-defined]
+    except Answered:
+        # A list that the request would rather have as a file.
+        return None
     return entity_tag(response.data) if isinstance(response.data, dict) else None

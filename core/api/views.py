@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 import structlog
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
@@ -18,6 +18,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from core.api import conditions
+from core.api.answered import Answered
 from core.api.documentation import ManagementSchema
 from core.api.errors import BadRequest, envelope
 from core.api.exports import export, wanted_format
@@ -48,14 +49,6 @@ Context = Callable[[list[Any]], Mapping[str, Any]]
 
 Count = Callable[[Request], Sequence[Stretch] | None]
 """How many rows the request selects, in their order; None when they have to be counted."""
-
-
-class Answered(Exception):
-    """The answer is another than the method returns: an earlier response, or a whole list."""
-
-    def __init__(self, response: HttpResponseBase) -> None:
-        self.response = response
-        super().__init__()
 
 
 class OnlyJSON(BaseContentNegotiation):

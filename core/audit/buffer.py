@@ -69,13 +69,13 @@ class Buffer:
             return self._channels.setdefault(name, Channel(store))
 
     def add(self, channel: Channel[Record], record: Record) -> None:
-        """Keep a record for the next flush, or flush here when full.
+        """Keep a record for the next flush, after a flush here when the buffer is full.
 
-        Raises ``DatabaseError`` or ``InterfaceError`` when that fails.
+        Raises ``DatabaseError`` or ``InterfaceError`` when that fails; the record is not kept then.
         """
-        self.keep(channel, record)
         if self.is_full:
             self.flush()
+        self.keep(channel, record)
 
     def keep(self, channel: Channel[Record], record: Record) -> None:
         """Do the same without I/O, for an event loop; the caller sees to a full buffer."""
@@ -107,7 +107,7 @@ class Buffer:
         """Whether so much waits that a request must not be answered before a flush."""
         # Asked with every request for a manifest or a token, and a generator costs more than this.
         for channel in self._channels.values():  # noqa: SIM110
-            if len(channel.waiting) > MAXIMUM_WAITING:
+            if len(channel.waiting) >= MAXIMUM_WAITING:
                 return True
         return False
 

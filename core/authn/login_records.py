@@ -50,9 +50,9 @@ _LOGINS: Channel[Login] = BUFFER.channel("logins", _store)
 
 def record_login(actor: Actor) -> None:
     """Audit that the actor has just proved who it is."""
-    note_login(actor, actor.origin)
     if BUFFER.is_full:
         BUFFER.flush()
+    note_login(actor, actor.origin)
 
 
 def note_login(actor: Actor, origin: Origin) -> None:

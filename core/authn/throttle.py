@@ -180,7 +180,7 @@ def _ensure_below_limits(attempt: Attempt, *, already_counted: int) -> bool:
     pair = (attempt.username, attempt.address)
     remembered = _remembered_times(attempt)
     places = [limit - 1 + already_counted for limit in _LIMITS_OF_EACH]
-    # What is remembered is newer than what is stored, and takes the first places.
+    # What is remembered takes the first places: it is newer, while the database stays read-only.
     skipped = [max(0, place - len(times)) for place, times in zip(places, remembered, strict=True)]
     values = (
         *(*pair, since, skipped[0]),

@@ -111,7 +111,7 @@ class Server:
             scope = {
                 **scope,
                 "path": decoded_path(scope["raw_path"]),
-                "headers": with_one_cookie(scope["headers"]),
+                "headers": with_length(with_one_cookie(scope["headers"]), len(body)),
             }
             answering = asyncio.ensure_future(django(scope, buffered(body, receive), send))
             held = stack.pop_all()
@@ -131,6 +131,16 @@ def with_one_cookie(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes,
     cookies = [value for name, value in headers if name == b"cookie"]
     others = [(name, value) for name, value in headers if name != b"cookie"]
     return [*others, (b"cookie", b"; ".join(cookies))] if cookies else others
+
+
+def with_length(headers: Sequence[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    """Say how long the body is, which has come whole: Django reads nothing of one without a length.
+
+    A request without a body that announced none stays as it is.
+    """
+    framing = {name for name, _ in headers} & {b"content-length", b"transfer-encoding"}
+    others = [(name, value) for name, value in headers if name not in framing]
+    return [*others, (b"content-length", str(length).encode())] if framing else others
 
 
 def _belongs_to_registry(path: str) -> bool:

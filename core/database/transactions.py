@@ -79,7 +79,7 @@ def joined_writes() -> Iterator[None]:
     """Make the durable writes inside parts of the caller's own, which commits all or none.
 
     Each may still be refused by itself; deferred constraints judge them together, at the commit.
-    Their locks are held until then, so this is for what nobody else can see or wait for before.
+    Their locks are held until then, so this is for few and quick ones.
     """
     token = _joining.set(True)
     try:

@@ -5,6 +5,7 @@ change takes rights away, registry tokens issued before are withdrawn in the sam
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
@@ -257,8 +258,13 @@ def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
 
 
 def _ensure_may_take(membership: Membership, actor: Actor) -> None:
-    """Refuse to take away what the actor does not hold, as giving it is refused."""
-    _ensure_may_give(membership.role, membership.project, actor)
+    """Refuse people to take away what they do not hold, as giving it is refused.
+
+    A token's scopes say what it may do, not what its owner holds. A robot holds few permissions,
+    and the one to remove members was given to it for that.
+    """
+    if actor.kind is ActorKind.USER:
+        _ensure_may_give(membership.role, membership.project, replace(actor, scopes=None))
 
 
 def _ensure_may_create_projects_locked(actor: Actor) -> None:

@@ -151,7 +151,8 @@ def storage_of(project_id: int | None) -> CountedStorage:
     ``core.usage.rules`` says when it is counted again; while one caller does so, the others get
     what was kept before. The figures are those for whoever sees all projects. Raises
     ``StorageCountRunning`` when nothing is kept yet and another caller takes long to count, and
-    ``django.db.OperationalError`` when a count takes longer than a statement may.
+    ``django.db.OperationalError`` when a count takes longer than a statement may. Where something
+    is kept, that is returned instead.
     """
     kept = queries.kept_count(project_id)
     if kept is not None and not _is_due(kept):
@@ -159,7 +160,13 @@ def storage_of(project_id: int | None) -> CountedStorage:
     contents = queries.contents_up_to(project_id, rules.COUNTED_ANEW_BELOW)
     if contents < rules.COUNTED_ANEW_BELOW or queries.is_read_only():
         return queries.count_storage(project_id, now())
-    return _count_and_keep(project_id, kept)
+    try:
+        return _count_and_keep(project_id, kept)
+    except OperationalError:
+        if kept is None:
+            raise
+        log.warning("storage_count_failed", project_id=project_id, exc_info=True)
+        return kept
 
 
 @durable_write
@@ -181,6 +188,8 @@ def _count_and_keep(project_id: int | None, kept: CountedStorage | None) -> Coun
 
 
 def _wait_for_others(name: str) -> None:
+    # The client can wait as well, without a thread that answers others.
+    raw.execute("SET LOCAL lock_timeout = '1s'")
     try:
         raw.fetch_one(_COUNT_ALONE, (name,))
     except OperationalError as error:

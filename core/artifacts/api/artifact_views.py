@@ -279,8 +279,6 @@ class ArtifactTagView(RepositoryScopedView):
 class ArtifactLabelsView(RepositoryScopedView):
     """The labels of an artifact, which it is shown with."""
 
-    changes = ArtifactView
-
     access: ClassVar[dict[str, Access]] = {"POST": "artifact-label:create"}
 
     @operation("Label an artifact", tag="artifacts", body=LabelReferenceSerializer, errors=(409,))

@@ -31,6 +31,7 @@ from core.database import raw
 from core.database.statements import Statement
 from core.database.transactions import durable_write
 from core.oci.digest import Digest
+from core.oci.entity_tags import parse_entity_tags
 from core.quotas.errors import QuotaExceeded
 from core.rbac.types import Actor
 
@@ -155,7 +156,7 @@ def find_committed_upload(
     facts = find_upload(upload_id, repository_name=repository_name, owner=owner)
     if facts is None or facts.committed_digest != digest:
         return False
-    return _find_sound_blob(repository_name, digest) is not None
+    return find_sound_blob(repository_name, digest) is not None
 
 
 def mount_blob(
@@ -189,17 +190,20 @@ def mount_blob(
             continue
         # A mount that finds nothing must not create the repository, and nobody should be told
         # that content is there which is not.
-        stored = _find_sound_blob(candidate, digest)
+        stored = find_sound_blob(candidate, digest)
         if stored is None:
-            continue
+            # All repositories that have the blob share one object.
+            return None
         try:
-            return _mount(digest, candidate, stored, target_name, project_id, actor=actor)
+            return mount_stored_blob(
+                digest, candidate, stored, target_name, project_id, actor=actor
+            )
         except BlobRowChanged:
             continue
     return None
 
 
-def _find_sound_blob(repository_name: str, digest: Digest) -> StoredAt | None:
+def find_sound_blob(repository_name: str, digest: Digest) -> StoredAt | None:
     """Return where the repository's blob is stored, None when it is missing or damaged.
 
     Touches storage: not in a transaction.
@@ -214,7 +218,7 @@ def _find_sound_blob(repository_name: str, digest: Digest) -> StoredAt | None:
 
 
 @durable_write
-def _mount(
+def mount_stored_blob(
     digest: Digest,
     source: str,
     stored: StoredAt,
@@ -223,6 +227,10 @@ def _mount(
     *,
     actor: Actor,
 ) -> StoredBlob:
+    """Mount a blob that was found sound (``find_sound_blob``) in the repository ``source``.
+
+    Raises BlobRowChanged when it is not there any more, or elsewhere.
+    """
     now = clock.now()
     # The repository must be locked before the link, as everywhere.
     repository_id = obtain_repository_locked(
@@ -246,16 +254,20 @@ def _mount(
 
 
 @durable_write
-def delete_blob(repository_name: str, digest: Digest, *, actor: Actor) -> None:
+def delete_blob(
+    repository_name: str, digest: Digest, *, if_match: str | None = None, actor: Actor
+) -> None:
     """Take a blob out of a repository; others that have it keep it.
 
-    Raises NameUnknown, BlobUnknown, and ContentInUse while a manifest of the repository
-    names it.
+    Raises NameUnknown, BlobUnknown, PreconditionFailed when the header ``if_match`` does not
+    name it, EntityTagsInvalid, and ContentInUse while a manifest of the repository names it.
     """
+    wanted = None if if_match is None else parse_entity_tags(if_match)
     repository_id, project_id = reserve_repository_locked(repository_name)
     link = raw.fetch_one(_LOCK_LINK, (repository_id, digest.to_bytes()))
     if link is None:
         raise BlobUnknown
+    rules.require_precondition(wanted, None, digest)
     user = raw.fetch_one(_FIND_USER_OF_BLOB, (link[1], repository_id))
     if user is not None:
         manifest = Digest.from_bytes(bytes(user[0]))

@@ -4,14 +4,18 @@ A copy goes through the services that mounts and pushes go through, one after th
 gatekeepers and quotas have their say, and everything is audited and announced as if a client had
 pushed it.
 
-A copy into a repository that it makes is one transaction, so one that is refused leaves no
-repository. Who pushes into it at the same moment waits for the outcome. Other copies are no
-single transaction: they would hold locks that pushes take in other orders. One that was broken
-off leaves content that the next attempt finds, and no tag: that comes last.
+A small copy into a repository that it makes is one transaction, so one that is refused leaves no
+repository. Who pushes the same into the project at the same moment waits for the outcome. Other
+copies are no single transaction: they would hold locks for long that pushes take in other orders.
+One that was broken off leaves content that the next attempt finds, and no tag: that comes last.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
+
+from django.db import OperationalError
+from psycopg2.errors import DeadlockDetected
 
 from core.artifacts.errors import (
     CopyIncomplete,
@@ -20,11 +24,13 @@ from core.artifacts.errors import (
     ManifestUnknown,
     TagExists,
 )
-from core.artifacts.services.blobs import mount_blob
+from core.artifacts.services.blobs import find_sound_blob, mount_blob, mount_stored_blob
 from core.artifacts.services.labels import copy_labels
 from core.artifacts.services.manifests import push_manifest, touch_manifest
 from core.artifacts.services.repositories import create_repository_locked
 from core.artifacts.services.tags import create_tag
+from core.blobs.errors import BlobRowChanged
+from core.blobs.storing import StoredAt
 from core.common import clock
 from core.database import raw
 from core.database.transactions import durable_write, joined_writes
@@ -35,6 +41,9 @@ from core.rbac.types import Actor
 
 MAXIMUM_MANIFESTS: Final = 1_000
 """How many manifests one copy takes along."""
+
+MAXIMUM_AT_ONCE: Final = 100
+"""With up to so many manifests and blobs, a copy that makes its repository is one transaction."""
 
 # An accessory names its subject, or has no tags but those that hold the digest of another one.
 _FIND_SOURCE = """
@@ -80,9 +89,9 @@ SELECT m.digest, m.media_type, m.payload, there.id
 """
 
 _BLOBS_OF = """
-SELECT DISTINCT b.id, b.digest
+SELECT DISTINCT b.digest
   FROM artifacts_manifestreference f JOIN blobs_blob b ON b.id = f.blob_id
- WHERE f.parent_id = ANY(%s::bigint[]) ORDER BY b.id
+ WHERE f.parent_id = ANY(%s::bigint[]) ORDER BY b.digest
 """
 
 _FIND_REPOSITORY = "SELECT id FROM artifacts_repository WHERE name = %s"
@@ -128,13 +137,11 @@ def copy_artifact(
         _ensure_free(target, tag, digest)
     family = _family(repository_id, manifest_id, digest, target)
     copy = _Copy(source_name, target, target_project_id, family, tag, digest, actor)
-    if raw.fetch_one(_FIND_REPOSITORY, (target,)) is None:
-        with suppress(_RepositoryAppeared):
-            _copy_into_new(copy, actor=actor)
-            return digest
+    if raw.fetch_one(_FIND_REPOSITORY, (target,)) is None and _copied_into_new(copy):
+        return digest
     for each in family.manifest_ids:
         if not _is_there(each, target):
-            _mount_blobs([each], copy)
+            _mount_blobs(each, copy)
             _push(each, copy)
     _name_copies(copy)
     return digest
@@ -163,17 +170,39 @@ class _RepositoryAppeared(Exception):
     """Somebody else has just made the repository."""
 
 
+def _copied_into_new(copy: _Copy) -> bool:
+    """Make the repository with all that is copied, or nothing; False when it takes more steps."""
+    digests = _blobs_of(copy.family.manifest_ids)
+    if len(digests) + len(copy.family.manifest_ids) > MAXIMUM_AT_ONCE:
+        return False
+    # A look at the storage may take long, and so comes before anything is locked.
+    stored = {digest: find_sound_blob(copy.source, digest) for digest in digests}
+    try:
+        _copy_into_new(copy, stored, actor=copy.actor)
+    except _RepositoryAppeared:
+        return False
+    except OperationalError as error:
+        if not isinstance(error.__cause__, DeadlockDetected):
+            raise
+        # Others hold some of the same content in another order; one by one, nobody waits in a ring.
+        return False
+    except BlobRowChanged as error:
+        raise _blob_is_gone() from error
+    return True
+
+
 @durable_write
-def _copy_into_new(copy: _Copy, *, actor: Actor) -> None:
-    """Make the repository with all that is copied, or nothing. Raises _RepositoryAppeared."""
+def _copy_into_new(copy: _Copy, stored: Mapping[Digest, StoredAt | None], *, actor: Actor) -> None:
     created = create_repository_locked(
         copy.target, project_id=copy.project_id, actor=actor, now=clock.now()
     )
     if created is None:
         raise _RepositoryAppeared
     with joined_writes():
-        # All of them in the order of ids, in which other copies into the project hold them.
-        _mount_blobs(copy.family.manifest_ids, copy)
+        for digest, place in stored.items():
+            if place is None:
+                raise _blob_is_gone()
+            mount_stored_blob(digest, copy.source, place, copy.target, copy.project_id, actor=actor)
         for each in copy.family.manifest_ids:
             _push(each, copy)
         _name_copies(copy)
@@ -256,10 +285,20 @@ def _read(manifest_id: int, target: str) -> raw.Row:
     return found
 
 
-def _mount_blobs(manifest_ids: list[int], copy: _Copy) -> None:
-    for _blob_id, digest in raw.fetch_all(_BLOBS_OF, (manifest_ids,)):
+def _blobs_of(manifest_ids: list[int]) -> list[Digest]:
+    """Return the blobs in the order in which everybody holds many contents of a project."""
+    rows = raw.fetch_all(_BLOBS_OF, (manifest_ids,))
+    return [Digest.from_bytes(bytes(digest)) for (digest,) in rows]
+
+
+def _blob_is_gone() -> CopyIncomplete:
+    return CopyIncomplete("A blob of the artifact is missing or damaged.")
+
+
+def _mount_blobs(manifest_id: int, copy: _Copy) -> None:
+    for digest in _blobs_of([manifest_id]):
         mounted = mount_blob(
-            Digest.from_bytes(bytes(digest)),
+            digest,
             source=copy.source,
             target_name=copy.target,
             project_id=copy.project_id,
@@ -267,7 +306,7 @@ def _mount_blobs(manifest_ids: list[int], copy: _Copy) -> None:
             readable=lambda _name: True,
         )
         if mounted is None:
-            raise CopyIncomplete("A blob of the artifact is missing or damaged.")
+            raise _blob_is_gone()
 
 
 def _push(manifest_id: int, copy: _Copy) -> None:

@@ -37,6 +37,8 @@ class OwnView(ManagementView):
 class PersonalTokensView(OwnView):
     """All tokens of the caller that are not revoked."""
 
+    exact = frozenset({"POST"})
+
     access: ClassVar[dict[str, Access]] = {
         "GET": SignedIn("user:read", _OWN),
         "POST": SignedIn("user:update", _OWN),

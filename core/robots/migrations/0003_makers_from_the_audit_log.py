@@ -1,17 +1,20 @@
 """Take from the audit log who made the robots that are there.
 
 Before the code that comes with it, or after it: it fills in only what is empty, and may be run
-again. Where the log no longer has the entry, nobody knows.
+again. Where the log no longer has the entry, nobody knows. The log is read to its end before the
+first robot is changed, so that none of them waits for the log with its login.
 """
 
 from django.db import migrations
 
 _FILL = """
-UPDATE robots_robot AS robot
-   SET creator = entry.actor_kind || coalesce(':' || entry.actor_id, '')
-  FROM audit_auditentry entry
- WHERE robot.creator = '' AND entry.action = 'robots.robot.created'
-   AND entry.target_kind = 'robot' AND entry.target_id = robot.id::text
+WITH found AS MATERIALIZED (
+     SELECT target_id, min(actor_kind || coalesce(':' || actor_id, '')) AS creator
+       FROM audit_auditentry
+      WHERE action = 'robots.robot.created' AND target_kind = 'robot'
+      GROUP BY target_id)
+UPDATE robots_robot AS robot SET creator = found.creator
+  FROM found WHERE robot.creator = '' AND found.target_id = robot.id::text
 """
 
 

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
@@ -176,11 +175,12 @@ def test_a_full_buffer_refuses_rather_than_forgets(
 
     own = buffer.Buffer()
     channel = own.channel("test", store)
-    with suppress(DatabaseError):
-        own.add(channel, "first")
-    with pytest.raises(DatabaseError):
-        own.add(channel, "second")
-    assert sorted(channel.waiting) == ["first", "second"]
+    own.add(channel, "first")
+    for _ in range(2):
+        with pytest.raises(DatabaseError):
+            own.add(channel, "second")
+    # What was refused is not told of, however often it is tried.
+    assert channel.waiting == ["first"]
     channel.waiting.clear()
     own.close()
 
@@ -207,7 +207,7 @@ def test_keeping_in_an_event_loop_never_writes_and_says_when_it_is_full(
             fullness.append(buffer.BUFFER.is_full)
         return fullness
 
-    assert asyncio.run(keep_many()) == [False, False, True, True]
+    assert asyncio.run(keep_many()) == [False, True, True, True]
     buffer.BUFFER.flush()
     assert AuditEntry.objects.count() == 4
     assert not buffer.BUFFER.is_full

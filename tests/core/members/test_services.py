@@ -1,5 +1,7 @@
 """Memberships: giving, changing and taking roles."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.audit.models import AuditEntry
@@ -20,7 +22,7 @@ from core.members.services import (
 )
 from core.projects.errors import ProjectNameTaken, ProjectUnknown
 from core.projects.models import Project
-from core.rbac.types import Actor
+from core.rbac.types import Actor, ActorKind
 from core.users.models import Group, Revocation, User
 from tests.factories.members import (
     actor_of,
@@ -159,6 +161,13 @@ def test_nobody_takes_away_what_they_do_not_hold() -> None:
             take()
     assert Membership.objects.get(user=olivia).role.name == "projectAdmin"
     assert (revoked(), AuditEntry.objects.count()) == ({}, 0)
+    # A token's scopes are no measure, and robots hold few permissions.
+    limited = replace(actor_of(olivia), token_id=1, scopes=frozenset({"management:write"}))
+    robot = replace(actor_of(hugo), kind=ActorKind.ROBOT, own_permissions={})
+    for actor in (limited, robot):
+        remove_member(higher, actor=actor)
+        higher = make_member(project, olivia, "projectAdmin")
+        AuditEntry.objects.all().delete()
     # Whoever holds everything may, and everybody may leave.
     remove_member(own, actor=actor_of(hugo))
     remove_member(higher, actor=actor_of(olivia))

@@ -157,6 +157,13 @@ def test_of_many_who_find_it_due_one_counts_and_nobody_waits(
     assert counted.figures.deduplicated_bytes == 8
 
 
+def time_out(project_id: int | None, at: datetime) -> CountedStorage:
+    """Count for too long."""
+    raw.execute("SET LOCAL statement_timeout = '20ms'")
+    raw.fetch_all("SELECT pg_sleep(60)")
+    raise AssertionError("It has ended.")
+
+
 def test_a_count_that_fails_leaves_what_was_kept(
     project: Project, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,17 +171,22 @@ def test_a_count_that_fails_leaves_what_was_kept(
     kept = storage_of(project.pk)
     clock.time += KEPT_FOR * 2
 
-    def count(project_id: int | None, at: datetime) -> CountedStorage:
-        raw.execute("SET LOCAL statement_timeout = '20ms'")
-        raw.fetch_all("SELECT pg_sleep(60)")
-        raise AssertionError("It has ended.")
+    with monkeypatch.context() as patched:
+        count_with(patched, time_out)
+        assert storage_of(project.pk) == kept == queries.kept_count(project.pk)
+    assert storage_of(project.pk).figures.counted_at == clock.time
+
+
+def test_a_first_count_that_fails_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_large(project)
 
     with monkeypatch.context() as patched:
-        count_with(patched, count)
+        count_with(patched, time_out)
         with pytest.raises(OperationalError, match="statement timeout"):
             storage_of(project.pk)
-    assert queries.kept_count(project.pk) == kept
-    assert storage_of(project.pk).figures.counted_at == clock.time
+    assert queries.kept_count(project.pk) is None
 
 
 def test_a_first_count_is_not_waited_for_without_end(project: Project) -> None:
