@@ -196,7 +196,6 @@ def test_if_match_is_described_where_it_counts(document: dict[str, Any]) -> None
         ("post", "projects/{project}/trash/{entry_id}/restore"),
         ("post", "projects/{project_name}/repositories/{repository}/transfer"),
         ("post", f"{artifact}/tags"),
-        ("post", f"{artifact}/labels"),
     }
     assert ("delete", "projects/{project}/trash/{entry_id}") in described
     assert ("delete", "projects/{project}/trash") not in described
