@@ -63,6 +63,7 @@ def set_stage(directory: Path, project: str = "secret", tag: str = "v1") -> Iter
             # Those of the examples of the API are the first.
             cursor.execute("ALTER SEQUENCE users_user_id_seq RESTART WITH 1")
             cursor.execute("ALTER SEQUENCE labels_label_id_seq RESTART WITH 1")
+            cursor.execute("ALTER SEQUENCE auth_group_id_seq RESTART WITH 1")
         cast = make_cast(project)
         make_image(cast.project, "gone", path="team/app")
         delete_tag(f"{project}/team/app", "gone", actor=Actor.system())

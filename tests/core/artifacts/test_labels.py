@@ -251,7 +251,7 @@ def test_artifacts_are_shown_with_their_labels(cast: Cast) -> None:
     assert shown["labels"] == row["labels"]
     for path in ("", "/v1", "?with_label=false"):
         assert b'"labels"' not in developer.get(f"{APP}/artifacts{path}").content
-    assert developer.get(f"{APP}/artifacts?with_label=x").status_code == 400
+    assert developer.get(f"{APP}/artifacts?with_label=x").status_code == 422
 
     assert developer.delete(f"{labels}/{own.pk}").status_code == 200
     assert developer.delete(f"{labels}/{own.pk}").status_code == 404

@@ -147,8 +147,8 @@ def test_tags_say_whether_they_are_immutable(cast: Cast) -> None:
         "/v1/tags?with_immutable_status=true",
     ):
         assert shown(path) == {"v1": True, "latest": False}
-    assert guest.get(f"{APP}/artifacts/v1/tags?with_immutable_status=x").status_code == 400
-    assert guest.get(f"{APP}/artifacts?with_immutable_status=x").status_code == 400
+    assert guest.get(f"{APP}/artifacts/v1/tags?with_immutable_status=x").status_code == 422
+    assert guest.get(f"{APP}/artifacts?with_immutable_status=x").status_code == 422
 
     for path in (f"{APP}/artifacts/v1/tags/v1", f"{APP}/artifacts/latest", APP):
         refused = owner.delete(path)
