@@ -106,10 +106,10 @@ class Buffer:
     def is_full(self) -> bool:
         """Whether so much waits that a request must not be answered before a flush."""
         # Asked with every request for a manifest or a token, and a generator costs more than this.
-        for channel in self._channels.values():  # noqa: SIM110
-            if len(channel.waiting) >= MAXIMUM_WAITING:
-                return True
-        return False
+        most = 0
+        for channel in self._channels.values():
+            most = max(most, len(channel.waiting))
+        return most >= MAXIMUM_WAITING
 
     def flush(self) -> None:
         """Write everything that waits in one transaction; on failure keep it waiting."""

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 import pytest
@@ -192,6 +193,10 @@ class TestBodiesOfAnotherLength:
         position = 20_000
         assert registry.append(location, content[:position]).status == 202
         good = content[position : position + 5]
+
+        def stands_at(position: int) -> bool:
+            return registry.upload_status(location).received == position
+
         for rubbish, kept in (
             (b"xyz\r\ndata\r\n", 0),
             (b"-5\r\nhello\r\n", 0),
@@ -203,9 +208,7 @@ class TestBodiesOfAnotherLength:
             assert status_of(connection) in (0, 400), rubbish
             connection.close()
             position += kept
-            store.records.wait_until(
-                lambda at=position: registry.upload_status(location).received == at  # type: ignore[misc]
-            )
+            store.records.wait_until(partial(stands_at, position))
         rest = Patience(30).until(
             lambda: registry.append(location, content[position:], start=position), 202
         )

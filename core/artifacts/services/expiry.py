@@ -7,11 +7,10 @@ import structlog
 
 from core.artifacts import rules
 from core.artifacts.errors import ManifestUnknown
-from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.services import history
 from core.artifacts.services.repositories import share_repository_locked
-from core.artifacts.services.tags import delete_live_tag_locked
-from core.artifacts.types import PendingWrite, Place
+from core.artifacts.services.tags import ask_about_end_locked, delete_live_tag_locked
+from core.artifacts.types import Place
 from core.audit import services as audit
 from core.common import clock
 from core.common.errors import DomainError
@@ -68,18 +67,8 @@ def set_tag_expiry(
     if live is None:
         raise ManifestUnknown(f"There is no tag {repository_name}:{tag}.")
     if expires_at is not None:
-        ask_gatekeepers(
-            PendingWrite(
-                action="tag.expire",
-                actor=actor,
-                project_id=project_id,
-                repository_id=repository_id,
-                repository_name=repository_name,
-                digest=live.digest,
-                tags=(tag,),
-                moved_tags={tag: live.digest},
-            )
-        )
+        place = Place(repository_name, project_id)
+        ask_about_end_locked("tag.expire", place, repository_id, live, actor=actor)
     raw.execute(_SET, (expires_at, live.id))
     audit.record(
         "tag.expiry.updated",

@@ -105,23 +105,30 @@ def delete_tag(
     delete_live_tag_locked(Place(repository_name, project_id), repository_id, live, actor=actor)
 
 
+def ask_about_end_locked(
+    action: str, place: Place, repository_id: int, live: LiveTag, *, actor: Actor
+) -> None:
+    """Ask the gatekeepers whether a locked tag may end. Raises what they raise."""
+    ask_gatekeepers(
+        PendingWrite(
+            action=action,
+            actor=actor,
+            project_id=place.project_id,
+            repository_id=repository_id,
+            repository_name=place.repository_name,
+            digest=live.digest,
+            tags=(live.name,),
+            moved_tags={live.name: live.digest},
+        )
+    )
+
+
 def delete_live_tag_locked(
     place: Place, repository_id: int, live: LiveTag, *, actor: Actor
 ) -> None:
     """Do the same with a tag that the caller's transaction has locked."""
     (repository_name, project_id), tag, now = place, live.name, clock.now()
-    ask_gatekeepers(
-        PendingWrite(
-            action="tag.delete",
-            actor=actor,
-            project_id=project_id,
-            repository_id=repository_id,
-            repository_name=repository_name,
-            digest=live.digest,
-            tags=(tag,),
-            moved_tags={tag: live.digest},
-        )
-    )
+    ask_about_end_locked("tag.delete", place, repository_id, live, actor=actor)
     discard_tag_locked(repository_name, live, project_id=project_id, actor=actor, now=now)
     history.end_tags([live], ended_by=actor.label, now=now)
     _record("tag.deleted", actor, repository_name, project_id, tag, live.digest)
