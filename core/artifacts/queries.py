@@ -109,8 +109,10 @@ _FIND_MOUNT_SOURCES: Final = """
 WITH asked AS MATERIALIZED (SELECT id FROM blobs_blob WHERE digest = %(digest)s)
 (SELECT 1 AS step, r.id, r.name
    FROM artifacts_repository r
-   JOIN artifacts_repositoryblob l ON l.repository_id = r.id
-  WHERE r.name = %(target)s AND l.blob_id = (SELECT id FROM asked))
+  CROSS JOIN LATERAL
+        (SELECT FROM artifacts_repositoryblob
+          WHERE repository_id = r.id AND blob_id = (SELECT id FROM asked) LIMIT 1) l
+  WHERE r.name = %(target)s)
  UNION ALL
 (SELECT 2, r.id, r.name
    FROM (SELECT id, name FROM artifacts_repository
