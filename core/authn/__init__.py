@@ -10,7 +10,8 @@ Neighbours: ``users`` below; ``robots`` contributes an authenticator from above.
 Slots of its own, each one mechanism that several of the ordinary slots use:
 ``token_authenticator.py`` and ``password_authenticator.py`` are named in settings;
 ``authenticators.py`` says what such a module offers; ``recent_keys.py`` remembers a bounded
-number of keys for a time; ``password_memory.py`` spares repeated slow hashes;
+number of keys for a time; ``guessable_secrets.py`` verifies what somebody
+chose and ``password_memory.py`` spares it repeated slow hashes;
 ``browser_sessions.py`` begins, recalls and ends sessions; ``throttle.py`` counts failed logins;
 ``unstored_failures.py`` keeps those that a read-only database cannot take;
 ``derived_keys.py`` turns the installation's secret key into keys for one purpose each;

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from core.authn import throttle
 from core.authn.errors import InvalidCredentials
+from core.authn.guessable_secrets import Holder, verify
 from core.authn.password_memory import MEMORY
 from core.authn.rules import user_actor
 from core.authn.types import Credentials
@@ -23,31 +23,15 @@ def authenticate(credentials: Credentials, origin: Origin) -> Actor | None:
     account count at once although a verified password is remembered for a minute. Raises
     ``InvalidCredentials`` and ``LoginThrottled``.
     """
-    facts = find_login(credentials.username)
-    if facts is not None and is_remembered(facts, credentials):
-        return user_actor(facts, origin)
-    with MEMORY.turn(credentials.username, credentials.secret):
-        return _verify(credentials, origin)
-
-
-def _verify(credentials: Credentials, origin: Origin) -> Actor | None:
-    # Read again: the wait may have been long, and somebody may have done the same meanwhile.
-    facts = find_login(credentials.username)
-    if facts is not None and is_remembered(facts, credentials):
-        return user_actor(facts, origin)
-    attempt = throttle.Attempt.of(credentials, origin)
-    throttle.reserve(attempt)
-    stored_hash = facts.password_hash if facts is not None else None
-    is_correct = passwords.is_correct(credentials.secret, stored_hash)
+    verdict = verify(credentials, origin, lambda: _holder(credentials.username))
+    facts = verdict.found
     if facts is None:
         return None
-    if not (is_correct and facts.is_active):
+    if verdict.matching_hash is None:
         raise InvalidCredentials
-    throttle.clear(attempt)
-    if passwords.needs_rehash(facts.password_hash):
+    if not verdict.is_remembered and passwords.needs_rehash(facts.password_hash):
         replace = partial(replace_imported_hash, facts.user_id, password=credentials.secret)
         unless_read_only(partial(replace, imported=facts.password_hash))
-    MEMORY.remember(facts.user_id, facts.password_hash, credentials.secret)
     return user_actor(facts, origin)
 
 
@@ -68,5 +52,12 @@ def load(subject: str, origin: Origin) -> Actor | None:
 def is_remembered(facts: LoginFacts, credentials: Credentials) -> bool:
     """Tell whether an active user's password was verified within the last minute; no I/O."""
     return facts.is_active and MEMORY.recalls(
-        facts.user_id, facts.password_hash, credentials.secret
+        facts.subject, facts.password_hash, credentials.secret
     )
+
+
+def _holder(username: str) -> Holder[LoginFacts | None]:
+    facts = find_login(username)
+    if facts is None or not facts.is_active:
+        return Holder(facts)
+    return Holder(facts, facts.subject, (facts.password_hash,))

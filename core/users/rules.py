@@ -43,14 +43,19 @@ def ensure_valid_username(username: str, *, robot_name_prefix: str) -> None:
 
 def ensure_valid_password(password: str) -> None:
     """Refuse weak passwords. Raises ``PasswordInvalid``, which never repeats the password."""
-    if (
-        not MINIMUM_PASSWORD_LENGTH <= len(password) <= MAXIMUM_PASSWORD_LENGTH
-        or not any(map(str.isupper, password))
-        or not any(map(str.islower, password))
-        or not any(map(str.isdigit, password))
-        or not is_storable(password)
-    ):
+    if not is_strong(password):
         raise PasswordInvalid
+
+
+def is_strong(secret: str) -> bool:
+    """Tell whether a secret that somebody chose is as long and as mixed as it has to be."""
+    return (
+        MINIMUM_PASSWORD_LENGTH <= len(secret) <= MAXIMUM_PASSWORD_LENGTH
+        and any(map(str.isupper, secret))
+        and any(map(str.islower, secret))
+        and any(map(str.isdigit, secret))
+        and is_storable(secret)
+    )
 
 
 def ensure_valid_profile(*, email: str, real_name: str, comment: str) -> None:

@@ -69,14 +69,14 @@ def test_a_remembered_password_costs_two_statements_and_no_hash(
 
 def test_a_remembered_password_is_forgotten_after_a_minute() -> None:
     memory = password_memory.PasswordMemory(seconds=0.0)
-    memory.remember(1, "hash", PASSWORD)
-    assert not memory.recalls(1, "hash", PASSWORD)
+    memory.remember("user:1", "hash", PASSWORD)
+    assert not memory.recalls("user:1", "hash", PASSWORD)
     memory = password_memory.PasswordMemory()
-    memory.remember(1, "hash", PASSWORD)
-    assert memory.recalls(1, "hash", PASSWORD)
-    assert not memory.recalls(1, "other hash", PASSWORD)
-    assert not memory.recalls(2, "hash", PASSWORD)
-    assert not memory.recalls(1, "hash", "other")
+    memory.remember("user:1", "hash", PASSWORD)
+    assert memory.recalls("user:1", "hash", PASSWORD)
+    assert not memory.recalls("user:1", "other hash", PASSWORD)
+    assert not memory.recalls("user:2", "hash", PASSWORD)
+    assert not memory.recalls("user:1", "hash", "other")
 
 
 @pytest.mark.django_db(transaction=True)
