@@ -1,10 +1,10 @@
 """The quick way to a token: one look-up proves the credentials and finds the rights.
 
-Only what needs nothing else goes this way: the secret of a robot, a personal access token, and
-a password that this process has verified within the last minute. Whatever does not hold, is
-throttled, or has something to be written first is left to ``core.authn.services``, which counts,
-audits and words every refusal. Credentials go to the sort that the ``AUTHENTICATORS`` in the
-settings would choose, and the same rules decide.
+Only what needs nothing else goes this way: a secret that was made here for a robot, a personal
+access token, and a password that this process has verified within the last minute. Whatever does
+not hold, is throttled, or has something to be written first is left to ``core.authn.services``,
+which counts, audits and words every refusal. Credentials go to the sort that the
+``AUTHENTICATORS`` in the settings would choose, and the same rules decide.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from core.authn.token_authenticator import PREFIX
 from core.authn.types import Credentials, Session
 from core.common.clock import now
 from core.common.origin import Origin, throttle_address
-from core.common.secrets_format import secret_hash
+from core.common.secrets_format import MARK, secret_hash
 from core.grants.lookups import (
     PasswordQuestion,
     PasswordStanding,
@@ -127,7 +127,8 @@ async def _followed(name: str, target: TargetLookup, subject: str) -> TargetLook
 
 def _about_robot(credentials: Credentials, prefix: str, names: Sequence[str]) -> Inquiry:
     name = parse_full_name(credentials.username, prefix=prefix)
-    if name is None:
+    if name is None or not credentials.secret.startswith(MARK):
+        # A secret that somebody chose is throttled, and slow to verify.
         raise Undecided
     hashed = secret_hash(credentials.secret)
     finds = [

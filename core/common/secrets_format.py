@@ -11,6 +11,8 @@ import zlib
 from typing import Final, Literal
 
 SecretKind = Literal["pat", "rob", "ref"]
+MARK: Final = "rsd_"
+"""What every secret begins with that we make, of whatever kind."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -21,13 +23,13 @@ _CHECKSUM_CHARACTERS: Final = 6
 def new_secret(kind: SecretKind) -> str:
     """Return a fresh random secret of the given kind."""
     entropy = "".join(secrets.choice(_ALPHABET) for _ in range(_ENTROPY_CHARACTERS))
-    body = f"rsd_{kind}_{entropy}"
+    body = f"{MARK}{kind}_{entropy}"
     return body + _checksum(body)
 
 
 def is_well_formed(secret: str, kind: SecretKind) -> bool:
     """Tell whether the text has the shape of such a secret and its checksum holds."""
-    prefix = f"rsd_{kind}_"
+    prefix = f"{MARK}{kind}_"
     if not secret.startswith(prefix) or not secret.isascii():
         return False
     if len(secret) != len(prefix) + _ENTROPY_CHARACTERS + _CHECKSUM_CHARACTERS:

@@ -30,6 +30,17 @@ class RobotUnknown(DomainError):
     default_message = "There is no such robot."
 
 
+class RobotSecretInvalid(DomainError):
+    """A secret that was chosen for a robot is too weak, too long, or marked as made here."""
+
+    code = "ROBOT_SECRET_INVALID"
+    kind = ErrorKind.INVALID
+    default_message = (
+        "secret: a secret that you choose has 8 to 128 characters with at least one upper-case "
+        "letter, one lower-case letter and one digit. Leave it empty to have one made."
+    )
+
+
 class RobotPermissionInvalid(DomainError):
     """The permissions name something a robot cannot hold; ``detail`` names it."""
 

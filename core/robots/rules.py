@@ -1,4 +1,4 @@
-"""Names, lifetimes and permissions of robots: pure decisions."""
+"""Names, secrets, lifetimes and permissions of robots: pure decisions."""
 
 import hmac
 import re
@@ -10,6 +10,7 @@ from core.authn.errors import InvalidCredentials
 from core.authn.rules import earlier
 from core.common.errors import DomainError
 from core.common.origin import Origin
+from core.common.secrets_format import MARK
 from core.projects.rules import ensure_valid_name as ensure_valid_project_name
 from core.rbac.permissions import PROJECT_ROBOT_PERMISSIONS, SYSTEM_ROBOT_PERMISSIONS
 from core.rbac.rules import EVERY_PROJECT, THE_SYSTEM, scope_covers
@@ -19,14 +20,18 @@ from core.robots.errors import (
     RobotDurationInvalid,
     RobotNameInvalid,
     RobotPermissionInvalid,
+    RobotSecretInvalid,
 )
 from core.robots.types import Permissions, RobotFacts, RobotName
+from core.users.rules import is_strong
 
 MAXIMUM_NAME_LENGTH = 255
 MAXIMUM_DURATION_DAYS = 36_500
 MAXIMUM_OVERLAP = timedelta(days=30)
 FOR_EVER = -1
 """Harbor's way to say that a robot does not expire."""
+
+_SHA256_BYTES = 32
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _SEPARATOR = "+"
@@ -36,6 +41,26 @@ def ensure_valid_name(name: str) -> None:
     """Refuse names that could not be told apart in a login. Raises ``RobotNameInvalid``."""
     if len(name) > MAXIMUM_NAME_LENGTH or not _NAME.fullmatch(name):
         raise RobotNameInvalid
+
+
+def ensure_valid_secret(secret: str) -> None:
+    """Refuse a chosen secret that is weak or looks as if we had made it.
+
+    Secrets that bear our mark are taken for unguessable ones: they are neither throttled nor
+    slow to compare. Raises ``RobotSecretInvalid``, which never repeats the secret.
+    """
+    if secret.startswith(MARK):
+        raise RobotSecretInvalid(
+            f"secret: only secrets that are made here begin with {MARK}. Choose another one, or "
+            "leave it empty to have one made."
+        )
+    if not is_strong(secret):
+        raise RobotSecretInvalid
+
+
+def chosen_hash(stored: bytes) -> str | None:
+    """Return the slow hash of a chosen secret; None for the SHA-256 of one that was made here."""
+    return None if len(stored) == _SHA256_BYTES else stored.decode("ascii")
 
 
 def full_name(name: str, project_name: str | None, *, prefix: str) -> str:
@@ -92,14 +117,19 @@ def proven_until(robot: RobotFacts, presented_hash: bytes, now: datetime) -> dat
     ensure_usable(robot, now)
     if hmac.compare_digest(presented_hash, robot.secret_hash):
         return robot.expires_at
-    if (
-        robot.previous_secret_hash is not None
-        and robot.previous_valid_until is not None
-        and now < robot.previous_valid_until
-        and hmac.compare_digest(presented_hash, robot.previous_secret_hash)
-    ):
+    previous = _previous_in_force(robot, now)
+    if previous is not None and hmac.compare_digest(presented_hash, previous):
         return earlier(robot.expires_at, robot.previous_valid_until)
     raise InvalidCredentials
+
+
+def chosen_hashes_in_force(robot: RobotFacts, now: datetime) -> tuple[str, ...]:
+    """Return the slow hashes of the chosen secrets that prove the robot now, the newest first."""
+    if not is_usable(is_disabled=robot.is_disabled, expires_at=robot.expires_at, now=now):
+        return ()
+    in_force = (robot.secret_hash, _previous_in_force(robot, now))
+    hashes = (chosen_hash(stored) for stored in in_force if stored is not None)
+    return tuple(stored_hash for stored_hash in hashes if stored_hash is not None)
 
 
 def actor_of(
@@ -173,6 +203,11 @@ def held_in_every_project(actor: Actor, permissions: frozenset[str]) -> frozense
         return held
     own: Permissions = actor.own_permissions or {}
     return held & own.get(EVERY_PROJECT, frozenset())
+
+
+def _previous_in_force(robot: RobotFacts, now: datetime) -> bytes | None:
+    is_over = robot.previous_valid_until is None or now >= robot.previous_valid_until
+    return None if is_over else robot.previous_secret_hash
 
 
 def _grantable(namespace: str) -> frozenset[str]:

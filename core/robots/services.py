@@ -33,6 +33,7 @@ from core.robots.errors import (
 )
 from core.robots.models import Robot
 from core.robots.types import UNCHANGED, Permissions, Unchanged
+from core.users.passwords import hash_password
 from core.users.revocations import revoke_registry_tokens_locked, revoke_subject_locked
 
 _CHANGEABLE = [
@@ -48,10 +49,29 @@ _CHANGEABLE = [
 
 @dataclass(frozen=True, slots=True)
 class NewRobot:
-    """A robot with the secret that nobody can read again."""
+    """A robot with its new secret, which nobody can read again."""
 
     robot: Robot
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewSecret:
+    """A secret and what is kept of it."""
+
+    text: str = field(repr=False)
+    hash: bytes = field(repr=False)
+    hint: str
+
+    @classmethod
+    def of(cls, chosen: str) -> "_NewSecret":
+        """Take a chosen secret or, for an empty one, make one. Raises ``RobotSecretInvalid``."""
+        if chosen:
+            rules.ensure_valid_secret(chosen)
+            # Of a secret that can be guessed, nothing may help to guess it.
+            return cls(chosen, hash_password(chosen).encode(), "")
+        made = new_secret("rob")
+        return cls(made, secret_hash(made), made[-4:])
 
 
 @durable_write
@@ -63,18 +83,20 @@ def create_robot(
     duration_days: int | None,
     description: str = "",
     is_disabled: bool = False,
+    chosen_secret: str = "",
     actor: Actor,
 ) -> NewRobot:
     """Create a robot of a project, or of the system when ``project`` is None.
 
     ``permissions`` maps a project name (``"*"`` every project, ``"/"`` the system) to
     permission names; ``duration_days`` None or -1 means for ever. However long that is, the
-    robot ends with the credentials of the actor when these end. Raises
-    ``RobotNameInvalid``, ``RobotNameTaken``, ``RobotPermissionInvalid``,
-    ``RobotDurationInvalid``, ``ScopeTooWide`` and ``ProjectUnknown``.
+    robot ends with the credentials of the actor when these end. An empty ``chosen_secret`` has
+    one made. Raises ``RobotNameInvalid``, ``RobotNameTaken``, ``RobotPermissionInvalid``,
+    ``RobotDurationInvalid``, ``RobotSecretInvalid``, ``ScopeTooWide`` and ``ProjectUnknown``.
     """
     rules.ensure_valid_name(name)
     duration_days = rules.checked_duration(duration_days)
+    secret = _NewSecret.of(chosen_secret)
     if project is not None:
         project = lock_project(project)
     checked = rules.checked_permissions(
@@ -82,15 +104,15 @@ def create_robot(
     )
     project_ids = _hold_named_projects(checked) if project is None else {}
     _ensure_within(checked, actor)
-    created_at, secret = current_time(), new_secret("rob")
+    created_at = current_time()
     robot = Robot(
         project=project,
         name=name,
         description=description,
         permissions=_stored(checked),
         project_ids=project_ids,
-        secret_hash=secret_hash(secret),
-        secret_hint=secret[-4:],
+        secret_hash=secret.hash,
+        secret_hint=secret.hint,
         is_disabled=is_disabled,
         duration_days=duration_days,
         expires_at=earlier(rules.expiry(created_at, duration_days), actor.expires_at),
@@ -104,8 +126,13 @@ def create_robot(
             robot.save(force_insert=True)
     except IntegrityError as error:
         raise RobotNameTaken from error
-    _record("robots.robot.created", actor, robot, {"permissions": robot.permissions})
-    return NewRobot(robot=robot, secret=secret)
+    _record(
+        "robots.robot.created",
+        actor,
+        robot,
+        {"permissions": robot.permissions, "chosen": bool(chosen_secret)},
+    )
+    return NewRobot(robot=robot, secret=secret.text)
 
 
 @durable_write
@@ -174,22 +201,30 @@ def set_disabled(robot: Robot, disabled: bool, *, actor: Actor) -> Robot:
 
 
 @durable_write
-def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Actor) -> NewRobot:
+def rotate_secret(
+    robot: Robot,
+    *,
+    overlap: timedelta = timedelta(0),
+    chosen_secret: str = "",
+    actor: Actor,
+) -> NewRobot:
     """Give the robot a new secret; the old one goes on working for ``overlap``.
 
-    Everything issued before ends at once. A second rotation ends the overlap of the first.
-    Raises ``RobotUnknown``, ``OverlapInvalid`` and
-    ``ScopeTooWide``.
+    An empty ``chosen_secret`` has one made. Everything issued before ends at once. A second
+    rotation ends the overlap of the first. Raises ``RobotUnknown``, ``OverlapInvalid``,
+    ``RobotSecretInvalid`` and ``ScopeTooWide``.
     """
     rules.ensure_valid_overlap(overlap)
+    # Before the lock: the hash of a chosen one takes its time.
+    secret = _NewSecret.of(chosen_secret)
     robot = _lock(robot)
     _ensure_within(queries.permissions_of(robot), actor)
     _ensure_no_longer_than(actor, robot)
-    at, secret = current_time(), new_secret("rob")
+    at = current_time()
     robot.previous_secret_hash = bytes(robot.secret_hash) if overlap else None
     robot.previous_valid_until = at + overlap if overlap else None
-    robot.secret_hash = secret_hash(secret)
-    robot.secret_hint = secret[-4:]
+    robot.secret_hash = secret.hash
+    robot.secret_hint = secret.hint
     robot.updated_at = at
     robot.save(
         update_fields=[
@@ -207,9 +242,9 @@ def rotate_secret(robot: Robot, *, overlap: timedelta = timedelta(0), actor: Act
         "robots.secret.rotated",
         actor,
         robot,
-        {"overlap_seconds": int(overlap.total_seconds())},
+        {"overlap_seconds": int(overlap.total_seconds()), "chosen": bool(chosen_secret)},
     )
-    return NewRobot(robot=robot, secret=secret)
+    return NewRobot(robot=robot, secret=secret.text)
 
 
 @durable_write

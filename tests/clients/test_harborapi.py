@@ -193,6 +193,8 @@ async def robot_account(admin: HarborAsyncClient, project: str) -> Account:
     changed = Robot(**{**robot.model_dump(exclude_none=True), "description": "for the build"})
     await admin.update_robot(created.id, changed)
     assert (await admin.get_robot(created.id)).description == "for the build"
+    chosen = await admin.refresh_robot_secret(created.id, "Chosen-Secret-1")
+    assert chosen.secret == ""
     rotated = await admin.refresh_robot_secret(created.id, "")
     assert rotated.secret not in (None, "", created.secret)
     return Account(created.name, str(rotated.secret))

@@ -335,6 +335,38 @@ def test_only_a_remembered_password_goes_the_quick_way(
     assert ways.quick == 3
 
 
+def test_a_chosen_secret_of_a_robot_goes_the_careful_way_with_the_limits_of_a_password(
+    server: Server, ways: Ways, place: Place
+) -> None:
+    new = make_robot(project=place.project)
+    chosen, name = "Chosen-Secret-1", login_name(new.robot)
+    client, made = Client(server, name, chosen), Client(server, name, new.secret)
+    scope = f"repository:{place.name}:pull"
+
+    def statuses(client: Client) -> list[int]:
+        form = {"grant_type": "password", "username": name, "password": client.secret}
+        basic = {"Authorization": client.basic}
+        return [
+            client.ask_token(scope).status,
+            post_token(server, scope=scope, **form).status,
+            server.request("GET", "/v2/", headers=basic).status,
+        ]
+
+    assert statuses(made) == [200] * 3
+    rotate_secret(new.robot, chosen_secret=chosen, overlap=timedelta(minutes=5), actor=SYSTEM)
+    quick = ways.quick
+    assert statuses(client) == [200] * 3
+    assert ways.quick == quick
+    assert access_of(client.ask_token(scope)) == {place.name: {"pull"}}
+    for number in range(10):
+        assert Client(server, name, f"Wrong-Secret-{number}").ask_token().status == 401
+    assert statuses(client) == [429] * 3
+    assert statuses(made) == [200] * 3
+    assert ways.quick == quick + 2
+    LoginFailure.objects.all().delete()
+    assert statuses(client) == [200] * 3
+
+
 def test_failures_close_the_quick_way_until_a_success_clears_them(
     server: Server, ways: Ways
 ) -> None:

@@ -35,8 +35,23 @@ class RobotPermissionSerializer(RequestSerializer):
     access = AccessSerializer(many=True)
 
 
+class ChosenSecretField(serializers.CharField):
+    """A secret that the client chooses, byte for byte; ``rules.ensure_valid_secret`` judges it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            default="",
+            allow_blank=True,
+            trim_whitespace=False,
+            help_text="Chosen by the client: 8 to 128 characters with at least one upper-case "
+            "letter, one lower-case letter and one digit, not beginning with `rsd_`. Empty to "
+            "have one made.",
+        )
+
+
 class RobotCreateSerializer(RequestSerializer):
-    """Harbor's ``RobotCreate``. The secret is always made here, never taken."""
+    """Harbor's ``RobotCreate``, whose secret counts."""
 
     name = serializers.CharField(max_length=1024)
     description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
@@ -45,7 +60,7 @@ class RobotCreateSerializer(RequestSerializer):
     duration = serializers.IntegerField(
         required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS
     )
-    secret = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    secret = ChosenSecretField()
     permissions = RobotPermissionSerializer(many=True)
 
 
@@ -71,16 +86,16 @@ class RobotUpdateSerializer(RequestSerializer):
 
 
 class RobotSecretRequestSerializer(RequestSerializer):
-    """A request for a new secret; the old one may go on working for a while."""
+    """A request for a new secret, chosen or made; the old one may go on working for a while."""
 
-    secret = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    secret = ChosenSecretField()
     overlap_seconds = serializers.IntegerField(
         required=False, default=0, min_value=0, max_value=30 * 86_400
     )
 
 
 class RobotSecretSerializer(ResponseSerializer):
-    """The new secret, shown once."""
+    """The new secret, shown once; empty when the client has chosen it."""
 
     always = frozenset({"secret"})
 

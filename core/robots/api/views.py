@@ -63,10 +63,9 @@ class RobotsView(ManagementView):
         errors=(409,),
     )
     def post(self, request: Request) -> Response:
-        """Create a robot; the answer is the only one that shows its secret."""
+        """Create a robot; the answer is the only one that shows its secret, made or chosen."""
         wanted = self.parse(RobotCreateSerializer)
         project = self._project_for(wanted)
-        _refuse_chosen_secret(wanted)
         created = services.create_robot(
             wanted["name"],
             project=project,
@@ -74,6 +73,7 @@ class RobotsView(ManagementView):
             duration_days=wanted.get("duration") or current().robot_token_duration,
             description=wanted.get("description", ""),
             is_disabled=wanted["disable"],
+            chosen_secret=wanted["secret"],
             actor=self.actor,
         )
         body = RobotCreatedSerializer(created.robot, context={"secret": created.secret})
@@ -149,24 +149,26 @@ class RobotView(ManagementView):
         answer=RobotSecretSerializer,
     )
     def patch(self, request: Request, robot_id: int) -> Response:
-        """Make a new secret, shown once; ``overlap_seconds`` keeps the old one for a while."""
+        """Make a new secret, shown once, or take the one that is given, which is not shown.
+
+        ``overlap_seconds`` keeps the old one for a while.
+        """
         robot = self.find_robot("robot:update")
         wanted = self.parse(RobotSecretRequestSerializer)
-        _refuse_chosen_secret(wanted)
-        overlap = timedelta(seconds=wanted["overlap_seconds"])
-        rotated = services.rotate_secret(robot, overlap=overlap, actor=self.actor)
-        return Response(RobotSecretSerializer({"secret": rotated.secret}).data)
+        chosen = wanted["secret"]
+        rotated = services.rotate_secret(
+            robot,
+            overlap=timedelta(seconds=wanted["overlap_seconds"]),
+            chosen_secret=chosen,
+            actor=self.actor,
+        )
+        return Response(RobotSecretSerializer({"secret": "" if chosen else rotated.secret}).data)
 
     @operation("Delete a robot", tag="robots")
     def delete(self, request: Request, robot_id: int) -> Response:
         """Delete the robot; everything issued to it ends."""
         services.delete_robot(self.find_robot("robot:delete"), actor=self.actor)
         return self.done()
-
-
-def _refuse_chosen_secret(wanted: dict[str, Any]) -> None:
-    if wanted.get("secret"):
-        raise BadRequest("secret: secrets are always made by the server; leave it empty.")
 
 
 def _ensure_same(robot: Robot, wanted: dict[str, Any]) -> None:

@@ -122,6 +122,7 @@ OPERATIONS: list[tuple[str, Any]] = [
         },
     ),
     ("PATCH /robots/{robot} 200", {}),
+    ("PATCH /robots/{robot} 200", {"secret": "MyCustomSecret123"}),
     ("DELETE /robots/{robot} 200", None),
     # people
     ("GET /users/current 200", None),

@@ -109,15 +109,34 @@ def test_a_user(cast: Cast) -> None:
     assert admin.get(where).status_code == 404
 
 
-def test_a_chosen_secret_of_a_robot_is_refused_and_an_empty_one_makes_another(cast: Cast) -> None:
-    """Where Terraform sets none it takes what the creation shows."""
+def test_a_robot_account_with_a_secret_of_its_own(cast: Cast) -> None:
+    """It follows a creation or an update; where none is set, what the creation shows is kept."""
+    admin = cast["admin"]
     where, content = created(cast, "/robots", robot_body())
-    refused = cast["admin"].patch(where, {"secret": "Chosen-Secret-123"})
-    assert refused.status_code == 400
-    assert "secret" in errors_of(refused)[0]["message"]
-    renewed = cast["admin"].patch(where, {"secret": ""})
+    made = json.loads(content)
+
+    def works(secret: str) -> bool:
+        robot = type(admin)("tf", basic(made["name"], secret))
+        status = robot.get("/users/current").status_code
+        assert status in (401, 412)
+        return status == 412
+
+    assert works(made["secret"])
+    for secret in ("Chosen-Secret-123", "Other-Secret-123"):
+        update = robot_body(name=made["name"], description="for Terraform")
+        assert admin.put(where, update).status_code == 200
+        assert admin.patch(where, {"secret": secret}).status_code == 200
+        assert works(secret)
+        assert "secret" not in body_of(admin.get(where))
+    assert [works(secret) for secret in (made["secret"], "Chosen-Secret-123")] == [False, False]
+    weak = admin.patch(where, {"secret": "too weak"})
+    assert weak.status_code == 400
+    assert "secret" in errors_of(weak)[0]["message"]
+    assert works("Other-Secret-123")
+    # Taken out of the resource again.
+    renewed = admin.patch(where, {"secret": ""})
     assert renewed.status_code == 200
-    assert body_of(renewed)["secret"] not in ("", json.loads(content)["secret"])
+    assert works(body_of(renewed)["secret"])
 
 
 def test_a_project_with_its_own_allowlist_quota_and_content(

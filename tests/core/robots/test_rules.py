@@ -1,10 +1,13 @@
-"""Names, lifetimes and permissions of robots."""
+"""Names, secrets, lifetimes and permissions of robots."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.authn.errors import InvalidCredentials
 from core.common.origin import Origin
+from core.common.secrets_format import new_secret, secret_hash
 from core.rbac.types import Actor, ActorKind
 from core.robots import rules
 from core.robots.errors import (
@@ -12,8 +15,9 @@ from core.robots.errors import (
     RobotDurationInvalid,
     RobotNameInvalid,
     RobotPermissionInvalid,
+    RobotSecretInvalid,
 )
-from core.robots.types import RobotName
+from core.robots.types import RobotFacts, RobotName
 
 pytestmark = pytest.mark.pure
 
@@ -34,6 +38,57 @@ def test_accepts_names(name: str) -> None:
 def test_refuses_names(name: str) -> None:
     with pytest.raises(RobotNameInvalid):
         rules.ensure_valid_name(name)
+
+
+@pytest.mark.parametrize(
+    "secret", ["Aa345678", "Harbor12345", "Ää3" + "x" * 125, " Aa34567 ", "xrsd_Rob_1", "Rsd_rob_1"]
+)
+def test_accepts_chosen_secrets(secret: str) -> None:
+    rules.ensure_valid_secret(secret)
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("Aa34567", "8 to 128"),
+        ("Aa3" + "x" * 126, "8 to 128"),
+        ("aa345678", "upper-case"),
+        ("AA345678", "lower-case"),
+        ("Aabcdefgh", "digit"),
+        ("Aa345678\x00", "8 to 128"),
+        ("Aa345678\ud800", "8 to 128"),
+        ("rsd_Secret1", "begin with rsd_"),
+        (new_secret("rob"), "begin with rsd_"),
+        (new_secret("pat"), "begin with rsd_"),
+    ],
+)
+def test_refuses_chosen_secrets_without_repeating_them(secret: str, reason: str) -> None:
+    with pytest.raises(RobotSecretInvalid, match=reason) as caught:
+        rules.ensure_valid_secret(secret)
+    assert secret not in caught.value.message
+
+
+MADE = [secret_hash(new_secret("rob")) for _ in range(2)]
+SLOW = [b"argon2$argon2id$one", b"argon2$argon2id$two"]
+
+
+@pytest.mark.parametrize("current", [MADE[0], SLOW[0]])
+@pytest.mark.parametrize("previous", [None, MADE[1], SLOW[1]])
+@pytest.mark.parametrize("is_over", [False, True])
+def test_secrets_in_force(current: bytes, previous: bytes | None, is_over: bool) -> None:
+    until = None if previous is None else START + timedelta(seconds=0 if is_over else 1)
+    robot = RobotFacts(1, "robot-ci", current, previous, until, False, None, None)
+    in_force = {current: None} | ({} if previous is None or is_over else {previous: until})
+    chosen = [stored.decode() for stored in in_force if stored in SLOW]
+    assert rules.chosen_hashes_in_force(robot, START) == tuple(chosen)
+    for presented in (*MADE, *SLOW):
+        if presented in in_force:
+            assert rules.proven_until(robot, presented, START) == in_force[presented]
+        else:
+            with pytest.raises(InvalidCredentials):
+                rules.proven_until(robot, presented, START)
+    for ended in (replace(robot, is_disabled=True), replace(robot, expires_at=START)):
+        assert rules.chosen_hashes_in_force(ended, START) == ()
 
 
 @pytest.mark.parametrize("prefix", ["robot-", "robot$", "bot+", "r"])

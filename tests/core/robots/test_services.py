@@ -184,7 +184,7 @@ def test_rotate_without_overlap() -> None:
     assert (robot.previous_secret_hash, robot.previous_valid_until) == (None, None)
     assert revoked() == {f"robot:{robot.pk}": True}
     entry = AuditEntry.objects.get(action="robots.secret.rotated")
-    assert entry.detail == {"overlap_seconds": 0}
+    assert entry.detail == {"overlap_seconds": 0, "chosen": False}
 
 
 def test_rotate_with_overlap_keeps_one_old_secret() -> None:
