@@ -246,7 +246,7 @@ class ArtifactSerializer(ResponseSerializer):
     def get_references(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Return the children of an index with their platforms."""
         rows = self.context["references"].get(manifest.pk, ())
-        is_whole = self._shows([row.annotations for row in rows if row.annotations])
+        is_whole = self._shows([row.annotations for row in rows])
         return [_reference(row, with_annotations=is_whole) for row in rows]
 
     @extend_schema_field(serializers.JSONField())
@@ -257,7 +257,8 @@ class ArtifactSerializer(ResponseSerializer):
     def _shows(self, annotations: Sequence[Any]) -> bool:
         if not self.context["is_list"]:
             return True
-        size = sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in annotations)
+        texts = (json.dumps(each, ensure_ascii=False) for each in annotations if each)
+        size = sum(len(text.encode()) for text in texts)
         return size <= MAXIMUM_LISTED_ANNOTATIONS_BYTES
 
     def get_tags(self, manifest: Manifest) -> list[dict[str, Any]]:
