@@ -46,7 +46,10 @@ def _manifest_rows(setting: Setting, image: Image) -> list[Row]:
             for connections in CONNECTIONS:
                 work = f"{method} manifest by {kind}, c={connections}"
                 run = _reader(setting, method, path, connections)
-                rows.append(setting.compare(work, "requests/s", run, goal=MANIFEST_RATIO))
+                rounds = setting.rounds_of_small_requests(connections)
+                rows.append(
+                    setting.compare(work, "requests/s", run, goal=MANIFEST_RATIO, rounds=rounds)
+                )
     return rows
 
 
@@ -55,7 +58,8 @@ def _small_blob_rows(setting: Setting, digest: str) -> list[Row]:
     for connections in CONNECTIONS:
         run = _reader(setting, "GET", f"blobs/{digest}", connections)
         work = f"GET blob of 1.5 KB, c={connections}"
-        rows.append(setting.compare(work, "requests/s", run, goal=SMALL_RATIO))
+        rounds = setting.rounds_of_small_requests(connections)
+        rows.append(setting.compare(work, "requests/s", run, goal=SMALL_RATIO, rounds=rounds))
     return rows
 
 

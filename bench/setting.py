@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from bench.client import Load, drive, request_bytes
 from bench.measure import Sample, Side, alternate
@@ -13,6 +14,10 @@ from core.oci.media_types import OCI_IMAGE_MANIFEST
 
 ACCEPT = {"Accept": OCI_IMAGE_MANIFEST}
 """Without it docker-registry says that it has no such manifest."""
+
+
+ROUNDS_AT_ONE_CONNECTION: Final = 3
+"""How many times as many rounds small requests get where they come one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,25 @@ class Setting:
         request = request_bytes(method, server.address, path, {**ACCEPT, **headers})
         return drive(server.address, [request], connections=connections, seconds=self.seconds)
 
-    def compare(self, work: str, unit: str, run: Callable[[Server], Sample], *, goal: float) -> Row:
+    def rounds_of_small_requests(self, connections: int) -> int:
+        """Return in how many rounds small requests are measured.
+
+        With one connection, nothing goes on while the machine pauses, so rounds differ more.
+        """
+        return self.rounds * ROUNDS_AT_ONE_CONNECTION if connections == 1 else self.rounds
+
+    def compare(
+        self,
+        work: str,
+        unit: str,
+        run: Callable[[Server], Sample],
+        *,
+        goal: float,
+        rounds: int | None = None,
+    ) -> Row:
         """Measure the servers in turn; `goal` is the least ratio of Roadstead to the reference."""
         sides = [Side(server.pid, _bound(run, server)) for server in self.servers]
-        *baseline, subject = alternate(sides, self.rounds)
+        *baseline, subject = alternate(sides, rounds or self.rounds)
         return Row(
             work,
             unit,

@@ -50,7 +50,7 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
             Side(server.pid, lambda: token(server.robot)),
             Side(server.pid, lambda: token(server.administrator)),
         ],
-        setting.rounds,
+        setting.rounds_of_small_requests(connections),
     )
     goal = Goal(LEAST_RATIO, Better.HIGHER)
     return [
