@@ -58,8 +58,8 @@ def test_accepts_chosen_secrets(secret: str) -> None:
         ("Aa345678\x00", "8 to 128"),
         ("Aa345678\ud800", "8 to 128"),
         ("rsd_Secret1", "begin with rsd_"),
-        (new_secret("rob"), "begin with rsd_"),
-        (new_secret("pat"), "begin with rsd_"),
+        pytest.param(new_secret("rob"), "begin with rsd_", id="a robot's that was made"),
+        pytest.param(new_secret("pat"), "begin with rsd_", id="a personal token"),
     ],
 )
 def test_refuses_chosen_secrets_without_repeating_them(secret: str, reason: str) -> None:
@@ -68,12 +68,12 @@ def test_refuses_chosen_secrets_without_repeating_them(secret: str, reason: str)
     assert secret not in caught.value.message
 
 
-MADE = [secret_hash(new_secret("rob")) for _ in range(2)]
+MADE = [secret_hash(f"made {number}") for number in range(2)]
 SLOW = [b"argon2$argon2id$one", b"argon2$argon2id$two"]
 
 
-@pytest.mark.parametrize("current", [MADE[0], SLOW[0]])
-@pytest.mark.parametrize("previous", [None, MADE[1], SLOW[1]])
+@pytest.mark.parametrize("current", [MADE[0], SLOW[0]], ids=["made", "chosen"])
+@pytest.mark.parametrize("previous", [None, MADE[1], SLOW[1]], ids=["none", "made", "chosen"])
 @pytest.mark.parametrize("is_over", [False, True])
 def test_secrets_in_force(current: bytes, previous: bytes | None, is_over: bool) -> None:
     until = None if previous is None else START + timedelta(seconds=0 if is_over else 1)
