@@ -9,7 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
-from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_GENERATION
+from core.artifacts.queries import (
+    HAS_REDIRECT,
+    PROJECT_AND_GENERATION,
+    REPOSITORY_IN_PROJECT,
+)
 from core.artifacts.types import (
     BlobLookup,
     ManifestLookup,
@@ -126,18 +130,25 @@ _WHO_AND_WHERE: Final = {
     "project": "text",
     "repository": "text",
 }
-_REPOSITORY: Final = """
+_REPOSITORY: Final = f"""
   LEFT JOIN projects_project p ON p.name = asked.project
-  LEFT JOIN artifacts_repository r ON r.name = asked.repository AND r.project_id = p.id"""
+{REPOSITORY_IN_PROJECT.format(repository="r")}"""
 
 _MANIFEST: Final = """
-  LEFT JOIN artifacts_tag t
-         ON t.repository_id = r.id AND t.name = asked.tag AND t.ended_at IS NULL
-  LEFT JOIN artifacts_manifest m
-         ON m.repository_id = r.id AND m.digest = coalesce(t.digest, asked.digest)"""
+  LEFT JOIN LATERAL (SELECT digest FROM artifacts_tag
+                      WHERE repository_id = r.id AND name = asked.tag AND ended_at IS NULL
+                      LIMIT 1) t
+         ON true
+  LEFT JOIN LATERAL (SELECT id, digest, media_type, size_bytes, touched_at, payload
+                       FROM artifacts_manifest
+                      WHERE repository_id = r.id AND digest = coalesce(t.digest, asked.digest)
+                      LIMIT 1) m
+         ON true"""
 _BLOB: Final = """
   LEFT JOIN blobs_blob b ON b.digest = asked.digest
-  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id"""
+  LEFT JOIN LATERAL (SELECT id, leased_until FROM artifacts_repositoryblob
+                      WHERE repository_id = r.id AND blob_id = b.id LIMIT 1) l
+         ON true"""
 
 # Only while the name's project has not given way to another of the same name.
 _REDIRECTED: Final = """

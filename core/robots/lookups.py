@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import HAS_REDIRECT
+from core.artifacts.queries import HAS_REDIRECT, REPOSITORY_IN_PROJECT
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
@@ -80,9 +80,13 @@ _SELECT: Final = f"""r.id, r.secret_hash, r.previous_secret_hash, r.previous_val
                   WHERE v.subject = 'robot:' || r.id), 0),
        p.id, p.is_public, p.generation, t.id,
        {HAS_REDIRECT.format(repository="t.id")}"""  # noqa: S608  # made of constants
-_REPOSITORY: Final = """
+_REPOSITORY: Final = f"""
   LEFT JOIN projects_project p ON p.name = asked.project
-  LEFT JOIN artifacts_repository t ON t.name = asked.repository AND t.project_id = p.id"""
+{REPOSITORY_IN_PROJECT.format(repository="t")}"""
+_ROBOT: Final = """
+  LEFT JOIN LATERAL (SELECT * FROM robots_robot
+                      WHERE project_id {is_owner} AND name = asked.name LIMIT 1) r
+         ON true"""
 
 PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_project_robot",
@@ -90,7 +94,7 @@ PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     select=_SELECT,
     joins=f"""
   LEFT JOIN projects_project o ON o.name = asked.owner
-  LEFT JOIN robots_robot r ON r.project_id = o.id AND r.name = asked.name
+{_ROBOT.format(is_owner="= o.id")}
 {_REPOSITORY}""",
     answer=_standing,
 )
@@ -99,8 +103,7 @@ SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_system_robot",
     _COLUMNS,
     select=_SELECT,
-    joins=f"""
-  LEFT JOIN robots_robot r ON r.project_id IS NULL AND r.name = asked.name
+    joins=f"""{_ROBOT.format(is_owner="IS NULL")}
 {_REPOSITORY}""",
     answer=_standing,
 )

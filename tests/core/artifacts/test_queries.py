@@ -12,12 +12,21 @@ from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
 from core.artifacts import queries
-from core.artifacts.lookups import BLOBS, MANIFESTS, PAYLOADS, TARGETS
+from core.artifacts.lookups import (
+    BLOBS,
+    MANIFESTS,
+    PAYLOADS,
+    REDIRECTED_BLOBS,
+    REDIRECTED_MANIFESTS,
+    TARGETS,
+)
 from core.artifacts.types import ReadableRepositories
 from core.database.asynchronous import PLAN_BY_KEY
 from core.database.prepared import Lookup
+from core.grants.lookups import PASSWORDS, TOKENS
 from core.oci.digest import Digest
 from core.projects.models import Project
+from core.robots.lookups import PROJECT_ROBOTS, SYSTEM_ROBOTS
 from core.users.models import Revocation
 from tests.factories.artifacts import (
     VIEWER,
@@ -157,6 +166,57 @@ def test_no_lookup_makes_a_sequential_scan(crowd: int, lookup: Lookup[Any, Any])
                 nothing = ", ".join(["NULL"] * len(lookup.columns))
                 explained = f"EXECUTE {statement.name} ({nothing})"
                 assert sequential_scans(explained, cursor) == [], statement.name
+    finally:
+        planning.close()
+
+
+# The repository "team/app" has 3,000 tags, "many-9" has 3,000 repositories that share a blob.
+ASKED: dict[str, tuple[Lookup[Any, Any], tuple[object, ...]]] = {
+    "target": (TARGETS, (VIEWER, "many-9", "many-9/more-2999")),
+    "tag": (MANIFESTS, (VIEWER, "team", "team/app", "x7", None, True)),
+    "digest": (MANIFESTS, (VIEWER, "team", "team/app", None, Digest.of(b"7").to_bytes(), True)),
+    "blob": (BLOBS, (VIEWER, "many-9", "many-9/more-7", Digest.of(b"{}").to_bytes())),
+    "tag, moved": (REDIRECTED_MANIFESTS, (VIEWER, "old", "old/app", "x7", None, True)),
+    "blob, moved": (REDIRECTED_BLOBS, (VIEWER, "old", "old/app", Digest.of(b"{}").to_bytes())),
+    "password": (PASSWORDS, ("many", "192.0.2.1", "many-9", "many-9/more-2999")),
+    "token": (TOKENS, (b"secret", "many-9", "many-9/more-2999")),
+    "robot": (PROJECT_ROBOTS, ("many-9", "robot-7", "many-9", "many-9/more-2999")),
+    "robot of the system": (SYSTEM_ROBOTS, (None, "robot-7", "many-9", "many-9/more-2999")),
+}
+
+ROBOTS = """
+INSERT INTO robots_robot
+       (project_id, name, description, permissions, project_ids, secret_hash, secret_hint,
+        is_disabled, created_by, created_at, updated_at)
+SELECT p.id, 'robot-' || n, '', '{}', '{}', sha256((p.id || '-' || n)::bytea), '', false, '',
+       now(), now()
+  FROM projects_project p, generate_series(1, CASE p.name WHEN 'many-9' THEN 3000 ELSE 1 END) n;
+INSERT INTO artifacts_redirect (name, repository_id, project_id, created_at)
+SELECT 'old/app', id, project_id, now() FROM artifacts_repository WHERE name = 'team/app'
+"""
+
+
+@pytest.mark.parametrize("prepare", ["ANALYZE", "VACUUM ANALYZE"])
+def test_lookups_are_asked_by_all_keys(crowd: int, prepare: str) -> None:
+    """However much else has one of them, and whether one question is asked or many at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHARE, (Digest.of(b"{}").to_bytes(),))
+        cursor.execute(ROBOTS)
+        cursor.execute(prepare)
+    planning = connection.copy()
+    try:
+        with planning.cursor() as cursor:
+            for name, value in PLAN_BY_KEY.items():
+                cursor.execute(f"SET {name} = {value}")
+            for label, (lookup, question) in ASKED.items():
+                for statement, times in ((lookup.one, 1), (lookup.many, 10)):
+                    values = question if times == 1 else [[value] * times for value in question]
+                    types = [kind + "[]" * (times > 1) for kind in lookup.columns.values()]
+                    places = ", ".join(f"%s::{kind}" for kind in types)
+                    cursor.execute(f"PREPARE asked AS {statement.sql}")
+                    execution = cursor.mogrify(f"EXECUTE asked ({places})", values)
+                    assert rows_read(execution.decode(), cursor) < 30 * times, (label, times)
+                    cursor.execute("DEALLOCATE asked")
     finally:
         planning.close()
 
