@@ -38,7 +38,9 @@ SELECT r.name, m.digest, f.digest,
   JOIN artifacts_manifestreference f ON f.parent_id = m.id
   LEFT JOIN artifacts_repository r ON r.id = m.repository_id
   LEFT JOIN blobs_blob b ON b.id = f.blob_id
-  LEFT JOIN artifacts_repositoryblob l ON l.repository_id = m.repository_id AND l.blob_id = b.id
+  LEFT JOIN LATERAL (SELECT id FROM artifacts_repositoryblob
+                      WHERE repository_id = m.repository_id AND blob_id = b.id LIMIT 1) l
+         ON true
   LEFT JOIN artifacts_manifest c ON c.id = f.child_id
  WHERE m.id > %s AND m.id <= %s
    AND ((f.blob_id IS NOT NULL

@@ -40,17 +40,23 @@ MAXIMUM_MOUNT_CANDIDATES = 50
 
 _COMMIT_ATTEMPTS = 20
 
-# Manifests that came before the blob are bound to it at once.
+# Manifests that came before the blob are bound to it at once. The subquery keeps the digest from
+# the planner: of one that nearly all manifests name it would expect that as many wait for it, and
+# look through all children of indexes instead.
 _LINK = Statement(
     "repository_link_blob",
     """
 WITH bound AS (
-     UPDATE artifacts_manifestreference AS waiting SET blob_id = $2
-       FROM artifacts_manifest AS parent
-      WHERE parent.id = waiting.parent_id AND parent.repository_id = $1
-        AND waiting.digest = $5 AND waiting.size_bytes = $6
-        AND waiting.blob_id IS NULL AND waiting.child_id IS NULL
-        AND waiting.role IN ('config', 'layer'))
+     UPDATE artifacts_manifestreference SET blob_id = $2
+      WHERE blob_id IS NULL AND id = ANY(ARRAY(
+            SELECT waiting.id FROM artifacts_manifestreference waiting
+             CROSS JOIN LATERAL
+                   (SELECT repository_id FROM artifacts_manifest
+                     WHERE id = waiting.parent_id LIMIT 1) parent
+             WHERE parent.repository_id = $1
+               AND waiting.digest = (SELECT $5::bytea) AND waiting.size_bytes = $6
+               AND waiting.blob_id IS NULL AND waiting.child_id IS NULL
+               AND waiting.role IN ('config', 'layer'))))
 INSERT INTO artifacts_repositoryblob AS link (repository_id, blob_id, leased_until, pushed_by)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (repository_id, blob_id) DO UPDATE
@@ -60,19 +66,21 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE
 
 _FIND_LINKED_BLOB = """
 SELECT b.id, b.size_bytes, b.store, b.storage_key, r.project_id, p.is_public
-  FROM artifacts_repository r
-  JOIN projects_project p ON p.id = r.project_id
-  JOIN artifacts_repositoryblob l ON l.repository_id = r.id
-  JOIN blobs_blob b ON b.id = l.blob_id
- WHERE r.name = %s AND b.digest = %s AND b.damaged_at IS NULL
+  FROM (SELECT id, project_id FROM artifacts_repository WHERE name = %s LIMIT 1) r
+ CROSS JOIN LATERAL
+       (SELECT is_public FROM projects_project WHERE id = r.project_id LIMIT 1) p
+ CROSS JOIN blobs_blob b
+ CROSS JOIN LATERAL
+       (SELECT FROM artifacts_repositoryblob
+         WHERE repository_id = r.id AND blob_id = b.id LIMIT 1) l
+ WHERE b.digest = %s AND b.damaged_at IS NULL
 """
 _SHARED = "FOR KEY SHARE OF l, b"
 
 _LOCK_LINK = """
-SELECT l.id, l.blob_id
-  FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
- WHERE l.repository_id = %s AND b.digest = %s
-   FOR UPDATE OF l
+SELECT id, blob_id FROM artifacts_repositoryblob
+ WHERE repository_id = %s AND blob_id = (SELECT id FROM blobs_blob WHERE digest = %s)
+   FOR UPDATE
 """
 
 _FIND_USER_OF_BLOB = """

@@ -68,7 +68,8 @@ UPDATE artifacts_trashentry AS entry
   FROM (SELECT count(*) AS manifests, coalesce(sum(octet_length(payload)), 0) AS bytes
           FROM artifacts_trashedmanifest WHERE entry_id = %s) AS kept,
        (SELECT coalesce(sum(b.size_bytes), 0) AS bytes
-          FROM artifacts_trashedblob k JOIN blobs_blob b ON b.id = k.blob_id
+          FROM artifacts_trashedblob k
+         CROSS JOIN LATERAL (SELECT size_bytes FROM blobs_blob WHERE id = k.blob_id LIMIT 1) b
          WHERE k.entry_id = %s) AS held
  WHERE entry.id = %s
 """

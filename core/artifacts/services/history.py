@@ -21,9 +21,12 @@ SELECT pg_advisory_xact_lock(hashtextextended(key, 0))
 _LIVE_BY_NAME = Statement(
     "tags_live_by_name",
     """
-SELECT id, name, digest FROM artifacts_tag
- WHERE repository_id = $1 AND name = ANY($2::text[]) AND ended_at IS NULL
- ORDER BY name FOR UPDATE
+SELECT t.id, t.name, t.digest
+  FROM (SELECT DISTINCT unnest($2::text[]) COLLATE "C" AS name ORDER BY name) wanted
+ CROSS JOIN LATERAL
+       (SELECT id, name, digest FROM artifacts_tag
+         WHERE repository_id = $1 AND name = wanted.name AND ended_at IS NULL
+         LIMIT 1 FOR UPDATE) t
 """,
 )
 

@@ -39,20 +39,38 @@ from core.rbac.types import Actor
 # Rows are locked in the order of the sort, and for as long as the push takes: a blob or child
 # that was found here cannot leave the repository before the push has referred to it.
 #
-# Blobs are looked for under every digest, because some indexes list plain blobs.
+# Blobs are looked for under every digest, because some indexes list plain blobs. Each row is looked
+# up by itself: a join might read all blobs or manifests of the repository instead.
 _SHARE_CONTENT = Statement(
     "content_share",
     """
-WITH blobs AS MATERIALIZED (
+WITH known AS MATERIALIZED (
+     SELECT b.id
+       FROM (SELECT DISTINCT unnest($2::bytea[]) AS digest) asked
+      CROSS JOIN LATERAL (SELECT id FROM blobs_blob WHERE digest = asked.digest LIMIT 1) b
+      ORDER BY b.id),
+     blobs AS MATERIALIZED (
      SELECT b.digest, b.id, b.size_bytes
-       FROM artifacts_repositoryblob l JOIN blobs_blob b ON b.id = l.blob_id
-      WHERE l.repository_id = $1 AND b.digest = ANY($2::bytea[])
-      ORDER BY b.id FOR KEY SHARE OF l, b),
+       FROM known
+      CROSS JOIN LATERAL
+            (SELECT FROM artifacts_repositoryblob
+              WHERE repository_id = $1 AND blob_id = known.id LIMIT 1 FOR KEY SHARE) l
+      CROSS JOIN LATERAL
+            (SELECT digest, id, size_bytes FROM blobs_blob
+              WHERE id = known.id LIMIT 1 FOR KEY SHARE) b),
+     listed AS MATERIALIZED (
+     SELECT m.id
+       FROM (SELECT DISTINCT unnest($3::bytea[]) AS digest) asked
+      CROSS JOIN LATERAL
+            (SELECT id FROM artifacts_manifest
+              WHERE repository_id = $1 AND digest = asked.digest LIMIT 1) m
+      ORDER BY m.id),
      children AS MATERIALIZED (
-     SELECT digest, id, size_bytes, total_bytes
-       FROM artifacts_manifest
-      WHERE repository_id = $1 AND digest = ANY($3::bytea[])
-      ORDER BY id FOR KEY SHARE)
+     SELECT m.digest, m.id, m.size_bytes, m.total_bytes
+       FROM listed
+      CROSS JOIN LATERAL
+            (SELECT digest, id, size_bytes, total_bytes FROM artifacts_manifest
+              WHERE id = listed.id LIMIT 1 FOR KEY SHARE) m)
 SELECT digest, id, NULL::bigint, size_bytes, size_bytes FROM blobs
  UNION ALL
 SELECT digest, NULL, id, size_bytes, total_bytes FROM children
@@ -72,12 +90,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13)
 ON CONFLICT (repository_id, digest) DO UPDATE
    SET touched_at = excluded.touched_at,
        may_be_tagged = stored.may_be_tagged OR excluded.may_be_tagged
-RETURNING id, xmax = 0, extra_attrs IS NOT NULL, tag_life, EXISTS (
-       SELECT FROM artifacts_manifestreference waiting
-         JOIN artifacts_manifest parent ON parent.id = waiting.parent_id
+RETURNING id, xmax = 0, extra_attrs IS NOT NULL, tag_life, (
+       SELECT true FROM artifacts_manifestreference waiting
+        CROSS JOIN LATERAL
+              (SELECT repository_id FROM artifacts_manifest
+                WHERE id = waiting.parent_id LIMIT 1) parent
         WHERE parent.repository_id = stored.repository_id AND waiting.digest = stored.digest
           AND waiting.size_bytes = stored.size_bytes AND waiting.role = 'child'
-          AND waiting.blob_id IS NULL AND waiting.child_id IS NULL)
+          AND waiting.blob_id IS NULL AND waiting.child_id IS NULL LIMIT 1) IS NOT NULL
 """,
 )
 
@@ -102,17 +122,23 @@ _LOCK_MANIFEST = """
 SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR UPDATE
 """
 
+# The order of an index keeps the planner from looking through all references for the first that
+# there is. To ask for an equal key as well would make that order no order.
 _FIND_PARENT = """
-SELECT m.digest
-  FROM artifacts_manifestreference f JOIN artifacts_manifest m ON m.id = f.parent_id
- WHERE f.child_id = %s LIMIT 1
+SELECT digest FROM artifacts_manifest
+ WHERE id = (SELECT parent_id FROM artifacts_manifestreference
+              WHERE child_id BETWEEN %(child)s AND %(child)s ORDER BY child_id LIMIT 1)
 """
 
 # Being no longer referred to starts the clock for blobs and children alike.
 _LEASE_BLOBS = """
 UPDATE artifacts_repositoryblob SET leased_until = greatest(leased_until, %s)
- WHERE repository_id = %s AND blob_id IN (
-       SELECT blob_id FROM artifacts_manifestreference WHERE parent_id = %s)
+ WHERE id = ANY(ARRAY(
+       SELECT l.id FROM artifacts_manifestreference f
+        CROSS JOIN LATERAL
+              (SELECT id FROM artifacts_repositoryblob
+                WHERE repository_id = %s AND blob_id = f.blob_id LIMIT 1) l
+        WHERE f.parent_id = %s))
 """
 
 _TOUCH = """
@@ -487,7 +513,7 @@ def delete_manifest(
         raise ManifestUnknown
     rules.require_precondition(wanted, None, digest)
     manifest_id = int(found[0])
-    parent = raw.fetch_one(_FIND_PARENT, (manifest_id,))
+    parent = raw.fetch_one(_FIND_PARENT, {"child": manifest_id})
     if parent is not None:
         raise ContentInUse(f"The manifest is referenced by index {_digest(parent[0])}.")
     tags = history.lock_tags_of_manifest(manifest_id)

@@ -46,10 +46,13 @@ _HOLD = """
 WITH project AS MATERIALIZED (
      SELECT id FROM projects_project WHERE name = split_part(%s, '/', 1) FOR KEY SHARE)
 SELECT r.id, r.project_id
-  FROM project JOIN artifacts_repository r ON r.project_id = project.id AND r.name = %s
+  FROM project
+ CROSS JOIN LATERAL
+       (SELECT id, project_id FROM artifacts_repository
+         WHERE project_id = project.id AND name = %s LIMIT 1 FOR {lock}) r
 """
-_SHARE = f"{_HOLD} FOR KEY SHARE OF r"
-_RESERVE = f"{_HOLD} FOR UPDATE OF r"
+_SHARE = _HOLD.format(lock="KEY SHARE")
+_RESERVE = _HOLD.format(lock="UPDATE")
 
 _TOUCH = Statement(
     "repository_touch",
