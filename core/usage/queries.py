@@ -93,7 +93,10 @@ _HELD_UP_TO: Final = """
 SELECT coalesce(sum(holders), 0)::bigint
   FROM (SELECT holders FROM usage_projectcontent {of_project} LIMIT %(most)s) AS contents
 """
-_HELD_BY_PROJECT: Final = _HELD_UP_TO.format(of_project="WHERE project_id = %(project)s")
+# In the order of an index: the rows of a project may all stand at the end of the table.
+_HELD_BY_PROJECT: Final = _HELD_UP_TO.format(
+    of_project="WHERE project_id = %(project)s ORDER BY digest, is_manifest"
+)
 _HELD_BY_REGISTRY: Final = _HELD_UP_TO.format(of_project="")
 
 _TOP_REPOSITORIES: Final = """
