@@ -39,7 +39,7 @@ STRAY_AGE = timedelta(hours=48)
 _CLAIM_CONDEMNED = """
 WITH due AS MATERIALIZED (
      SELECT id FROM blobs_condemnedobject
-      WHERE kept_until <= clock_timestamp() AND store = ANY(%s::text[])
+      WHERE kept_until <= statement_timestamp() AND store = ANY(%s::text[])
         AND (removing_at IS NULL OR removing_at < clock_timestamp() - interval '1 hour')
       ORDER BY kept_until LIMIT %s FOR UPDATE SKIP LOCKED)
 UPDATE blobs_condemnedobject SET removing_at = clock_timestamp()
