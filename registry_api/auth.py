@@ -47,17 +47,27 @@ _DENIED_MESSAGE: Final = "Requested access to the resource is denied."
 Found = TypeVar("Found", bound=TargetLookup)
 
 
-@dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever makes a request; ``token`` is None when the credentials came with it."""
+    """Whoever makes a request.
 
-    actor: Actor
-    token: RegistryToken | None
+    ``subject`` says on whose behalf look-ups read, and ``token`` is None when the credentials came
+    with the request.
+    """
+
+    __slots__ = ("_call", "_proof", "subject", "token")
+
+    def __init__(self, call: Call, proof: RegistryToken | Actor) -> None:
+        """Take what proves who it is."""
+        self._call = call
+        self._proof = proof
+        self.subject = proof.subject
+        self.token = proof if isinstance(proof, RegistryToken) else None
 
     @property
-    def subject(self) -> str:
-        """On whose behalf look-ups read."""
-        return self.actor.subject
+    def actor(self) -> Actor:
+        """Who is named in records; most reads name nobody."""
+        proof = self._proof
+        return proof if isinstance(proof, Actor) else proof.as_actor(self._call.origin)
 
     def follows_redirect(self, name: str) -> bool:
         """Whether the token was issued for where a former name of a repository leads."""
@@ -84,7 +94,7 @@ async def identified(call: Call, *, grace: timedelta = timedelta()) -> Caller:
     if header[:7].lower() == "bearer ":
         token = registry_tokens.recall(header[7:].strip(), service=call.external.service)
         if token is not None:
-            return Caller(token.as_actor(call.origin), token)
+            return Caller(call, token)
     return await in_thread(work_of(call), identify, call, grace=grace)
 
 
@@ -106,10 +116,10 @@ def identify(call: Call, *, grace: timedelta = timedelta(), is_login: bool = Fal
         if credentials is None:
             raise challenge(call)
         if not is_login:
-            return Caller(authenticate(credentials, origin=call.origin), token=None)
+            return Caller(call, authenticate(credentials, origin=call.origin))
         actor = verify_credentials(credentials, origin=call.origin)
         record_login(actor)
-        return Caller(actor, token=None)
+        return Caller(call, actor)
     raise challenge(call)
 
 
@@ -281,7 +291,7 @@ def _bearer(call: Call, text: str, grace: timedelta) -> Caller:
             service=call.external.service,
             expired_grace_seconds=int(grace.total_seconds()),
         )
-        caller = Caller(token.as_actor(call.origin), token)
+        caller = Caller(call, token)
         if caller.has_expired_token:
             # The grace is for tokens; a robot or a personal token that has ended has none.
             load_actor(token, origin=call.origin)

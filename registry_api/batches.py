@@ -7,10 +7,10 @@ it had arrived.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Sequence
-from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
+
+from registry_api.awake import Awake
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -21,16 +21,6 @@ MAXIMUM_BATCH: Final = 128
 
 UNDER_WAY: Final = 2
 """How many statements are under way at once: one is being prepared while one is answered."""
-
-AWAKE_SECONDS: Final = 0.0003
-"""How long the event loop stays awake for the answer to a question that is alone.
-
-A database on the same machine answers sooner. A process that slept meanwhile has to be woken, and
-finds the processor's caches cold: that costs more time than it saves.
-"""
-
-# On one processor it would keep the database from answering.
-_CAN_STAY_AWAKE: Final = len(os.sched_getaffinity(0)) > 1
 
 
 class Batches(Generic[Question, Answer]):
@@ -57,14 +47,16 @@ class Batches(Generic[Question, Answer]):
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
-        self._awake_until = 0.0
-        self._is_answered_soon = True
+        self._is_crowded = False
+        self._awake = Awake()
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer. Raises whatever the function raises for the whole batch."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._belong_to(loop)
+        if not self._under_way and not self._is_crowded:
+            return await self._ask_alone(question)
         waiter: asyncio.Future[Answer] = loop.create_future()
         self._waiting.setdefault(question, []).append(waiter)
         if not self._is_scheduled and self._under_way < UNDER_WAY:
@@ -76,6 +68,15 @@ class Batches(Generic[Question, Answer]):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await waiter
+
+    async def _ask_alone(self, question: Question) -> Answer:
+        """Ask at once, in the task of the request: with nobody to share with, waiting is lost."""
+        self._under_way += 1
+        try:
+            [answer] = await self._answer_alone((question,))
+        finally:
+            self._under_way -= 1
+        return answer
 
     async def _answer_waiting(self) -> None:
         """Answer what waits, and what comes to wait meanwhile."""
@@ -89,6 +90,7 @@ class Batches(Generic[Question, Answer]):
     async def _answer_all(self) -> None:
         while self._waiting:
             taken = self._take()
+            self._is_crowded = len(taken) > 1
             try:
                 if len(taken) == 1:
                     answers = await self._answer_alone(tuple(taken))
@@ -104,20 +106,11 @@ class Batches(Generic[Question, Answer]):
 
     async def _answer_alone(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Answer one question, awake if the last one was answered before it made no sense."""
-        # The event loop's own clock tells milliseconds.
-        asked_at = perf_counter()
-        if self._is_answered_soon and _CAN_STAY_AWAKE:
-            self._awake_until = asked_at + AWAKE_SECONDS
-            self._stay_awake(asyncio.get_running_loop())
+        self._awake.begin(asyncio.get_running_loop())
         try:
             return await self._answer(questions)
         finally:
-            self._awake_until = 0.0
-            self._is_answered_soon = perf_counter() - asked_at < AWAKE_SECONDS
-
-    def _stay_awake(self, loop: asyncio.AbstractEventLoop) -> None:
-        if perf_counter() < self._awake_until:
-            loop.call_soon(self._stay_awake, loop)
+            self._awake.end()
 
     def _take(self) -> Waiting[Question, Answer]:
         waiting, self._waiting = self._waiting, {}

@@ -23,6 +23,7 @@ class Oracle:
         """Return the squares."""
         self.asked.append(questions)
         self.was_asked.set()
+        await asyncio.sleep(0)
         await self.may_answer.wait()
         if -1 in questions:
             raise LookupError("no answer")
@@ -42,22 +43,39 @@ def run(oracle: Oracle, *questions: int) -> list[int | BaseException]:
 
 def test_questions_of_one_moment_share_a_statement() -> None:
     oracle = Oracle()
-    assert run(oracle, 2, 3, 2, 4) == [4, 9, 4, 16]
-    assert oracle.asked == [(2, 3, 4)]
+    assert run(oracle, 5, 2, 3, 2, 4) == [25, 4, 9, 4, 16]
+    # The first does not know that others will come.
+    assert oracle.asked == [(5,), (2, 3, 4)]
+
+
+def test_in_a_crowd_the_first_waits_for_the_others() -> None:
+    oracle = Oracle()
+
+    async def ask_twice() -> None:
+        batches = Batches(oracle.answer)
+        for _ in range(2):
+            await asyncio.gather(*[batches.ask(question) for question in (1, 2, 3)])
+        await batches.ask(4)
+        await batches.ask(5)
+        await asyncio.gather(*[batches.ask(question) for question in (6, 7)])
+
+    asyncio.run(ask_twice())
+    assert oracle.asked == [(1,), (2, 3), (1, 2, 3), (4,), (5,), (6,), (7,)]
 
 
 def test_a_large_crowd_is_split() -> None:
     oracle = Oracle()
-    crowd = list(range(MAXIMUM_BATCH + 5))
+    crowd = list(range(1 + MAXIMUM_BATCH + 5))
     assert run(oracle, *crowd) == [number**2 for number in crowd]
-    assert [len(batch) for batch in oracle.asked] == [MAXIMUM_BATCH, 5]
+    assert [len(batch) for batch in oracle.asked] == [1, MAXIMUM_BATCH, 5]
 
 
 def test_a_failure_reaches_everybody_of_its_batch_and_nobody_else() -> None:
     oracle = Oracle()
+    answers = run(oracle, 1, -1, 2)
+    assert [type(answer) for answer in answers] == [int, LookupError, LookupError]
     answers = run(oracle, -1, 2)
-    assert [type(answer) for answer in answers] == [LookupError, LookupError]
-    assert run(oracle, 2) == [4]
+    assert [type(answer) for answer in answers] == [LookupError, int]
 
 
 def test_an_equal_question_asked_later_is_asked_anew() -> None:
