@@ -25,9 +25,12 @@ def decoded_path(raw_path: bytes) -> str:
 
 
 class RepositoryNameConverter:
-    """A repository's path within its project, with single or double encoding."""
+    """A repository's path within its project, with single or double encoding.
 
-    regex = ".+"
+    Its last slash is part of it only when it is encoded.
+    """
+
+    regex = ".*[^/]"
 
     def to_python(self, value: str) -> str:
         """Decode once more. Raises ``ValueError``, which means that there is no such route."""

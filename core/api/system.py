@@ -210,22 +210,6 @@ class OpenAPIView(ManagementView):
         return Response(openapi_document())
 
 
-class UnknownRouteView(ManagementView):
-    """Every path of the API that leads nowhere."""
-
-    access: ClassVar[dict[str, Access]] = {
-        method: Public("a path that does not exist tells nothing")
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-    }
-    schema = None  # type: ignore[assignment]  # left out of the OpenAPI document
-
-    def handle(self, request: Request, path: str = "") -> Response:
-        """Raise ``NotFound``."""
-        raise NotFound(f"There is no such route: {request.path}")
-
-    get = post = put = patch = delete = handle
-
-
 @csrf_exempt
 def api_version(request: HttpRequest) -> HttpResponse:
     """Return the version of the API, which Harbor's own clients and replication ask for."""

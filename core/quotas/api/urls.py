@@ -7,7 +7,5 @@ from core.quotas.api import views
 
 urlpatterns = [
     path("quotas", views.QuotasView.as_view()),
-    # The provider for Terraform asks with a slash at the end.
-    path("quotas/", views.SlashedQuotasView.as_view()),
     path("quotas/<identifier:quota_id>", views.QuotaView.as_view()),
 ]

@@ -37,12 +37,6 @@ class QuotasView(ManagementView):
         )
 
 
-class SlashedQuotasView(QuotasView):
-    """The same with a slash at the end."""
-
-    schema = None  # type: ignore[assignment]  # left out of the OpenAPI document
-
-
 class QuotaView(ManagementView):
     """One quota."""
 

@@ -166,7 +166,6 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", "/robots/999999", None, "404 403 403 403 403 403 403 401 403 404"),
     # quotas and storage
     ("GET", "/quotas", None, SYSTEM),
-    ("GET", "/quotas/", None, SYSTEM),
     ("GET", "/quotas/{quota}", None, SYSTEM),
     ("PUT", "/quotas/{quota}", {"hard": {"storage": 10_000}}, SYSTEM),
     ("GET", "/quotas/999999", None, SYSTEM.replace("200", "404")),

@@ -259,7 +259,7 @@ def test_resources_that_come_later_fail_and_say_why(cast: Cast) -> None:
         assert error["message"].endswith("is not part of this version."), request
     # When the creation of a retention fails, it looks for one to change, and finds none.
     assert "retention_id" not in body_of(admin.get(f"/projects/{cast.project.pk}"))["metadata"]
-    assert admin.put("/retentions/", filled(RETENTION, cast)).status_code == 404
+    assert admin.put("/retentions/", filled(RETENTION, cast)).status_code == 405
 
 
 def test_data_sources_read_until_a_page_is_empty(cast: Cast) -> None:
