@@ -92,15 +92,31 @@ class ResponseSerializer(serializers.Serializer[Any]):
 
 
 class RequestSerializer(serializers.Serializer[Any]):
-    """A shape that is read from a request body. Unknown members are ignored."""
+    """A shape that is read from a request body. Unknown members are ignored.
+
+    Clients write null for what they leave out. Where it is no value of a member, it is as if the
+    member were not there.
+    """
+
+    takes_null_as_absent: ClassVar[bool] = True
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the members. Raises ``ValidationError``."""
+        if self.takes_null_as_absent and isinstance(data, dict):
+            absent = {name for name, field in self.fields.items() if not field.allow_null}
+            if any(data.get(name, ...) is None for name in absent):
+                data = {k: v for k, v in data.items() if v is not None or k not in absent}
+        return super().to_internal_value(data)
 
 
 class ExactRequestSerializer(RequestSerializer):
     """A shape without which too much would happen: unknown members are refused.
 
     For requests of our own that destroy, restore, move or open something: one that is misspelt
-    would leave out what was to hold them back.
+    would leave out what was to hold them back. So would null where it is no value.
     """
+
+    takes_null_as_absent = False
 
     def to_internal_value(self, data: Any) -> Any:
         """Read the members. Raises ``BadRequest`` naming one that is not known."""

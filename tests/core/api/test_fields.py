@@ -1,4 +1,4 @@
-"""Answers are rendered as the framework would, without what is zero."""
+"""Answers are rendered as the framework would, without what is zero; requests read without null."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from core.api.fields import NEVER, ResponseSerializer, TimestampField, timestamp
+from core.api.fields import (
+    NEVER,
+    ExactRequestSerializer,
+    RequestSerializer,
+    ResponseSerializer,
+    TimestampField,
+    timestamp,
+)
 
 pytestmark = pytest.mark.pure
 
@@ -92,3 +99,59 @@ def test_rendered_like_the_framework(changes: dict[str, Any], made: Any) -> None
 )
 def test_times(moment: datetime | None, text: str) -> None:
     assert timestamp(moment) == text
+
+
+class Item(RequestSerializer):
+    id = serializers.IntegerField()
+    note = serializers.CharField(required=False)
+
+
+class Wanted(RequestSerializer):
+    name = serializers.CharField()
+    text = serializers.CharField(required=False)
+    flag = serializers.BooleanField(required=False, default=False)
+    ends = serializers.IntegerField(required=False, allow_null=True)
+    item = Item(required=False)
+    items = Item(many=True, required=False)
+    named: Any = serializers.DictField(child=Item(), required=False)
+
+
+class ExactlyWanted(ExactRequestSerializer):
+    name = serializers.CharField(required=False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"text": None}, {"flag": False}),
+        ({"flag": None, "ends": None}, {"flag": False, "ends": None}),
+        ({"item": None, "items": None, "named": None}, {"flag": False}),
+        ({"item": {"id": 1, "note": None}}, {"flag": False, "item": {"id": 1}}),
+        ({"items": [{"id": 1, "note": None}]}, {"flag": False, "items": [{"id": 1}]}),
+        ({"named": {"a": {"id": 1, "note": None}}}, {"flag": False, "named": {"a": {"id": 1}}}),
+        ({"unknown": None}, {"flag": False}),
+    ],
+)
+def test_null_is_as_if_left_out(sent: dict[str, Any], read: dict[str, Any]) -> None:
+    serializer = Wanted(data={"name": "x", **sent})
+    assert serializer.is_valid(), serializer.errors
+    assert serializer.validated_data == {"name": "x", **read}
+
+
+@pytest.mark.parametrize(
+    ("shape", "sent", "refused"),
+    [
+        (Wanted, {"name": None}, "name"),
+        (Wanted, {"name": "x", "item": {"id": None}}, "item"),
+        (Wanted, {"name": "x", "items": [None]}, "items"),
+        (ExactlyWanted, {"name": None}, "name"),
+    ],
+)
+def test_null_is_refused_where_something_is_needed(
+    shape: type[RequestSerializer], sent: dict[str, Any], refused: str
+) -> None:
+    serializer = shape(data=sent)
+    assert not serializer.is_valid()
+    assert list(serializer.errors) == [refused]
+    if shape is Wanted and refused == "name":
+        assert serializer.errors["name"] == ["This field is required."]

@@ -1,4 +1,4 @@
-"""Paths that are no route: with a slash at the end they are one, or the answer says what is wrong."""
+"""Paths that are no route: some lead to one without their last slash, others say what is wrong."""
 
 import json
 
