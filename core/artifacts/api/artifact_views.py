@@ -17,8 +17,8 @@ from core.api.query_language import parse_query
 from core.artifacts import queries
 from core.artifacts.api.bulk import artifact_context, companions_of, immutability_of
 from core.artifacts.api.filters import (
-    ACCESSORY_LISTING,
     TAG_LISTING,
+    accessory_listing,
     artifact_listing,
     artifacts_in,
     artifacts_of,
@@ -45,6 +45,7 @@ from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.labels.api.serializers import LabelReferenceSerializer
 from core.oci.digest import Digest
+from core.oci.referrers import is_signature_tag
 from core.projects.api.scope import ProjectView
 
 _WITH_IMMUTABLE_STATUS = OpenApiParameter(
@@ -335,8 +336,10 @@ class AccessoriesView(RepositoryScopedView):
             "repository": self.repository,
             "companions": companions,
         }
+        signatures = [pk for pk, name in companions.items() if is_signature_tag(name)]
+        listing = accessory_listing(self.manifest, signatures)
         return self.page(
-            accessories.defer("payload"), AccessorySerializer, ACCESSORY_LISTING, lambda _: context
+            accessories.defer("payload"), AccessorySerializer, listing, lambda _: context
         )
 
 

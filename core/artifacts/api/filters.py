@@ -1,10 +1,13 @@
 """What lists of repositories, artifacts and tags show, and in which order."""
 
+from collections.abc import Collection
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from django.db.models import (
+    BigIntegerField,
     Case,
     CharField,
     Count,
@@ -85,14 +88,21 @@ HISTORY_LISTING = replace(
 IS_COMPANION = Q(name__startswith=COMPANION_PREFIX) & Q(name__regex=COMPANION_TAG)
 """Tags that make manifests accessories of the one whose digest the tag holds."""
 
-ACCESSORY_LISTING = Listing(
-    columns={
-        "id": Column("id", ColumnKind.INTEGER),
-        "size": Column("size_bytes", ColumnKind.INTEGER),
-        "creation_time": Column("pushed_at", ColumnKind.TIME),
-    },
-    default_order=("-pushed_at",),
+COSIGN_TYPES = frozenset(
+    {
+        "application/vnd.dev.cosign.artifact.sig.v1+json",
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+    }
 )
+NOTATION_TYPE = "application/vnd.cncf.notary.signature"
+
+
+class AccessoryKind(StrEnum):
+    """Harbor's names for what an accessory is."""
+
+    COSIGN = "signature.cosign"
+    NOTATION = "signature.notation"
+    OTHER = "subject.accessory"
 
 
 def visible_repositories(actor: Actor) -> "QuerySet[Repository]":
@@ -329,4 +339,42 @@ def artifact_listing(tags: "QuerySet[Tag]") -> Listing:
             "labels": _by_labels,
             "base": _unchanged,
         },
+    )
+
+
+def accessory_listing(subject: Manifest, signatures: Collection[int]) -> Listing:
+    """Return how the accessories of an artifact are filtered and ordered.
+
+    ``signatures`` are the ids of those that a tag makes signatures.
+    """
+    return Listing(
+        columns={
+            "id": Column("id", ColumnKind.INTEGER),
+            "artifact_id": Column("id", ColumnKind.INTEGER),
+            "subject_artifact_id": Column(
+                "subject_artifact",
+                ColumnKind.INTEGER,
+                is_sortable=False,
+                computed=Value(subject.pk, BigIntegerField()),
+            ),
+            "type": Column("kind", computed=_accessory_kind(signatures)),
+            "size": Column("total_bytes", ColumnKind.INTEGER),
+            "creation_time": Column("pushed_at", ColumnKind.TIME),
+        },
+        default_order=("-pushed_at",),
+        special={"digest": _by_digest},
+    )
+
+
+def _accessory_kind(signatures: Collection[int]) -> Case:
+    """Say in SQL what the serializer of accessories says in Python."""
+    cosign, notation = (
+        Q(artifact_type__in=types) | Q(config_media_type__in=types)
+        for types in (sorted(COSIGN_TYPES), [NOTATION_TYPE])
+    )
+    return Case(
+        When(cosign | Q(pk__in=signatures), then=Value(AccessoryKind.COSIGN.value)),
+        When(notation, then=Value(AccessoryKind.NOTATION.value)),
+        default=Value(AccessoryKind.OTHER.value),
+        output_field=CharField(),
     )

@@ -16,18 +16,12 @@ from core.api.fields import (
     timestamp,
 )
 from core.artifacts.api.bulk import Accessory, Child, ShownTag, digest_text
+from core.artifacts.api.filters import COSIGN_TYPES, NOTATION_TYPE, AccessoryKind
 from core.artifacts.models import Manifest, Repository, Tag
 from core.labels.api.serializers import LabelSerializer
 from core.oci.media_types import ADDITIONS, ArtifactKind, artifact_kind
 from core.oci.referrers import is_signature_tag
 
-COSIGN_TYPES = frozenset(
-    {
-        "application/vnd.dev.cosign.artifact.sig.v1+json",
-        "application/vnd.dev.sigstore.bundle.v0.3+json",
-    }
-)
-NOTATION_TYPE = "application/vnd.cncf.notary.signature"
 MAXIMUM_DESCRIPTION = 64 * 1024
 MAXIMUM_LISTED_ANNOTATIONS_BYTES = 64 << 10
 """How much a list shows of an artifact's annotations, and of those of what it lists."""
@@ -184,8 +178,8 @@ class AccessorySerializer(ResponseSerializer):
         types = {accessory.artifact_type, accessory.config_media_type}
         tag = self.context["companions"].get(accessory.pk, "")
         if types & COSIGN_TYPES or is_signature_tag(tag):
-            return "signature.cosign"
-        return "signature.notation" if NOTATION_TYPE in types else "subject.accessory"
+            return AccessoryKind.COSIGN
+        return AccessoryKind.NOTATION if NOTATION_TYPE in types else AccessoryKind.OTHER
 
     def get_icon(self, accessory: Manifest) -> str:
         """Return nothing: there are no icons."""

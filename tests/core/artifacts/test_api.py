@@ -24,6 +24,7 @@ from tests.factories.projects import make_project, make_repository
 
 APP = "/projects/secret/repositories/team%252Fapp"
 NAME = "secret/team/app"
+VENDOR = "application/vnd"
 
 
 @pytest.fixture
@@ -144,6 +145,51 @@ def test_signatures_under_tags_are_accessories(cast: Cast) -> None:
     # What has another name, too, stands for itself.
     create_tag("secret/team/app", pushed["att"], "attestation", actor=PUSHER)
     assert digests("") == {str(image.digest), str(index.digest), str(pushed["att"])}
+
+
+def test_accessories_are_found_by_what_is_shown_of_them(cast: Cast) -> None:
+    make_image(cast.project, path="team/app")
+    subject = image_document(b"{}", [b"layer"])
+    image = push(cast.project, subject, "v1", "team/app")
+    notation = image_document(
+        b"{}", subject=subject, artifact_type=f"{VENDOR}.cncf.notary.signature"
+    )
+    bundle = image_document(
+        b"{}", subject=subject, artifact_type=f"{VENDOR}.dev.sigstore.bundle.v0.3+json"
+    )
+    other = image_document(b"{}", [b"layer"], subject=subject, artifact_type="text/x")
+    by_tag = image_document(b"{}", annotations={"n": "1"})
+    pushed = {
+        "notation": push(cast.project, notation, path="team/app"),
+        "bundle": push(cast.project, bundle, path="team/app"),
+        "other": push(cast.project, other, path="team/app"),
+        "tag": push(cast.project, by_tag, f"sha256-{image.digest.hex}.sig", "team/app"),
+    }
+    names = {str(manifest.digest): name for name, manifest in pushed.items()}
+    path = f"{APP}/artifacts/v1/accessories"
+    shown = {names[row["digest"]]: row for row in rows_of(cast["guest"].get(path))}
+    assert set(shown) == set(pushed)
+
+    def found(query: str) -> set[str]:
+        rows = rows_of(cast["guest"].get(f"{path}?q={quote(quote(query))}"))
+        return {names[row["digest"]] for row in rows}
+
+    assert found("type=signature.cosign") == {"bundle", "tag"}
+    assert found("type=~SIGNATURE") == {"bundle", "tag", "notation"}
+    assert found("type={subject.accessory signature.notation}") == {"other", "notation"}
+    for name, row in shown.items():
+        assert found(f"digest={row['digest']}") == {name}
+        assert found(f"artifact_id={row['artifact_id']}") == found(f"ID={row['id']}") == {name}
+        assert found(f"type={row['type']}") >= {name}
+        alike = {each for each, one in shown.items() if one["size"] == row["size"]}
+        assert found(f"size={row['size']}") == alike
+    assert found(f"subject_artifact_id={image.id}") == set(pushed)
+    assert found("subject_artifact_id=1000000") == found("type=x") == set()
+    assert found("unknown=x") == set(pushed)
+    by_type = rows_of(cast["guest"].get(f"{path}?sort=-type"))
+    assert names[by_type[0]["digest"]] == "other"
+    for query in ("digest=x", "digest=~sha", "artifact_id=x", "size=x"):
+        assert cast["guest"].get(f"{path}?q={quote(query)}").status_code == 400
 
 
 def test_an_index_hides_its_children_and_an_image_its_accessories(cast: Cast) -> None:
