@@ -124,12 +124,12 @@ def condition(column: Column, pattern: Pattern, key: str) -> Q:
             if column.kind not in (ColumnKind.TEXT, ColumnKind.ADDRESS):
                 raise BadRequest(f"q: {key} cannot be searched with ~.")
             return Q(**{f"{lookup}__icontains": value})
-        case Range(minimum, maximum):
-            combined = Q()
+        case Range(minimum, maximum, has_its_ends):
+            combined, end = Q(), "e" if has_its_ends else ""
             if minimum is not None:
-                combined &= Q(**{f"{lookup}__gte": _value(column, minimum, key)})
+                combined &= Q(**{f"{lookup}__gt{end}": _value(column, minimum, key)})
             if maximum is not None:
-                combined &= Q(**{f"{lookup}__lte": _value(column, maximum, key)})
+                combined &= Q(**{f"{lookup}__lt{end}": _value(column, maximum, key)})
             return combined
         case AnyOf(values):
             return Q(**{f"{lookup}__in": [_value(column, value, key) for value in values]})

@@ -3,7 +3,8 @@
 ``q`` is a comma-separated list of ``key=value``. A value is exact (``k=v``), fuzzy
 (``k=~v``), a range with at least one end (``k=[a~b]``), an OR list (``k={a b c}``) or an AND
 list (``k=(a b)``). Items of lists may be quoted with ``"`` or ``'``; a leading backslash
-makes the rest literal. ``q`` is percent-decoded once more than HTTP does, as Harbor does it.
+makes the rest literal. ``k__gt=v`` and its like are the lookups that Harbor's columns have.
+``q`` is percent-decoded once more than HTTP does, as Harbor does it.
 ``sort`` is a comma-separated list of keys, descending with a leading minus.
 """
 
@@ -35,10 +36,11 @@ class Fuzzy:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The field lies between both ends, which belong to the range; None is open."""
+    """The field lies between both ends; None is open. They belong to the range unless told."""
 
     minimum: str | None
     maximum: str | None
+    has_its_ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Order:
 
 
 _ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))(?=\s|$)""")
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
 _SUFFIXES = ("__icontains", "__in", "__gte", "__lte", "__gt", "__lt", "__exact")
 
 
@@ -118,36 +121,51 @@ def _parse_term(part: str) -> Term:
         )
     for suffix in _SUFFIXES:
         if key.endswith(suffix) and len(key) > len(suffix):
-            return Term(normal_key(key.removesuffix(suffix)), _suffixed(suffix, value))
+            plain = key.removesuffix(suffix)
+            return Term(normal_key(plain), _suffixed(suffix, value, plain))
     return Term(normal_key(key), _parse_pattern(value, key))
 
 
-def _suffixed(suffix: str, value: str) -> Pattern:
+def _suffixed(suffix: str, value: str, key: str) -> Pattern:
     if suffix == "__icontains":
         return Fuzzy(value)
     if suffix == "__in":
-        return AnyOf(tuple(_bounded(value.strip("{}").split())))
+        return AnyOf(_parse_items(_enclosed(value, key) if value[0] == "{" else value, key))
     if suffix in ("__gte", "__gt"):
-        return Range(value, None)
+        return Range(value, None, has_its_ends=suffix == "__gte")
     if suffix in ("__lte", "__lt"):
-        return Range(None, value)
+        return Range(None, value, has_its_ends=suffix == "__lte")
     return Exact(value)
 
 
 def _parse_pattern(value: str, key: str) -> Pattern:
-    if value.startswith("\\"):
-        return Exact(value[1:])
-    if value.startswith("~"):
-        if len(value) == 1:
-            raise BadRequest(f"q: the fuzzy value of {key} is empty.")
-        return Fuzzy(value[1:].removeprefix("\\"))
-    if value.startswith("[") and value.endswith("]"):
-        return _parse_range(value[1:-1], key)
-    if value.startswith("{") and value.endswith("}"):
-        return AnyOf(_parse_items(value[1:-1], key))
-    if value.startswith("(") and value.endswith(")"):
-        return AllOf(_parse_items(value[1:-1], key))
-    return Exact(_unquoted(value))
+    match value[0]:
+        case "\\":
+            return Exact(value[1:])
+        case "~":
+            part = value[1:].removeprefix("\\")
+            if not part:
+                raise BadRequest(f"q: the fuzzy value of {key} is empty.")
+            return Fuzzy(part)
+        case "[":
+            return _parse_range(_enclosed(value, key), key)
+        case "{":
+            return AnyOf(_parse_items(_enclosed(value, key), key))
+        case "(":
+            return AllOf(_parse_items(_enclosed(value, key), key))
+        case _:
+            return Exact(_unquoted(value))
+
+
+def _enclosed(value: str, key: str) -> str:
+    """Return what is between brackets. Raises ``BadRequest`` when they are not closed."""
+    closing = _CLOSING[value[0]]
+    if not value.endswith(closing):
+        raise BadRequest(
+            f"q: the value of {key} begins with {value[0]} and does not end with {closing}; "
+            "a backslash before it makes it plain text."
+        )
+    return value[1:-1]
 
 
 def _parse_range(text: str, key: str) -> Range:

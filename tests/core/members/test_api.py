@@ -203,6 +203,11 @@ def test_members_are_found_by_a_part_of_their_name(cast: Cast) -> None:
     assert [row["entity_name"] for row in rows] == ["guest"]
     rows = rows_of(cast["owner"].get("/projects/secret/members?q=role_id%3D1"))
     assert [row["entity_name"] for row in rows] == ["owner"]
+    # Only a range in brackets has its ends.
+    rows = rows_of(cast["owner"].get("/projects/secret/members?q=role_id__gt=1,role_id__lt=3"))
+    assert {row["role_id"] for row in rows} == {2}
+    rows = rows_of(cast["owner"].get("/projects/secret/members?q=role_id=[1~2]"))
+    assert {row["role_id"] for row in rows} == {1, 2}
 
 
 @pytest.mark.parametrize(
