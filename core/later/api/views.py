@@ -50,7 +50,8 @@ class LaterView(ManagementView):
             return Response({key: _value(value) for key, value in later.shown.items()})
         if later.answer is Answer.NOTHING_THERE:
             raise NotFound
-        raise FeatureMissing(f"{self.features[later.method]} is not part of this version.")
+        feature = self.features[later.method]
+        raise FeatureMissing(f"{feature}: this feature is not part of this version.")
 
     def _authorize_in_body(self, later: Later) -> None:
         """Authorize on the project that the body names."""

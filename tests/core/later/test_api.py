@@ -63,7 +63,10 @@ def test_refusals_name_the_feature(cast: Cast) -> None:
     response = cast["admin"].post("/registries", {"name": "hub"})
     assert response.status_code == 501
     assert errors_of(response) == [
-        {"code": "NOT_IMPLEMENTED", "message": "Replication is not part of this version."}
+        {
+            "code": "NOT_IMPLEMENTED",
+            "message": "Replication: this feature is not part of this version.",
+        }
     ]
 
 
