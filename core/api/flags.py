@@ -1,4 +1,4 @@
-"""Truth values as clients write them, the same in every query parameter and in ``q``."""
+"""Truth values as clients write them, the same in query parameters, in headers and in ``q``."""
 
 from typing import Final
 
@@ -22,10 +22,18 @@ def flag(request: Request, name: str, *, default: bool) -> bool:
 
     Raises ``UnprocessableEntity``.
     """
-    text = request.query_params.get(name, "")
+    return _truth(request.query_params.get(name, ""), f"{name} in query", default=default)
+
+
+def header_flag(request: Request, name: str) -> bool:
+    """Return the truth value of a header, false without one. Raises ``UnprocessableEntity``."""
+    return _truth(request.headers.get(name, ""), f"{name} in header", default=False)
+
+
+def _truth(text: str, where: str, *, default: bool) -> bool:
     if not text:
         return default
     value = truth_of(text)
     if value is None:
-        raise UnprocessableEntity(f"{name} in query must be true or false.")
+        raise UnprocessableEntity(f"{where} must be true or false.")
     return value

@@ -14,6 +14,7 @@ from core.allowlists.api.serializers import (
 from core.allowlists.types import WantedAllowlist
 from core.api.documentation import operation
 from core.api.errors import NotFound, UnprocessableEntity
+from core.api.flags import header_flag
 from core.api.permissions import Access, Deferred, Filtered, SignedIn
 from core.api.views import ManagementView
 from core.members import queries, services
@@ -100,7 +101,7 @@ class ProjectsView(ManagementView):
             storage_limit=wanted.get("storage_limit"),
             actor=self.actor,
         )
-        by_name = request.headers.get("X-Resource-Name-In-Location", "").lower() == "true"
+        by_name = header_flag(request, "X-Resource-Name-In-Location")
         return self.created(project.name if by_name else project.pk)
 
     def _authorize_creation(self) -> None:

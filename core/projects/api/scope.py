@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.utils.functional import cached_property
 from rest_framework.request import Request
 
+from core.api.flags import header_flag
 from core.api.views import ManagementView
 from core.projects.errors import ProjectUnknown
 from core.projects.models import Project
@@ -29,7 +30,7 @@ class ProjectView(ManagementView):
     def found_project(self) -> Project | None:
         """The named project, or None."""
         text = str(self.kwargs.get("project") or self.kwargs.get("project_name") or "")
-        is_name = self.request.headers.get("X-Is-Resource-Name", "").lower() == "true"
+        is_name = header_flag(self.request, "X-Is-Resource-Name")
         if self.names_by_id and not is_name and text.isascii() and text.isdigit():
             number = int(text) if len(text) < 20 else _BIGGEST_ID + 1
             return None if number > _BIGGEST_ID else Project.objects.filter(pk=number).first()
