@@ -5,6 +5,7 @@ match on the status and on Harbor's codes, so the code follows from the kind of 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -90,6 +91,25 @@ class UnprocessableEntity(DomainError):
     default_message = "The request does not fit its schema."
 
 
+class BodyEncoded(exceptions.APIException):
+    """The body is compressed, or encoded in another way."""
+
+    status_code = 415
+    default_detail = (
+        "Content-Encoding must be identity: bodies are not taken compressed or encoded."
+    )
+
+
+@contextmanager
+def about_member(name: str) -> Iterator[None]:
+    """Let refusals inside say which member of the body they are about."""
+    try:
+        yield
+    except DomainError as error:
+        error.message = f"{name}: {error.message}"
+        raise
+
+
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """Render any exception that leaves a view; never returns None.
 
@@ -102,7 +122,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, exceptions.ValidationError):
         return _response(422, "; ".join(_sentences(error.detail)))
     if isinstance(error, exceptions.UnsupportedMediaType):
-        return _response(415, "Content-Type must be application/json, and the body JSON.")
+        return _response(
+            415, f"The body must be {_media_type_of(context)}, and Content-Type say so."
+        )
     if isinstance(error, exceptions.APIException):
         return _response(error.status_code, str(error.detail), _retry_header(error))
     if isinstance(error, Http404):
@@ -171,6 +193,11 @@ def _domain_response(error: DomainError) -> Response:
         # Nothing failed here, so Django is not to log it as a failure.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def _media_type_of(context: Mapping[str, Any]) -> str:
+    """Return the type of bodies that the view reads."""
+    return str(context["view"].parser_classes[0].media_type)
 
 
 def _response(

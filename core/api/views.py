@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from core.api import conditions
 from core.api.answered import Answered
 from core.api.documentation import ManagementSchema
-from core.api.errors import BadRequest, envelope
+from core.api.errors import BadRequest, BodyEncoded, envelope
 from core.api.exports import export, wanted_format
 from core.api.filtering import ParameterFilter
 from core.api.idempotency import HEADER, IdempotentPost
@@ -55,10 +55,21 @@ class OnlyJSON(BaseContentNegotiation):
     """Answers in JSON whatever the client says it accepts."""
 
     def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
-        """Return the JSON parser when the body says it is JSON, else None (415)."""
-        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        """Return the JSON parser when the body says it is JSON, else None (415).
+
+        Raises ``BodyEncoded``.
+        """
+        media_type = self.media_type_of(request)
         is_json = media_type == "application/json" or media_type.endswith("+json")
         return cast("BaseParser", parsers[0]) if is_json else None
+
+    @staticmethod
+    def media_type_of(request: Request) -> str:
+        """Return what a body says it is. Raises ``BodyEncoded`` when it is that only decoded."""
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise BodyEncoded
+        return (request.content_type or "").partition(";")[0].strip().lower()
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None

@@ -365,7 +365,8 @@ def _target_of_name(project_name: str) -> Target:
     project = Project.objects.filter(name=project_name).first()
     if project is None:
         raise RobotPermissionInvalid(
-            f"There is no project {project_name}.", detail={"namespace": project_name}
+            f"permissions.namespace: there is no project {project_name}.",
+            detail={"namespace": project_name},
         )
     return target_of(project)
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import BadRequest, PreconditionFailed
+from core.api.errors import BadRequest, PreconditionFailed, about_member
 from core.api.flags import flag
 from core.api.permissions import Access
 from core.api.query_language import parse_query
@@ -45,6 +45,7 @@ from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.labels.api.serializers import LabelReferenceSerializer
 from core.oci.digest import Digest
+from core.oci.reference import parse_tag
 from core.oci.referrers import is_signature_tag
 from core.projects.api.scope import ProjectView
 
@@ -255,6 +256,8 @@ class ArtifactTagsView(RepositoryScopedView):
         """Let a new tag name the artifact."""
         name = self.parse(TagRequestSerializer)["name"]
         digest = Digest.from_bytes(bytes(self.manifest.digest))
+        with about_member("name"):
+            parse_tag(name)
         create_tag(self.full_name, digest, name, actor=self.actor)
         return self.created(name)
 

@@ -1,5 +1,6 @@
 """One action on many artifacts or tags of a repository."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import PreconditionFailed, code_of
+from core.api.errors import PreconditionFailed, about_member, code_of
 from core.api.fields import ExactRequestSerializer, ResponseSerializer
 from core.api.permissions import Access
 from core.artifacts.api.artifact_views import ArtifactView
@@ -123,6 +124,13 @@ class BulkView(ArtifactView):
         return super().delete(request, project_name, repository, reference)
 
 
+def _digests(texts: Iterable[str]) -> Iterator[Digest]:
+    for index, text in enumerate(texts):
+        with about_member(f"digests[{index}]"):
+            digest = Digest.parse(text)
+        yield digest
+
+
 def _request(body: dict[str, Any]) -> BulkRequest:
     """Return the checked body as a value. Raises ``BulkInvalid`` and ``DigestInvalid``."""
     if not any(key in body for key in ("digests", "tags", "selector")):
@@ -131,7 +139,7 @@ def _request(body: dict[str, Any]) -> BulkRequest:
     before: datetime | None = chosen.get("pushed_before") if chosen else None
     return BulkRequest(
         action=body["action"],
-        digests=tuple(Digest.parse(text) for text in dict.fromkeys(body.get("digests", ()))),
+        digests=tuple(dict.fromkeys(_digests(body.get("digests", ())))),
         tags=tuple(dict.fromkeys(body.get("tags", ()))),
         selector=None
         if chosen is None

@@ -18,6 +18,7 @@ from core.common.doublestar import compile_pattern
 from core.common.errors import DomainError
 from core.database.transactions import rehearsal
 from core.oci.digest import Digest
+from core.oci.errors import TagInvalid
 from core.oci.reference import parse_tag
 from core.rbac.types import Actor
 
@@ -108,9 +109,17 @@ def _artifacts_to_delete(repository: Repository, request: BulkRequest) -> list[_
     return [*(_Item(digest, "") for digest in ordered), *missing]
 
 
+def _tags(request: BulkRequest) -> list[str]:
+    """Return the tags that the request names. Raises TagInvalid."""
+    try:
+        return [parse_tag(tag) for tag in request.tags]
+    except TagInvalid as error:
+        raise TagInvalid(f"tags: {error.message}") from error
+
+
 def _tags_to_end(repository: Repository, request: BulkRequest) -> list[_Item]:
     """Return each tag with what it points at now; one that moves meanwhile is not ended."""
-    named = [parse_tag(tag) for tag in request.tags]
+    named = _tags(request)
     wanted: dict[str, Digest | None] = dict.fromkeys(named)
     wanted |= _digests_of_tags(repository, named)
     if request.digests:
@@ -131,7 +140,7 @@ def _tags_to_end(repository: Repository, request: BulkRequest) -> list[_Item]:
 def _tags_to_set(repository: Repository, request: BulkRequest) -> list[_Item]:
     if request.selector is not None:
         raise BulkInvalid("selector: tags are set on the artifacts in digests only.")
-    tags = [parse_tag(tag) for tag in dict.fromkeys(request.tags)]
+    tags = list(dict.fromkeys(_tags(request)))
     digests = request.digests * len(tags) if len(request.digests) == 1 else request.digests
     if not tags or len(digests) != len(tags):
         raise BulkInvalid("digests must hold one digest for all tags, or one for each of them.")

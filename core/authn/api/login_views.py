@@ -32,10 +32,12 @@ class OnlyForms(OnlyJSON):
     """Reads forms and answers in JSON."""
 
     def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
-        """Return the parser of forms when the body says it is one, else None (415)."""
-        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        """Return the parser of forms when the body says it is one, else None (415).
+
+        Raises ``BodyEncoded``.
+        """
         parser: BaseParser = parsers[0]
-        return parser if media_type == FormParser.media_type else None
+        return parser if self.media_type_of(request) == FormParser.media_type else None
 
 
 class BrowserView(ManagementView):

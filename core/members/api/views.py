@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import BadRequest
+from core.api.errors import BadRequest, about_member
 from core.api.permissions import Access, SignedIn
 from core.api.views import ManagementView
 from core.members import queries, services
@@ -55,11 +55,13 @@ class MembersView(ProjectView):
         """Give a user or a group a role."""
         wanted = self.parse(MemberRequestSerializer)
         user, group = _subject(wanted)
+        with about_member("role_id"):
+            role = queries.get_role(wanted["role_id"])
         membership = services.add_member(
             self.project,
             user=user,
             group=group,
-            role=queries.get_role(wanted["role_id"]),
+            role=role,
             actor=self.actor,
         )
         return self.created(membership.pk)
@@ -83,7 +85,9 @@ class MemberView(ProjectView):
     def put(self, request: Request, project: str, member_id: int) -> Response:
         """Replace the role."""
         membership = queries.get_member(self.project, member_id)
-        role = queries.get_role(self.parse(RoleRequestSerializer)["role_id"])
+        wanted = self.parse(RoleRequestSerializer)
+        with about_member("role_id"):
+            role = queries.get_role(wanted["role_id"])
         services.change_role(membership, role, actor=self.actor)
         return self.done()
 
@@ -158,9 +162,8 @@ def _subject(wanted: dict[str, Any]) -> tuple[User | None, Group | None]:
     has_group = bool(group.get("id") or group.get("group_name"))
     if has_user == has_group:
         raise BadRequest("Name either member_user or member_group.")
-    if has_user:
-        return _user(user), None
-    return None, _group(group)
+    with about_member("member_user" if has_user else "member_group"):
+        return (_user(user), None) if has_user else (None, _group(group))
 
 
 def _user(reference: dict[str, Any]) -> User:

@@ -19,6 +19,7 @@ from core.rbac.types import Target
 from core.robots import queries, services
 from core.robots.api.filters import LEVEL_PROJECT, ROBOT_LISTING, project_of_query
 from core.robots.api.serializers import (
+    KIND_PROJECT,
     RobotCreatedSerializer,
     RobotCreateSerializer,
     RobotSecretRequestSerializer,
@@ -48,7 +49,10 @@ class RobotsView(ManagementView):
         project = None
         if project_id is not None:
             project = self._authorized(
-                "robot:list", Project.objects.filter(pk=project_id).first(), str(project_id)
+                "robot:list",
+                Project.objects.filter(pk=project_id).first(),
+                str(project_id),
+                "ProjectID",
             )
         else:
             self.authorize("robot:list", Target.of_system())
@@ -84,17 +88,21 @@ class RobotsView(ManagementView):
         if wanted["level"] != LEVEL_PROJECT:
             self.authorize("robot:create", Target.of_system())
             return None
+        if any(entry["kind"] != KIND_PROJECT for entry in wanted["permissions"]):
+            raise BadRequest('permissions.kind must be "project" for a robot of a project.')
         namespaces = {entry["namespace"] for entry in wanted["permissions"]}
         if len(namespaces) != 1 or namespaces == {EVERY_PROJECT}:
             raise BadRequest("permissions: a project's robot names exactly one project.")
         name = namespaces.pop()
-        return self._authorized("robot:create", find_project(name), name)
+        return self._authorized("robot:create", find_project(name), name, "permissions.namespace")
 
-    def _authorized(self, permission: str, project: Project | None, name: str) -> Project:
+    def _authorized(
+        self, permission: str, project: Project | None, name: str, member: str
+    ) -> Project:
         target = Target(project_name=name) if project is None else target_of(project)
         self.authorize(permission, target)
         if project is None:
-            raise ProjectUnknown
+            raise ProjectUnknown(f"{member}: {ProjectUnknown.default_message}")
         return project
 
 

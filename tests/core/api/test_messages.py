@@ -1,0 +1,136 @@
+"""Refusals say which member, parameter or header they are about."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from tests.core.api.cast import errors_of, undone
+from tests.core.api.stage import Stage
+from tests.core.api.test_matrix import ARTIFACT, REPOSITORY, ROBOT, SYSTEM_ROBOT
+
+pytestmark = pytest.mark.django_db
+
+BULK = f"{REPOSITORY}/artifacts/bulk"
+DIGEST = "sha256:" + "0" * 64
+
+
+def robot(base: dict[str, Any], **members: str) -> dict[str, Any]:
+    (permission,) = base["permissions"]
+    return {**base, "permissions": [{**permission, **members}]}
+
+
+ELSEWHERE = {"kind": "project", "namespace": "nowhere", "access": ROBOT["permissions"][0]["access"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "beginning"),
+    [
+        ("POST", "/robots", robot(ROBOT, namespace="nowhere"), 404, "permissions.namespace: "),
+        ("POST", "/robots", robot(ROBOT, kind="system"), 400, "permissions.kind must be"),
+        (
+            "POST",
+            "/robots",
+            robot(ROBOT, kind="system", namespace="/"),
+            400,
+            "permissions.kind must be",
+        ),
+        (
+            "POST",
+            "/robots",
+            {**SYSTEM_ROBOT, "permissions": [ELSEWHERE]},
+            400,
+            "permissions.namespace: ",
+        ),
+        ("GET", "/robots?q=Level=project,ProjectID=7", None, 404, "ProjectID: "),
+        (
+            "POST",
+            "/projects/secret/members",
+            {"role_id": 99, "member_user": {"username": "outsider"}},
+            404,
+            "role_id: There is no such role.",
+        ),
+        ("PUT", "/projects/secret/members/{member}", {"role_id": 99}, 404, "role_id: "),
+        (
+            "POST",
+            "/projects/secret/members",
+            {"role_id": 2, "member_user": {"username": "nobody"}},
+            404,
+            "member_user: There is no such user.",
+        ),
+        (
+            "POST",
+            "/projects/secret/members",
+            {"role_id": 2, "member_group": {"id": 999_999}},
+            404,
+            "member_group: There is no such group.",
+        ),
+        ("POST", f"{ARTIFACT}/tags", {"name": "-x"}, 400, "name: '-x' is not a tag"),
+        ("POST", BULK, {"action": "untag", "tags": ["v1", "-x"]}, 400, "tags: '-x' is not a tag"),
+        (
+            "POST",
+            BULK,
+            {"action": "tag", "tags": ["-x"], "digests": [DIGEST]},
+            400,
+            "tags: '-x' is not a tag",
+        ),
+        ("POST", BULK, {"action": "delete", "digests": [DIGEST, "x"]}, 400, "digests[1]: "),
+    ],
+)
+def test_members_are_named(
+    stage: Stage, method: str, path: str, body: Any, status: int, beginning: str
+) -> None:
+    with undone():
+        response = stage.cast["admin"].call(method, stage.path(path), body)
+    assert response.status_code == status, response.content
+    assert errors_of(response)[0]["message"].startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "content_type", "wanted"),
+    [
+        ("/c/login", {}, "application/json", "application/x-www-form-urlencoded"),
+        ("/labels", {}, "application/x-www-form-urlencoded", "application/json"),
+        ("/labels", {"Content_Encoding": "gzip"}, "application/json", "Content-Encoding"),
+        (
+            "/c/login",
+            {"Content_Encoding": "br"},
+            "application/x-www-form-urlencoded",
+            "Content-Encoding",
+        ),
+    ],
+)
+def test_bodies_that_are_not_read(
+    stage: Stage, path: str, headers: dict[str, str], content_type: str, wanted: str
+) -> None:
+    body = gzip.compress(json.dumps({"name": "x", "scope": "g"}).encode())
+    response = stage.cast["admin"].call(
+        "POST", path, raw=body, content_type=content_type, **headers
+    )
+    assert response.status_code == 415
+    assert wanted in errors_of(response)[0]["message"]
+
+
+def test_a_body_that_is_encoded_as_it_is(stage: Stage) -> None:
+    body = {"name": "x", "scope": "g"}
+    with undone():
+        response = stage.cast["admin"].post("/labels", body, Content_Encoding="Identity")
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        *dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), 404).items(),
+        *dict.fromkeys(("0", "f", "F", "FALSE", "false", "False", ""), 200).items(),
+        ("ture", 422),
+    ],
+)
+def test_headers_are_true_or_false(stage: Stage, text: str, status: int) -> None:
+    path = stage.path("/projects/{project}")
+    response = stage.cast["admin"].get(path, X_Is_Resource_Name=text)
+    assert response.status_code == status
+    if status == 422:
+        message = errors_of(response)[0]["message"]
+        assert message == "X-Is-Resource-Name in header must be true or false."
