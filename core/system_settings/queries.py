@@ -58,6 +58,15 @@ def current() -> Settings:
     return _recall().settings
 
 
+def committed() -> Settings:
+    """Return the settings as they were last committed, by whichever process.
+
+    For answers that show them: a client that has just changed one finds the change, and its entity
+    tag stands for what is stored. One small statement each time, so not for pulls and tokens.
+    """
+    return _understand(raw.fetch_one(_READ)).settings
+
+
 def remembered() -> Settings:
     """Return what this process has read last, without I/O; defaults if it has read nothing.
 

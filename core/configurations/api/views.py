@@ -15,7 +15,8 @@ from core.configurations.api.serializers import (
     shown,
 )
 from core.configurations.services import update_settings
-from core.system_settings.queries import current
+from core.system_settings.queries import committed
+from core.system_settings.services import lock_settings
 
 
 class ConfigurationsView(ManagementView):
@@ -26,10 +27,14 @@ class ConfigurationsView(ManagementView):
         "PUT": "configuration:update",
     }
 
+    def hold(self) -> None:
+        """Keep the settings as they are; a change that is under way is waited for."""
+        lock_settings()
+
     @operation("Get the configuration", tag="configurations", answer=ConfigurationsSerializer)
     def get(self, request: Request) -> Response:
         """Return every key with its value and whether it can be changed; secrets are left out."""
-        return Response(shown(current()))
+        return Response(shown(committed()))
 
     @operation(
         "Update the configuration",

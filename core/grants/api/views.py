@@ -31,7 +31,7 @@ from core.projects.errors import ProjectUnknown
 from core.rbac.permissions import PERMISSIONS
 from core.rbac.services import allowed, explain
 from core.rbac.types import Actor, ActorKind, Target
-from core.system_settings.queries import current
+from core.system_settings.queries import committed
 from core.users.errors import GroupUnknown, UserUnknown
 from core.users.models import Group, User
 from core.users.queries import find_group, find_user, get_group, get_user
@@ -145,7 +145,7 @@ class ExplainView(ManagementView):
         if target.project_name and target.project_id is None:
             self._ensure_hidden(target)
         refusal = subject.refusal
-        if not refusal and changes_content(permission) and current().read_only:
+        if not refusal and changes_content(permission) and committed().read_only:
             refusal = WHILE_READ_ONLY
         explanation = explain(subject.actor, permission, target)
         is_refused = bool(explanation.allowed and refusal)

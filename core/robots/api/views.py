@@ -31,7 +31,7 @@ from core.robots.api.serializers import (
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
 from core.robots.types import UNCHANGED
-from core.system_settings.queries import current
+from core.system_settings.queries import committed
 
 
 class RobotsView(ManagementView):
@@ -74,7 +74,7 @@ class RobotsView(ManagementView):
             wanted["name"],
             project=project,
             permissions=wanted_permissions(wanted["permissions"]),
-            duration_days=wanted.get("duration") or current().robot_token_duration,
+            duration_days=wanted.get("duration") or committed().robot_token_duration,
             description=wanted.get("description", ""),
             is_disabled=wanted["disable"],
             chosen_secret=wanted["secret"],

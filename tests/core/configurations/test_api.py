@@ -5,18 +5,31 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from core.api import conditions
+from core.api.views import ManagementView
 from core.audit.models import AuditEntry
+from core.common.clock import now
 from core.robots.models import Robot
 from core.system_settings import queries
+from core.system_settings.models import StoredSettings
 from core.system_settings.queries import current
 from core.system_settings.types import DECLARED
 from core.users.models import User
 from core.users.registrations import ATTEMPTS_PER_ADDRESS
-from tests.core.api.cast import Cast, anonymous, body_of, errors_of, make_cast
+from tests.core.api.cast import (
+    Cast,
+    anonymous,
+    body_of,
+    caller_of,
+    errors_of,
+    make_cast,
+)
 from tests.factories.browser_sessions import make_browser_session
 from tests.factories.projects import make_repository
-from tests.factories.users import PASSWORD
+from tests.factories.users import PASSWORD, make_user
+from tests.support.crowds import at_once
 
 HARBOR_KEYS = """
 auth_mode primary_auth_mode ldap_base_dn ldap_filter ldap_group_base_dn ldap_group_admin_dn
@@ -66,6 +79,71 @@ def test_what_was_read_can_be_written_back_and_some_of_it_changed(cast: Cast) ->
     assert body_of(cast["admin"].get("/configurations"))["session_timeout"]["value"] == 5
     entry = AuditEntry.objects.get(target_kind="configuration")
     assert (entry.actor_label, entry.target_label) == ("boss", "session_timeout")
+
+
+@pytest.fixture
+def stale(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember the settings as they are now, as a process does that learns of no change."""
+    monkeypatch.setattr(queries, "FRESH_SECONDS", 3600.0)
+    assert current() == queries.remembered()
+    monkeypatch.setattr(queries, "forget", lambda: None)
+
+
+def test_what_another_process_has_changed_is_shown_at_once(cast: Cast, stale: None) -> None:
+    admin = cast["admin"]
+    before = admin.get("/configurations")["ETag"]
+    changed = {"banner_message": "Tonight", "read_only": True}
+    StoredSettings.objects.create(changed=changed, updated_at=now())
+    assert current().banner_message == ""
+    shown = admin.get("/configurations", If_None_Match=before)
+    assert (shown.status_code, body_of(shown)["banner_message"]["value"]) == (200, "Tonight")
+    assert body_of(anonymous().get("/systeminfo"))["banner_message"] == "Tonight"
+    asked = "/explain?permission=repository:push&project=secret"
+    assert body_of(cast["owner"].get(asked))["allowed"] is False
+    wanted = {"banner_message": "Tomorrow"}
+    assert admin.put("/configurations", wanted, If_Match=before).status_code == 412
+    assert admin.put("/configurations", wanted, If_Match=shown["ETag"]).status_code == 200
+    assert admin.put("/configurations", wanted, If_Match=shown["ETag"]).status_code == 412
+    assert body_of(admin.get("/configurations"))["banner_message"]["value"] == "Tomorrow"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_writers_who_saw_the_same_one_wins(stale: None) -> None:
+    admin = caller_of(make_user("boss", is_system_admin=True))
+    tag = admin.get("/configurations")["ETag"]
+
+    def write(number: int) -> int:
+        caller = caller_of(make_user(f"boss{number}", is_system_admin=True))
+        wanted = {"banner_message": f"From {number}"}
+        return caller.put("/configurations", wanted, If_Match=tag).status_code
+
+    statuses = at_once(4, write)
+    assert sorted(map(str, statuses)) == ["200", "412", "412", "412"]
+    shown = body_of(admin.get("/configurations"))["banner_message"]["value"]
+    assert shown == f"From {statuses.index(200)}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_writes_between_the_comparison_and_the_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admin = caller_of(make_user("boss", is_system_admin=True))
+    compare, could_write = conditions.ensure_matches, []
+
+    def try_lock(_number: int) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [queries.LOCK])
+            return bool(cursor.fetchone()[0])
+
+    def compare_and_look(view: ManagementView, header: str) -> None:
+        compare(view, header)
+        if connection.in_atomic_block:
+            could_write.extend(at_once(1, try_lock))
+
+    monkeypatch.setattr(conditions, "ensure_matches", compare_and_look)
+    tag = admin.get("/configurations")["ETag"]
+    answer = admin.put("/configurations", {"session_timeout": 5}, If_Match=tag)
+    assert (answer.status_code, could_write) == (200, [False])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +240,7 @@ def test_registration_goes_by_no_former_value(
 
 
 @pytest.mark.parametrize("asked", [{}, {"duration": 0}, {"duration": None}])
-def test_robots_last_as_long_as_is_set(cast: Cast, asked: dict[str, Any]) -> None:
+def test_robots_last_as_long_as_is_set(cast: Cast, stale: None, asked: dict[str, Any]) -> None:
     put(cast, robot_token_duration=7)
     access = [{"resource": "repository", "action": "pull"}]
     permissions = [{"kind": "project", "namespace": "secret", "access": access}]
