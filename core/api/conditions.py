@@ -3,11 +3,18 @@
 The tag is a hash of the representation that the caller gets. ``If-Match`` is compared before the
 write and again inside its transaction, under a lock of the object, so that of two writers who have
 seen the same state only one succeeds, whichever of its paths each of them uses.
+
+Where use alone moves something of what is shown, such as when a robot was last used, the tag has
+two parts: a hash of the state without that, and one of it all. So the tag changes with whatever is
+shown, and no 304 hides anything; ``If-Match`` looks at the state alone.
 """
 
 import json
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection
 from rest_framework.renderers import JSONRenderer
@@ -23,10 +30,15 @@ if TYPE_CHECKING:
 
 CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
+_STATE_AND_USE: Final = re.compile(r'"([0-9a-f]{32})\.[0-9a-f]{16}"')
 
-def entity_tag(data: Any) -> str:
-    """Return the strong entity tag of a representation."""
-    return f'"{sha256(JSONRenderer().render(data)).hexdigest()[:32]}"'
+
+def entity_tag(data: Mapping[str, Any], moved_by_use: AbstractSet[str] = frozenset()) -> str:
+    """Return the strong entity tag of a representation, some members of which use moves."""
+    whole = _hash(data)
+    if not moved_by_use:
+        return f'"{whole[:32]}"'
+    return f'"{_hash(_state(data, moved_by_use))[:32]}.{whole[:16]}"'
 
 
 def is_single(view: "ManagementView") -> bool:
@@ -43,7 +55,7 @@ def conditional(view: "ManagementView", response: Response) -> Response:
     """Give a representation its tag; 304 without a body when the caller has it already."""
     if response.status_code != 200 or not isinstance(getattr(response, "data", None), dict):
         return response
-    tag = entity_tag(response.data)
+    tag = entity_tag(response.data, view.moved_by_use)
     header = view.request.headers.get("If-None-Match", "")
     if header and parse_entity_tags(header).names_weakly(tag):
         response = Response(status=304)
@@ -54,12 +66,13 @@ def conditional(view: "ManagementView", response: Response) -> Response:
 def ensure_matches(view: "ManagementView", header: str) -> None:
     """Refuse a change of anything but the state that the caller has seen.
 
-    ``*`` is any state, also of what has no tag. Raises ``PreconditionFailed``, and whatever
-    reading the object raises.
+    What use has moved since then does not count. ``*`` is any state, also of what has no tag.
+    Raises ``PreconditionFailed``, and whatever reading the object raises.
     """
-    wanted = parse_entity_tags(header)
+    wanted = parse_entity_tags(header).entries
     tag = _current_tag(_shown(view))
-    if ANY not in wanted.entries and (tag is None or not wanted.names(tag)):
+    is_seen = tag is not None and _tag_of_state(tag) in map(_tag_of_state, wanted)
+    if ANY not in wanted and not is_seen:
         raise PreconditionFailed("If-Match: the object has changed, or has no entity tag.")
 
 
@@ -91,4 +104,29 @@ def _current_tag(view: "ManagementView") -> str | None:
     except Answered:
         # A list that the request would rather have as a file.
         return None
-    return entity_tag(response.data) if isinstance(response.data, dict) else None
+    data = response.data
+    return entity_tag(data, view.moved_by_use) if isinstance(data, dict) else None
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    return sha256(JSONRenderer().render(data)).hexdigest()
+
+
+def _state(data: Mapping[str, Any], moved_by_use: AbstractSet[str]) -> dict[str, Any]:
+    """Return the object, and the objects in its lists, without such members."""
+    return {
+        name: [_rested(each, moved_by_use) for each in value] if isinstance(value, list) else value
+        for name, value in _rested(data, moved_by_use).items()
+    }
+
+
+def _rested(data: Any, moved_by_use: AbstractSet[str]) -> Any:
+    if not isinstance(data, Mapping):
+        return data
+    return {name: value for name, value in data.items() if name not in moved_by_use}
+
+
+def _tag_of_state(tag: str) -> str:
+    """Return the tag without its part about use; a weak one, or another text, as it is."""
+    both = _STATE_AND_USE.fullmatch(tag)
+    return tag if both is None else f'"{both[1]}"'

@@ -99,6 +99,11 @@ class ManagementView(APIView):
     """
     changes: "ClassVar[type[ManagementView] | None]" = None
     """Whose state a POST changes, where that is an object with an entity tag of its own."""
+    moved_by_use: ClassVar[frozenset[str]] = frozenset()
+    """What GET shows that use alone moves, of the object and of those in its lists.
+
+    ``If-Match`` does not look at it.
+    """
     has_authorized = False
     # What the write of this request does first, in its transaction.
     _first_steps: list[Step]

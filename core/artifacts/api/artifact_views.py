@@ -195,6 +195,7 @@ class ArtifactView(RepositoryScopedView):
         "GET": "artifact:read",
         "DELETE": "artifact:delete",
     }
+    moved_by_use = frozenset({"pull_time"})
 
     @operation("Get an artifact", tag="artifacts", answer=ArtifactSerializer, parameters=_FLAGS)
     def get(self, request: Request, project_name: str, repository: str, reference: str) -> Response:

@@ -87,6 +87,7 @@ class RepositoryView(RepositoryScopedView):
         "PUT": "repository:update",
         "DELETE": "repository:delete",
     }
+    moved_by_use = frozenset({"pull_count"})
 
     @operation("Get a repository", tag="repositories", answer=RepositorySerializer)
     def get(self, request: Request, project_name: str, repository: str) -> Response:

@@ -54,6 +54,7 @@ class OwnSessionView(OwnView):
         "GET": SignedIn("user:read", _OWN),
         "DELETE": SignedIn("user:update", _OWN),
     }
+    moved_by_use = frozenset({"address", "last_seen_at", "expires_at"})
     exact = frozenset({"DELETE"})
 
     @operation("Get an own session", tag="sessions", answer=BrowserSessionSerializer, errors=(412,))
@@ -103,6 +104,7 @@ class SessionView(SubjectView):
         "GET": Deferred("user:read", _OWN),
         "DELETE": Deferred("user:update", _OWN),
     }
+    moved_by_use = frozenset({"address", "last_seen_at", "expires_at"})
     exact = frozenset({"DELETE"})
 
     @operation("Get a user's session", tag="sessions", answer=BrowserSessionSerializer)

@@ -88,6 +88,7 @@ class PersonalTokenView(OwnView):
         "GET": SignedIn("user:read", _OWN),
         "DELETE": SignedIn("user:update", _OWN),
     }
+    moved_by_use = frozenset({"last_used_at", "last_used_address"})
 
     @operation(
         "Get a personal access token",

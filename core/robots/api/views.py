@@ -115,6 +115,7 @@ class RobotView(ManagementView):
         "PATCH": Deferred("robot:update", "the robot's own project decides"),
         "DELETE": Deferred("robot:delete", "the robot's own project decides"),
     }
+    moved_by_use = frozenset({"last_used_at"})
 
     def find_robot(self, permission: str) -> Robot:
         """Authorize and return the robot. Raises ``RobotUnknown`` only for those who may know."""

@@ -1,6 +1,8 @@
 """ETag, If-None-Match and If-Match on single objects."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,7 +13,9 @@ from pytest_django.fixtures import Settings
 
 from core.api import conditions
 from core.api.views import ManagementView
-from core.artifacts.models import TrashEntry
+from core.artifacts.models import Manifest, Repository, Tag, TrashEntry
+from core.authn.models import BrowserSession, PersonalToken
+from core.common.clock import now
 from core.users.models import Group
 from tests.core.api.cast import (
     BASE,
@@ -24,6 +28,7 @@ from tests.core.api.cast import (
     make_cast,
 )
 from tests.factories.artifacts import make_image, storage_in
+from tests.factories.browser_sessions import make_browser_session
 from tests.factories.members import make_group
 from tests.factories.projects import make_project
 from tests.factories.robots import make_robot
@@ -158,6 +163,62 @@ def changed_at_once(requests: list[tuple[str, dict[str, Any]]], tag: str) -> lis
 
     with ThreadPoolExecutor(len(requests)) as pool:
         return list(pool.map(change, requests))
+
+
+def test_use_is_shown_and_makes_no_change_fail(
+    cast: Cast, tmp_path: Path, settings: Settings
+) -> None:
+    admin, later = cast["admin"], now() + timedelta(seconds=9)
+    rights = {"secret": frozenset({"repository:list"})}
+    robot = make_robot("used", project=cast.project, permissions=rights)
+    token = PersonalToken.objects.create(
+        user=cast.users["admin"], name="t", secret_hash=b"t", created_at=now()
+    )
+    session = make_browser_session(cast.users["guest"]).session
+    sessions = f"/users/{cast.users['guest'].pk}/sessions"
+
+    def log_in() -> None:
+        login = "robot-secret+used"
+        used = Caller(login, basic(login, robot.secret)).get("/projects/secret/repositories")
+        assert used.status_code == 200
+
+    cases: list[tuple[str, Callable[[], object], str]] = [
+        (f"/robots/{robot.robot.pk}", log_in, "PUT"),
+        (APP, lambda: Repository.objects.update(pull_count=7), "PUT"),
+        (f"{APP}/artifacts/v1", lambda: Manifest.objects.update(last_pulled_at=later), "DELETE"),
+        (f"{APP}/artifacts/v2", lambda: Tag.objects.update(last_pulled_at=later), "DELETE"),
+        (
+            f"/users/current/tokens/{token.pk}",
+            lambda: PersonalToken.objects.update(last_used_at=later, last_used_address="::1"),
+            "DELETE",
+        ),
+        (
+            f"{sessions}/{session.pk}",
+            lambda: BrowserSession.objects.update(last_seen_at=later, address="::1"),
+            "DELETE",
+        ),
+    ]
+    with storage_in(tmp_path, settings):
+        make_image(cast.project, "v1")
+        make_image(cast.project, "v2", layers=(b"2",))
+        for path, use, method in cases:
+            seen = admin.get(path)["ETag"]
+            use()
+            shown = admin.get(path, If_None_Match=seen)
+            assert (shown.status_code, shown["ETag"] == seen) == (200, False), path
+            assert admin.get(path, If_None_Match=shown["ETag"]).status_code == 304, path
+            body = {"description": "new"} if method == "PUT" else None
+            for tag, status in (
+                ('"old"', 412),
+                (f"W/{seen}", 412),
+                (f"{seen}x", 412),
+                (f'"old", {seen}', 200),
+            ):
+                answer = admin.call(method, path, body, If_Match=tag)
+                assert answer.status_code == status, (path, tag)
+            if method == "PUT":
+                # This time it is the state that has changed.
+                assert admin.put(path, body, If_Match=shown["ETag"]).status_code == 412, path
 
 
 @pytest.mark.django_db(transaction=True)
