@@ -234,12 +234,35 @@ class Redirect(models.Model):
 
     ``project_id`` is the project that the name belonged to. It is no foreign key: when another
     project takes the name's first component, the two ids differ and the redirect is over.
+
+    While the repository is in the trash, the redirect leads nowhere and waits for its restoration:
+    ``trash_entry_id`` is its entry. That is no foreign key either, so that nobody who lets go of
+    entries needs rows of this table; what then waits for nothing is removed from time to time.
     """
 
     name = models.CharField(max_length=255, unique=True, db_collation="C")
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="redirects")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, null=True, related_name="redirects"
+    )
+    trash_entry_id = models.BigIntegerField(null=True)
     project_id = models.BigIntegerField()
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(repository=None, trash_entry_id__isnull=False)
+                | models.Q(repository__isnull=False, trash_entry_id=None),
+                name="artifacts_redirect_leads_or_waits",
+            ),
+        )
+        indexes = (
+            models.Index(
+                "trash_entry_id",
+                condition=models.Q(trash_entry_id__isnull=False),
+                name="artifacts_redirect_waiting",
+            ),
+        )
 
 
 class TrashEntry(models.Model):

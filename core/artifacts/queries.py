@@ -34,7 +34,8 @@ REPOSITORY_IN_PROJECT: Final = """
 
 # For names without a repository only, so others pay nothing for it.
 HAS_REDIRECT: Final = """CASE WHEN {repository} IS NULL THEN
-       EXISTS (SELECT FROM artifacts_redirect WHERE name = asked.repository) ELSE false END"""
+       EXISTS (SELECT FROM artifacts_redirect
+                WHERE name = asked.repository AND repository_id IS NOT NULL) ELSE false END"""
 
 _VIEWER_PROJECT_REPOSITORY: Final = """
   FROM (SELECT %s AS subject) AS asked

@@ -10,7 +10,7 @@ from datetime import datetime
 from core.artifacts.errors import ManifestUnknown
 from core.artifacts.events import TagMoved
 from core.artifacts.models import Repository, TrashEntry
-from core.artifacts.services import history
+from core.artifacts.services import history, naming
 from core.artifacts.services.discarding import let_go_locked
 from core.artifacts.services.repositories import (
     create_repository_locked,
@@ -142,6 +142,7 @@ def _restore_repository_locked(
         digest = Digest.from_bytes(bytes(manifest.digest))
         bring_back_locked(place, digest, (), entry_id=entry.pk, actor=actor, now=now)
     raw.execute(_RESTORE_TAGS, (repository_id, entry.pk))
+    naming.lead_to_restored_locked(repository_id, entry.pk)
     where = (repository_id, place.repository_name, place.project_id)
     for tag in entry.tags.filter(ended_at=None).order_by("name"):
         digest = Digest.from_bytes(bytes(tag.digest))

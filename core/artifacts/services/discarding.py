@@ -62,6 +62,11 @@ SELECT %s, name, digest, started_at, started_by, ended_at, ended_by, last_pulled
 _KEEP_TAGS_OF_MANIFEST = f"{_KEEP_TAGS} WHERE id = ANY(%s::bigint[]) ORDER BY id"
 _KEEP_TAGS_OF_REPOSITORY = f"{_KEEP_TAGS} WHERE repository_id = %s ORDER BY id"
 
+# They lead nowhere until it is restored.
+_KEEP_REDIRECTS = """
+UPDATE artifacts_redirect SET repository_id = NULL, trash_entry_id = %s WHERE repository_id = %s
+"""
+
 _MEASURE = """
 UPDATE artifacts_trashentry AS entry
    SET manifest_count = kept.manifests, total_bytes = kept.bytes + held.bytes
@@ -107,7 +112,7 @@ def discard_manifest_locked(
 
 
 def discard_repository_locked(repository: Repository, *, actor: Actor, now: datetime) -> None:
-    """Keep all manifests of a repository, their labels, and the history of its tags.
+    """Keep all manifests of a repository, their labels, the history of its tags, its former names.
 
     To be called before they go.
     """
@@ -120,6 +125,7 @@ def discard_repository_locked(repository: Repository, *, actor: Actor, now: date
             "SELECT id FROM artifacts_manifest WHERE repository_id = %s", (repository.pk,)
         )
         _keep(entry_id, [row[0] for row in manifests])
+        raw.execute(_KEEP_REDIRECTS, (entry_id, repository.pk))
 
 
 def let_go_locked(entry_ids: Iterable[int]) -> None:

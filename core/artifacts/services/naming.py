@@ -25,11 +25,32 @@ _REDIRECT = """
 INSERT INTO artifacts_redirect AS redirect (name, repository_id, project_id, created_at)
 SELECT name, id, project_id, %s FROM artifacts_repository WHERE {which} = %s
 ON CONFLICT (name) DO UPDATE
-   SET repository_id = excluded.repository_id, project_id = excluded.project_id,
-       created_at = excluded.created_at
+   SET repository_id = excluded.repository_id, trash_entry_id = NULL,
+       project_id = excluded.project_id, created_at = excluded.created_at
 """
 _REDIRECT_ALL = _REDIRECT.format(which="project_id")
 _REDIRECT_ONE = _REDIRECT.format(which="id")
+
+# Of several repositories of one name, the one that was deleted last; a live one goes before it.
+_REDIRECT_TRASHED = """
+INSERT INTO artifacts_redirect (name, trash_entry_id, project_id, created_at)
+SELECT DISTINCT ON (path) %s || '/' || path, id, project_id, %s FROM artifacts_trashentry
+ WHERE project_id = %s AND kind = 'repository' ORDER BY path, id DESC
+ON CONFLICT (name) DO NOTHING
+"""
+
+# Those of the entry itself; and what all repositories of its name were called under former names of
+# the project, when the one that comes back is not the one that was deleted last.
+_LEAD_TO_RESTORED = """
+UPDATE artifacts_redirect AS redirect SET repository_id = %s, trash_entry_id = NULL
+  FROM artifacts_trashentry AS restored, artifacts_trashentry AS waited_for
+ WHERE restored.id = %s
+   AND waited_for.project_id = restored.project_id AND waited_for.path = restored.path
+   AND waited_for.kind = 'repository' AND redirect.trash_entry_id = waited_for.id
+   AND (waited_for.id = restored.id
+        OR redirect.project_id = restored.project_id
+           AND substr(redirect.name, strpos(redirect.name, '/') + 1) = restored.path)
+"""
 
 _RENAME_ALL = """
 UPDATE artifacts_repository SET name = %s || substr(name, %s), updated_at = %s
@@ -58,12 +79,19 @@ DELETE FROM artifacts_redirect AS redirect USING projects_project AS taken
  WHERE taken.name = split_part(redirect.name, '/', 1) AND taken.id <> redirect.project_id
 """
 
+_END_WAITING_IN_VAIN = """
+DELETE FROM artifacts_redirect AS redirect
+ WHERE trash_entry_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM artifacts_trashentry WHERE id = redirect.trash_entry_id)
+"""
+
 
 def rename_repositories_locked(project_id: int, old: str, new: str, *, now: datetime) -> int:
     """Let the repositories of a project follow its new name; return how many there are.
 
     The caller holds the project's row alone and has renamed it. Redirects from names below the
-    new one are over, and open uploads end. Raises NameInvalid when a name would be too long.
+    new one are over, and open uploads end. Former names of what is in the trash wait for its
+    restoration. Raises NameInvalid when a name would be too long.
     """
     lengths = [row[0] for row in raw.fetch_all(_LOCK_ALL, (project_id,))]
     longest = max(lengths, default=0) - len(old)
@@ -72,6 +100,7 @@ def rename_repositories_locked(project_id: int, old: str, new: str, *, now: date
         parse_repository_name(f"{new}/{'x' * longest}")
     raw.execute(_END_REDIRECTS_BELOW, (new, new))
     raw.execute(_REDIRECT_ALL, (now, project_id))
+    raw.execute(_REDIRECT_TRASHED, (old, now, project_id))
     raw.execute(_RENAME_ALL, (new, len(old) + 1, now, project_id))
     raw.execute(_END_UPLOADS_OF_PROJECT, (project_id,))
     return len(lengths)
@@ -110,12 +139,21 @@ def find_project_of(repository_name: str) -> int:
     return int(row[0])
 
 
+def lead_to_restored_locked(repository_id: int, entry_id: int) -> None:
+    """Let the former names that wait for an entry of the trash lead to what was restored from it.
+
+    To be called before the entry goes.
+    """
+    raw.execute(_LEAD_TO_RESTORED, (repository_id, entry_id))
+
+
 def end_dead_redirects() -> int:
     """Remove the redirects whose names belong to other projects now; return how many.
 
-    They lead nowhere already; this keeps them from coming back should that project go.
+    They lead nowhere already; this keeps them from coming back should that project go. Those
+    that wait for what is in the trash no more go as well.
     """
-    return raw.execute(_END_DEAD_REDIRECTS)
+    return raw.execute(_END_DEAD_REDIRECTS) + raw.execute(_END_WAITING_IN_VAIN)
 
 
 def end_redirects_of_name(project_name: str, *, except_project_id: int) -> int:

@@ -134,8 +134,61 @@ def test_redirects_end_with_the_name(project: Project) -> None:
     assert (leads("crew/app"), leads("team/app")) == (None, "crew/app")
     subscribers.on_project_deleted(ProjectDeleted(project_id=taken_by, project_name="team"))
     assert leads("team/app") is None
-    delete_repository("crew/app", actor=PUSHER)
-    assert not Redirect.objects.filter(name="team/app").exists()
+    rename(crew, "band")
+    delete_repository("band/app", actor=PUSHER)
+    TrashEntry.objects.all().delete()
+    assert (naming.end_dead_redirects(), naming.end_dead_redirects()) == (1, 0)
+    assert not Redirect.objects.filter(name="crew/app").exists()
+
+
+def test_former_names_wait_for_what_is_in_the_trash(project: Project) -> None:
+    """Whether it was deleted before its project was renamed or after, and however often."""
+    for path in ("before", "after", "twice", "taken"):
+        make_image(project, "v1", path=path)
+    for path in ("before", "twice", "taken"):
+        delete_repository(f"team/{path}", actor=PUSHER)
+    make_image(project, "v1", path="twice")
+    delete_repository("team/twice", actor=PUSHER)
+    make_image(project, "v2", path="taken")
+    crew = rename(rename(project, "band"), "crew")
+    delete_repository("crew/after", actor=PUSHER)
+    former = [
+        f"{name}/{path}" for name in ("team", "band") for path in ("after", "before", "twice")
+    ]
+    assert [leads(name) for name in former] == [None] * 6
+    assert naming.end_dead_redirects() == 0
+    # The first of those of one name.
+    for path in ("after", "before", "twice"):
+        entry = TrashEntry.objects.filter(path=path).earliest("pk")
+        restore_entry(crew, entry.pk, actor=PUSHER)
+    assert [leads(name) for name in former] == [f"crew/{name.partition('/')[2]}" for name in former]
+    # What lives goes before what is in the trash.
+    assert (leads("team/taken"), leads("band/taken")) == ("crew/taken", "crew/taken")
+
+
+def test_former_names_lead_to_no_other_repository_of_the_name(project: Project) -> None:
+    other = make_project("other")
+    make_image(project, "v1")
+    delete_repository("team/app", actor=PUSHER)
+    make_image(other, "v2", path="own")
+    services.transfer_repository("other/own", project, path="app", actor=PUSHER)
+    delete_repository("team/app", actor=PUSHER)
+    first, second = TrashEntry.objects.order_by("pk")
+    restore_entry(project, first.pk, actor=PUSHER)
+    assert leads("other/own") is None
+    delete_repository("team/app", actor=PUSHER)
+    restore_entry(project, second.pk, actor=PUSHER)
+    assert leads("other/own") == "team/app"
+
+
+def test_names_that_are_taken_wait_for_nothing_any_more(project: Project) -> None:
+    make_image(project, "v1")
+    delete_repository("team/app", actor=PUSHER)
+    crew = rename(project, "crew")
+    make_image(make_project("team"), "v1")
+    restore_entry(crew, TrashEntry.objects.get().pk, actor=PUSHER)
+    assert not Redirect.objects.exists()
+    assert names() == ["crew/app", "team/app"]
 
 
 @pytest.mark.parametrize(
