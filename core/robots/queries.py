@@ -11,7 +11,7 @@ from core.projects.models import Project
 from core.robots import rules
 from core.robots.errors import RobotUnknown
 from core.robots.models import Robot
-from core.robots.types import Permissions, RobotFacts, RobotLogin
+from core.robots.types import Permissions, Power, RobotFacts, RobotLogin
 from core.system_settings import queries as system_settings
 
 _LOGIN: Final = """
@@ -82,6 +82,11 @@ def permissions_of(robot: Robot | RobotLogin) -> Permissions:
         for namespace, permissions in robot.permissions.items()
         if namespace in kept
     }
+
+
+def power_of(robot: Robot) -> Power:
+    """Return what the robot may do and until when, by which changes of it are judged."""
+    return Power(permissions_of(robot), robot.is_disabled, robot.expires_at)
 
 
 def is_usable(robot: Robot, now: datetime) -> bool:

@@ -22,7 +22,7 @@ from core.robots.errors import (
     RobotPermissionInvalid,
     RobotSecretInvalid,
 )
-from core.robots.types import Permissions, RobotFacts, RobotName
+from core.robots.types import Permissions, Power, RobotFacts, RobotName
 from core.users.rules import is_strong
 
 MAXIMUM_NAME_LENGTH = 255
@@ -187,6 +187,22 @@ def checked_permissions(
 def added_permissions(before: Permissions, after: Permissions) -> Permissions:
     """Return what ``after`` holds and ``before`` does not, entry by entry."""
     return _difference(after, before)
+
+
+def given_permissions(before: Power, after: Power) -> Permissions:
+    """Return what somebody gives who changes a robot so.
+
+    That is all it holds when it is to live again or longer, else what is added.
+    """
+    if lives_longer(before, after):
+        return after.permissions
+    return added_permissions(before.permissions, after.permissions)
+
+
+def lives_longer(before: Power, after: Power) -> bool:
+    """Tell whether a robot is no longer disabled, or ends later than before."""
+    is_enabled = before.is_disabled and not after.is_disabled
+    return is_enabled or outlives(after.expires_at, before.expires_at)
 
 
 def loses_permissions(before: Permissions, after: Permissions) -> bool:

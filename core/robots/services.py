@@ -1,13 +1,13 @@
 """Creating, changing and removing robots.
 
-Nobody can give a robot more than they hold themselves, nor take over a robot that holds more
-by asking for its secret: both raise ``ScopeTooWide``. For an actor whose credentials end, a
-robot that ends later holds more.
+Nobody can give a robot more than they hold themselves. Nor can they take over a robot that holds
+more by asking for its secret, or let such a one live again or longer: all raise ``ScopeTooWide``.
+For an actor whose credentials end, a robot that ends later holds more.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -32,7 +32,7 @@ from core.robots.errors import (
     ScopeTooWide,
 )
 from core.robots.models import Robot
-from core.robots.types import UNCHANGED, Permissions, Unchanged
+from core.robots.types import UNCHANGED, Permissions, Power, Unchanged
 from core.users.passwords import hash_password
 from core.users.revocations import revoke_registry_tokens_locked, revoke_subject_locked
 
@@ -147,56 +147,44 @@ def update_robot(
 ) -> Robot:
     """Change what is given; the expiry counts from the robot's creation.
 
-    Raises ``RobotUnknown``, ``RobotPermissionInvalid``, ``RobotDurationInvalid`` and
-    ``ScopeTooWide`` (for permissions or time the robot did not have before).
+    A duration that is not changed leaves the expiry as it is. Raises ``RobotUnknown``,
+    ``RobotPermissionInvalid``, ``RobotDurationInvalid`` and ``ScopeTooWide``: for permissions
+    that the robot did not have before, and for all that it holds when it is to live again or
+    longer.
     """
     asked, project_ids = _checked_for_system(robot, permissions)
     robot = _lock(robot)
     at = current_time()
-    before, was_usable, expired_at = (
-        queries.permissions_of(robot),
-        queries.is_usable(robot, at),
-        robot.expires_at,
-    )
-    after = before
+    before, was_usable = queries.power_of(robot), queries.is_usable(robot, at)
+    held = before.permissions
     if permissions is not None:
-        after = asked
         if robot.project is None:
-            robot.project_ids = project_ids
+            held, robot.project_ids = asked, project_ids
         else:
-            after = rules.checked_permissions(permissions, project_name=robot.project.name)
-        _ensure_within(rules.added_permissions(before, after), actor)
-        robot.permissions = _stored(after)
+            held = rules.checked_permissions(permissions, project_name=robot.project.name)
+        robot.permissions = _stored(held)
     if description is not None:
         robot.description = description
     if not isinstance(duration_days, Unchanged):
-        robot.duration_days = rules.checked_duration(duration_days)
-        robot.expires_at = rules.expiry(robot.created_at, robot.duration_days)
+        _set_duration(robot, rules.checked_duration(duration_days))
     if is_disabled is not None:
         robot.is_disabled = is_disabled
-    if rules.added_permissions(before, after) or rules.outlives(robot.expires_at, expired_at):
-        _ensure_no_longer_than(actor, robot)
+    after = Power(held, robot.is_disabled, robot.expires_at)
+    _ensure_may_give(before, after, actor, robot)
     robot.updated_at = at
     robot.save(update_fields=_CHANGEABLE)
     if was_usable and not queries.is_usable(robot, at):
         revoke_subject_locked(subject_of(robot))
-    elif rules.loses_permissions(before, after) or _ends_sooner(expired_at, robot):
+    elif rules.loses_permissions(before.permissions, held) or rules.outlives(
+        before.expires_at, after.expires_at
+    ):
         revoke_registry_tokens_locked(subject_of(robot))
-    _record(
-        "robots.robot.updated",
-        actor,
-        robot,
-        {
-            "permissions": robot.permissions,
-            "disabled": robot.is_disabled,
-            "duration_days": robot.duration_days,
-        },
-    )
+    _record_update(actor, robot)
     return robot
 
 
 def set_disabled(robot: Robot, disabled: bool, *, actor: Actor) -> Robot:
-    """Stop the robot or let it work again. Raises ``RobotUnknown``."""
+    """Stop the robot or let it work again. Raises as ``update_robot``."""
     return update_robot(robot, is_disabled=disabled, actor=actor)
 
 
@@ -336,6 +324,21 @@ def _ensure_within(permissions: Permissions, actor: Actor) -> None:
             raise ScopeTooWide(detail={"namespace": namespace, "permissions": missing})
 
 
+def _set_duration(robot: Robot, duration_days: int | None) -> None:
+    """Count the expiry anew, unless nothing changes: it may have ended with a token's."""
+    if duration_days != robot.duration_days:
+        robot.duration_days = duration_days
+        robot.expires_at = rules.expiry(robot.created_at, duration_days)
+
+
+def _ensure_may_give(before: Power, after: Power, actor: Actor, robot: Robot) -> None:
+    """Refuse a change that gives more than the actor holds, or for longer."""
+    given = rules.given_permissions(before, after)
+    _ensure_within(given, actor)
+    if given or rules.lives_longer(before, after):
+        _ensure_no_longer_than(actor, robot)
+
+
 def _ensure_no_longer_than(actor: Actor, robot: Robot) -> None:
     if rules.outlives(robot.expires_at, actor.expires_at):
         raise ScopeTooWide("The robot would outlive the credentials that you use.")
@@ -375,9 +378,13 @@ def _stored(permissions: Permissions) -> dict[str, list[str]]:
     return {namespace: sorted(names) for namespace, names in sorted(permissions.items())}
 
 
-def _ends_sooner(before: datetime | None, robot: Robot) -> bool:
-    after = robot.expires_at
-    return after is not None and (before is None or after < before)
+def _record_update(actor: Actor, robot: Robot) -> None:
+    detail = {
+        "permissions": robot.permissions,
+        "disabled": robot.is_disabled,
+        "duration_days": robot.duration_days,
+    }
+    _record("robots.robot.updated", actor, robot, detail)
 
 
 def _record(action: str, actor: Actor, robot: Robot, detail: dict[str, Any] | None) -> None:

@@ -34,6 +34,15 @@ class RobotFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """What a robot may do, whether it may at all, and until when; None for ever."""
+
+    permissions: Permissions
+    is_disabled: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RobotLogin:
     """What a login needs of a robot, read with one statement.
 

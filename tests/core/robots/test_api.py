@@ -5,15 +5,26 @@ from typing import Any
 
 import pytest
 
+from core.authn.services import create_personal_token
 from core.common.origin import Origin
 from core.common.secrets_format import is_well_formed
 from core.database import raw
 from core.rbac.types import Actor, ActorKind
 from core.robots import services
 from core.robots.models import Robot
-from tests.core.api.cast import Caller, Cast, basic, body_of, errors_of, make_cast, rows_of
+from tests.core.api.cast import (
+    Caller,
+    Cast,
+    basic,
+    bearer,
+    body_of,
+    errors_of,
+    make_cast,
+    rows_of,
+)
 from tests.factories.projects import make_project
 from tests.factories.robots import make_robot
+from tests.factories.users import actor_of
 
 ACCESS = [{"resource": "repository", "action": "pull"}, {"resource": "project", "action": "read"}]
 
@@ -179,6 +190,31 @@ def test_nobody_hands_out_more_than_they_hold(cast: Cast) -> None:
     created = cast["admin"].post("/robots", body)
     assert created.status_code == 201
     assert body_of(created)["name"] == "robot-deploy"
+
+
+def test_a_token_without_content_revives_no_robot_that_has_it(cast: Cast) -> None:
+    owner = cast.users["owner"]
+    created = cast["owner"].post("/robots", wanted(disable=True))
+    token = bearer(
+        create_personal_token(
+            owner, name="t", scopes=["management:write"], actor=actor_of(owner)
+        ).secret
+    )
+    where = created["Location"]
+    whole = body_of(token.get(where)) | {"description": "read and put back"}
+    for change, status in (
+        (whole, 200),
+        (whole | {"disable": False}, 403),
+        # A whole robot is enabled unless it says otherwise.
+        ({"name": whole["name"]}, 403),
+        ({"duration": -1}, 403),
+        ({"duration": 400}, 403),
+        ({"duration": 3}, 200),
+    ):
+        assert token.put(where, change).status_code == status, change
+    shown = body_of(cast["owner"].get(where))
+    assert (shown["disable"], shown["duration"]) == (True, 3)
+    assert cast["owner"].put(where, {"disable": False, "duration": -1}).status_code == 200
 
 
 def test_name_and_level_stay(cast: Cast) -> None:

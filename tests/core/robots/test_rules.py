@@ -17,7 +17,7 @@ from core.robots.errors import (
     RobotPermissionInvalid,
     RobotSecretInvalid,
 )
-from core.robots.types import RobotFacts, RobotName
+from core.robots.types import Permissions, Power, RobotFacts, RobotName
 
 pytestmark = pytest.mark.pure
 
@@ -25,6 +25,7 @@ ORIGIN = Origin(address=None, user_agent="", request_id="r")
 PULL = frozenset({"repository:pull"})
 PUSH = frozenset({"repository:push"})
 START = datetime(2030, 1, 1, tzinfo=UTC)
+LATER = START + timedelta(days=1)
 
 
 @pytest.mark.parametrize("name", ["ci", "a", "9", "build.x86_64-linux", "x" * 255])
@@ -194,6 +195,22 @@ def test_added_and_lost_permissions() -> None:
     assert rules.loses_permissions({"*": PULL}, {"a": PULL})
     assert not rules.loses_permissions({"a": PULL}, {"*": PULL})
     assert not rules.loses_permissions({}, {"a": PULL})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "given"),
+    [
+        (Power({"a": PULL}, False, START), Power({"a": PULL | PUSH}, False, START), {"a": PUSH}),
+        (Power({"a": PULL}, True, START), Power({"a": PULL | PUSH}, True, START), {"a": PUSH}),
+        (Power({"a": PULL}, False, None), Power({"a": PULL}, True, START), {}),
+        (Power({"a": PULL}, True, None), Power({"a": PULL}, False, None), {"a": PULL}),
+        (Power({"a": PULL}, False, START), Power({"a": PULL}, False, None), {"a": PULL}),
+        (Power({"a": PULL | PUSH}, False, START), Power({"a": PUSH}, True, LATER), {"a": PUSH}),
+        (Power({"a": PULL}, False, LATER), Power({"a": PULL}, False, START), {}),
+    ],
+)
+def test_what_a_change_gives(before: Power, after: Power, given: Permissions) -> None:
+    assert rules.given_permissions(before, after) == given
 
 
 @pytest.mark.parametrize(

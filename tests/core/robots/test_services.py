@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -245,6 +246,75 @@ def test_update_checks_added_permissions_only() -> None:
     with pytest.raises(ScopeTooWide):
         update_robot(robot, permissions={"team": [*CONTENT, "tag:delete"]}, actor=actor)
     assert queries.get_robot(robot.pk).permissions == {"team": sorted(CONTENT)}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_power"),
+    [
+        ({"is_disabled": False}, True),
+        ({"duration_days": -1}, True),
+        ({"duration_days": 400}, True),
+        ({"duration_days": 31, "permissions": {"team": ["project:read"]}}, False),
+        ({"is_disabled": False, "permissions": {"team": ["project:read"]}}, False),
+        ({"is_disabled": False, "permissions": {"team": CONTENT}}, True),
+        ({"permissions": {"team": CONTENT}}, False),
+        ({"duration_days": 30, "is_disabled": True, "description": "Same."}, False),
+        ({"duration_days": 29}, False),
+    ],
+)
+def test_nobody_revives_a_robot_that_holds_more(change: dict[str, Any], is_power: bool) -> None:
+    """Neither a guest, nor a token of somebody who holds all of it and may not use it."""
+    project, hugo, olivia = make_project("team"), make_person("hugo"), make_person("olivia")
+    make_member(project, hugo, "guest")
+    make_member(project, olivia, "projectAdmin")
+    robot = make_robot(project=project, duration_days=30).robot
+    set_disabled(robot, True, actor=SYSTEM)
+    limited = actor_of(olivia, scopes={"management:write"})
+    for actor in (actor_of(hugo), limited):
+        before = queries.get_robot(robot.pk)
+        if is_power:
+            with pytest.raises(ScopeTooWide):
+                update_robot(robot, actor=actor, **change)
+            assert Robot.objects.filter(pk=robot.pk, updated_at=before.updated_at).exists()
+        else:
+            update_robot(robot, actor=actor, **change)
+    update_robot(robot, actor=actor_of(olivia), **change)
+
+
+def test_robots_of_the_system_are_revived_by_those_who_hold_all_of_it() -> None:
+    make_project("one")
+    own = {"one": frozenset(CONTENT), "/": frozenset({"user:list"})}
+    robot = make_robot(project=None, permissions=own).robot
+    for actor, is_allowed in (
+        (robot_actor({**own, "/": frozenset({"robot:update"})}), False),
+        (robot_actor({**own, "one": frozenset({"repository:pull"})}), False),
+        (robot_actor(own), True),
+        (replace(robot_actor(own), expires_at=now() + timedelta(days=1)), False),
+    ):
+        set_disabled(robot, True, actor=actor)
+        if is_allowed:
+            set_disabled(robot, False, actor=actor)
+        else:
+            with pytest.raises(ScopeTooWide):
+                set_disabled(robot, False, actor=actor)
+
+
+def test_a_duration_that_stays_leaves_the_expiry() -> None:
+    """Clients put back the whole robot that they have read to change something else."""
+    end = now() + timedelta(days=2)
+    ending = replace(SYSTEM, expires_at=end)
+    for name, days in (("month", 30), ("for ever", None)):
+        robot = create_robot(
+            name.replace(" ", "-"),
+            project=None,
+            permissions={"*": CONTENT},
+            duration_days=days,
+            actor=ending,
+        ).robot
+        same = update_robot(robot, duration_days=days, description="New.", actor=SYSTEM)
+        assert (same.duration_days, same.expires_at) == (days, end)
+        longer = update_robot(robot, duration_days=31, actor=SYSTEM)
+        assert longer.expires_at == robot.created_at + timedelta(days=31)
 
 
 def test_durations_count_from_creation() -> None:
