@@ -12,6 +12,7 @@ Slots of its own, each one mechanism that several of the ordinary slots use:
 ``authenticators.py`` says what such a module offers; ``recent_keys.py`` remembers a bounded
 number of keys for a time; ``guessable_secrets.py`` verifies what somebody
 chose and ``password_memory.py`` spares it repeated slow hashes;
+``token_limits.py`` binds personal access tokens to projects that there are;
 ``browser_sessions.py`` begins, recalls and ends sessions; ``throttle.py`` counts failed logins;
 ``unstored_failures.py`` keeps those that a read-only database cannot take;
 ``derived_keys.py`` turns the installation's secret key into keys for one purpose each;

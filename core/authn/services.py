@@ -23,6 +23,7 @@ from core.authn.models import PersonalToken, RefreshToken, SigningKey
 from core.authn.recent_keys import RecentKeys
 from core.authn.signing_keys import KEY_RING, decrypt_private_key, new_signing_key
 from core.authn.token_authenticator import PREFIX, actor_of
+from core.authn.token_limits import hold_projects_locked
 from core.authn.types import Credentials, RegistryToken, Session
 from core.common.clock import now as current_time
 from core.common.origin import Origin
@@ -165,23 +166,6 @@ def open_session(
     return Session(actor, generation), found
 
 
-_RENAME_PROJECT = """
-UPDATE authn_personaltoken
-   SET project_names = (SELECT jsonb_agg(DISTINCT CASE WHEN listed.project = %s THEN %s
-                                                         ELSE listed.project END)
-                          FROM jsonb_array_elements_text(project_names) AS listed(project))
- WHERE project_names @> to_jsonb(%s::text)
-"""
-
-
-def rename_project_in_tokens_locked(old: str, new: str) -> int:
-    """Let personal access tokens limited to a project follow its new name; return how many.
-
-    A later project of the old name is none that they were limited to.
-    """
-    return raw.execute(_RENAME_PROJECT, (old, new, old))
-
-
 @durable_write
 def unlock_logins(username: str, *, actor: Actor) -> int:
     """Let a name log in again that too many failures have shut out; return how many there were.
@@ -222,7 +206,8 @@ def create_personal_token(
 ) -> NewPersonalToken:
     """Create a token for the actor itself; its secret is returned once.
 
-    Without project names it works in every project. Raises ``PersonalTokenInvalid``,
+    Without project names it works in every project. Raises ``PersonalTokenInvalid`` (also for
+    projects that do not exist, or that the user may not know of),
     ``PersonalTokenNameTaken``, ``TokenTooWide`` and ``PermissionDenied`` for other users.
     """
     if actor.kind is not ActorKind.SYSTEM and actor.subject != subject_of(user.pk):
@@ -237,6 +222,7 @@ def create_personal_token(
         now=now,
     )
     rules.ensure_not_wider(actor, scopes=scopes, project_names=project_names, expires_at=expires_at)
+    hold_projects_locked(user, project_names)
     secret = new_secret("pat")
     try:
         with transaction.atomic():

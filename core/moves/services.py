@@ -12,7 +12,7 @@ from core.artifacts.services import naming
 from core.artifacts.services.repositories import live_tags_alone, reserve_repository_locked
 from core.artifacts.types import PendingWrite, Place
 from core.audit import services as audit
-from core.authn.services import rename_project_in_tokens_locked
+from core.authn.token_limits import rename_project_in_tokens_locked
 from core.common.clock import now as current_time
 from core.database.transactions import durable_write
 from core.events.services import publish

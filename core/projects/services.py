@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 
 from core.audit import services as audit
+from core.authn.token_limits import forget_project_in_tokens_locked
 from core.common.clock import now as current_time
 from core.database.transactions import durable_write
 from core.events.services import publish
@@ -193,6 +194,7 @@ def withdraw_tokens_locked(project_id: int) -> None:
 def delete_project(project: Project, *, actor: Actor) -> None:
     """Delete a project without repositories, and with it its memberships and robots.
 
+    Personal access tokens that were limited to it alone end; others are limited to the rest.
     Raises ``ProjectNotEmpty`` and ``ProjectUnknown``.
     """
     # The full lock waits for pushes that are committing, and the constraint of a push that
@@ -214,6 +216,7 @@ def delete_project(project: Project, *, actor: Actor) -> None:
         project_id=project_id,
         project_name=name,
     )
+    forget_project_in_tokens_locked(name, actor=actor)
     publish(ProjectDeleted(project_id=project_id, project_name=name))
 
 

@@ -82,6 +82,15 @@ def test_bad_requests(cast: Cast, changes: dict[str, Any], status: int) -> None:
     assert errors_of(response)
 
 
+def test_hidden_and_missing_projects_are_told_apart_by_nobody(cast: Cast) -> None:
+    wanted = {"name": "t", "scopes": ["management:read"], "projects": ["secret"]}
+    for actor, name in (("outsider", "secret"), ("outsider", "nosuch"), ("admin", "nosuch")):
+        refused = cast[actor].post("/users/current/tokens", {**wanted, "projects": [name]})
+        message = f"projects: there is no project {name}."
+        assert (refused.status_code, errors_of(refused)[0]["message"]) == (400, message)
+    assert cast["guest"].post("/users/current/tokens", wanted).status_code == 201
+
+
 def test_a_token_limited_to_projects_does_not_change_the_account(cast: Cast) -> None:
     owner = cast["owner"]
     other = owner.post("/users/current/tokens", {"name": "other", "scopes": ["repository:pull"]})

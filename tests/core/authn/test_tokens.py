@@ -28,6 +28,7 @@ from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor
 from core.users.models import Revocation, User
 from core.users.services import delete_user, set_active, set_password
+from tests.factories.projects import make_project
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user, session_of
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,7 @@ def present(secret: str, username: str = "alice") -> Actor:
 
 def test_a_token_is_shown_once_and_stored_hashed() -> None:
     user = make_user()
+    make_project("team", is_public=True)
     created = make_token(user, project_names=["team"], description="ci")
     assert is_well_formed(created.secret, "pat")
     assert created.secret not in repr(created)
@@ -62,6 +64,7 @@ def test_a_token_is_shown_once_and_stored_hashed() -> None:
 def test_a_token_works_with_any_user_name(username: str) -> None:
     user = make_user()
     expires_at = now() + timedelta(days=1)
+    make_project("team", is_public=True)
     created = make_token(user, project_names=["team"], expires_at=expires_at)
     actor = present(created.secret, username)
     assert (actor.subject, actor.label) == (f"user:{user.pk}", "alice")

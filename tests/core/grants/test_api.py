@@ -8,7 +8,7 @@ from core.authn.services import create_personal_token
 from core.robots.models import Robot
 from tests.core.api.cast import Cast, bearer, body_of, errors_of, make_cast, rows_of
 from tests.factories.members import make_group
-from tests.factories.projects import make_repository
+from tests.factories.projects import make_project, make_repository
 from tests.factories.robots import make_robot
 from tests.factories.users import actor_of
 
@@ -78,6 +78,7 @@ def test_a_token_lists_a_granted_repository_where_it_reads_it(
     cast: Cast, scopes: list[str], projects: list[str], is_seen: bool
 ) -> None:
     make_group("team", cast.users["outsider"])
+    make_project("elsewhere", is_public=True)
     cast["owner"].post(f"{APP}/grants", {"username": "outsider", "right": "pull"})
     other = APP.replace("app", "other")
     cast["owner"].post(f"{other}/grants", {"group_name": "team", "right": "pull"})

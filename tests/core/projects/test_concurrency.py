@@ -8,6 +8,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from core.artifacts.models import Repository
+from core.authn.errors import PersonalTokenInvalid
+from core.authn.models import PersonalToken
+from core.authn.services import NewPersonalToken, create_personal_token
 from core.projects.errors import MetadataExists, ProjectNameTaken, ProjectNotEmpty
 from core.projects.models import Project
 from core.projects.services import (
@@ -18,8 +21,11 @@ from core.projects.services import (
     update_project,
 )
 from core.rbac.types import Actor
+from core.users.models import User
 from tests.factories.projects import make_project, make_repository
+from tests.factories.users import actor_of, make_user
 from tests.support.crowds import at_once
+from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,6 +97,34 @@ def test_delete_waits_for_a_push_that_is_committing_and_then_refuses() -> None:
         (outcome,) = deleting.result(20)
     assert isinstance(outcome, ProjectNotEmpty)
     assert Project.objects.filter(name="team").exists()
+
+
+def test_delete_waits_for_a_token_that_is_being_limited_to_the_project_and_ends_it() -> None:
+    project, user = make_project("team", is_public=True), make_user()
+
+    def create(_: int) -> object:
+        return create_personal_token(
+            user,
+            name="ci",
+            scopes=["repository:pull"],
+            project_names=["team"],
+            actor=actor_of(user),
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            # The commit of the token waits for the row of its user.
+            User.objects.select_for_update().get(pk=user.pk)
+            creating = pool.submit(at_once, 1, create)
+            wait_for_lock()
+            deleting = pool.submit(at_once, 1, lambda _: delete_project(project, actor=SYSTEM))
+            wait_for_lock(count=2)
+        assert deleting.result(20) == [None]
+        (made,) = creating.result(20)
+    assert isinstance(made, NewPersonalToken)
+    assert PersonalToken.objects.get(pk=made.token.pk).revoked_at is not None
+    (refused,) = at_once(1, create)
+    assert isinstance(refused, PersonalTokenInvalid)
 
 
 def test_metadata_that_are_merged_at_once_are_all_kept() -> None:
