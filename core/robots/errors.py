@@ -36,8 +36,9 @@ class RobotSecretInvalid(DomainError):
     code = "ROBOT_SECRET_INVALID"
     kind = ErrorKind.INVALID
     default_message = (
-        "secret: a secret that you choose has 8 to 128 characters with at least one upper-case "
-        "letter, one lower-case letter and one digit. Leave it empty to have one made."
+        "secret: a secret that you choose has 8 to 128 characters, none of them a control "
+        "character, with at least one upper-case letter, one lower-case letter and one digit. "
+        "Leave it empty to have one made."
     )
 
 

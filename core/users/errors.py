@@ -52,8 +52,8 @@ class PasswordInvalid(DomainError):
     code = "PASSWORD_INVALID"
     kind = ErrorKind.INVALID
     default_message = (
-        "A password has 8 to 128 characters with at least one upper-case letter, one "
-        "lower-case letter and one digit."
+        "A password has 8 to 128 characters, none of them a control character, with at least "
+        "one upper-case letter, one lower-case letter and one digit."
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Final
+from unicodedata import category
 
 from core.rbac.errors import PermissionDenied
 from core.rbac.types import Actor, ActorKind
@@ -48,12 +49,16 @@ def ensure_valid_password(password: str) -> None:
 
 
 def is_strong(secret: str) -> bool:
-    """Tell whether a secret that somebody chose is as long and as mixed as it has to be."""
+    """Tell whether a secret that somebody chose is as long and as mixed as it has to be.
+
+    Control characters cannot be presented (RFC 7617, section 2), and clients strip line ends.
+    """
     return (
         MINIMUM_PASSWORD_LENGTH <= len(secret) <= MAXIMUM_PASSWORD_LENGTH
         and any(map(str.isupper, secret))
         and any(map(str.islower, secret))
         and any(map(str.isdigit, secret))
+        and not any(map(_is_control, secret))
         and is_storable(secret)
     )
 
@@ -102,6 +107,10 @@ def ensure_bcrypt(password_hash: str) -> None:
 def is_storable(text: str) -> bool:
     """Tell whether PostgreSQL can hold the text: no NUL, no lone surrogates."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_control(character: str) -> bool:
+    return category(character) == "Cc"
 
 
 def _may_stand_in_username(character: str) -> bool:

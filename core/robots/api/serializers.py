@@ -44,9 +44,9 @@ class ChosenSecretField(serializers.CharField):
             default="",
             allow_blank=True,
             trim_whitespace=False,
-            help_text="Chosen by the client: 8 to 128 characters with at least one upper-case "
-            "letter, one lower-case letter and one digit, not beginning with `rsd_`. Empty to "
-            "have one made.",
+            help_text="Chosen by the client: 8 to 128 characters, none of them a control "
+            "character, with at least one upper-case letter, one lower-case letter and one digit, "
+            "not beginning with `rsd_`. Empty to have one made.",
         )
 
 

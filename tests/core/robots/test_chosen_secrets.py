@@ -41,6 +41,8 @@ BAD_SECRETS = {
     "no lower case": "CHOSEN-SECRET-1",
     "no digit": "Chosen-Secret-x",
     "blank": "        ",
+    "line end": "Abcdefg1\n",
+    "control character": "Abcd\x7fefg1",
     "ours": new_secret("rob"),
     "a token": new_secret("pat"),
     "marked as ours": "rsd_Chosen-Secret-1",

@@ -49,14 +49,29 @@ def test_names_that_could_not_log_in_are_refused(username: str) -> None:
         rules.ensure_valid_username(username, robot_name_prefix="robot-")
 
 
-@pytest.mark.parametrize("password", ["Harbor12345", "Aa345678", "Ää3" + "x" * 125])
+@pytest.mark.parametrize(
+    "password", ["Harbor12345", "Aa345678", "Ää3" + "x" * 125, "Aa 3 \u00a0 \U0001f600 "]
+)
 def test_passwords_that_meet_the_rule(password: str) -> None:
     rules.ensure_valid_password(password)
 
 
 @pytest.mark.parametrize(
     "password",
-    ["Aa34567", "Aa3" + "x" * 126, "aa345678", "AA345678", "Aabcdefgh", "Aa345678\x00", ""],
+    [
+        "Aa34567",
+        "Aa3" + "x" * 126,
+        "aa345678",
+        "AA345678",
+        "Aabcdefgh",
+        "Aa345678\x00",
+        "",
+        "Abcdefg1\n",
+        "Abc\tdefg1",
+        "\x1bAbcdefg1",
+        "Abcdefg1\x7f",
+        "Abcdefg1\x85",
+    ],
 )
 def test_weak_passwords_are_refused_without_being_repeated(password: str) -> None:
     with pytest.raises(PasswordInvalid) as caught:
