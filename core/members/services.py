@@ -31,6 +31,7 @@ from core.projects.services import create_project_locked, lock_project, update_p
 from core.quotas.services import limit_new_project_locked
 from core.rbac.errors import PermissionDenied
 from core.rbac.roles import BUILT_IN_ROLE_IDS, PROJECT_ADMIN
+from core.rbac.rules import scope_covers
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
 from core.system_settings.queries import share_locked
@@ -193,8 +194,8 @@ def update_role(
 ) -> Role:
     """Change what is given of a custom role; everybody who holds it feels it at once.
 
-    Raises ``RoleBuiltIn``, ``RoleUnknown``, ``RoleNameInvalid``, ``RoleNameTaken`` and
-    ``RolePermissionUnknown``.
+    Raises ``RoleBuiltIn``, ``RoleUnknown``, ``RoleNameInvalid``, ``RoleNameTaken``,
+    ``RolePermissionUnknown`` and ``RoleTooWide``.
     """
     rules.ensure_custom(role.pk)
     role = _hold_role(role)
@@ -204,6 +205,10 @@ def update_role(
         role.name = name
     if permissions is not None:
         role.permissions = rules.checked_permissions(permissions)
+        added = queries.role_permissions(role) - before
+        # Only system administrators get here, who lack no more than their token does.
+        covered = {permission for permission in added if scope_covers(actor.scopes, permission)}
+        rules.ensure_within(added, frozenset(covered))
     if description is not None:
         role.description = description
     _save_role(role)

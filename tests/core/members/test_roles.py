@@ -9,6 +9,7 @@ from core.members.errors import (
     RoleInUse,
     RoleNameTaken,
     RolePermissionUnknown,
+    RoleTooWide,
     RoleUnknown,
 )
 from core.members.models import Role
@@ -17,6 +18,7 @@ from core.rbac.roles import BUILT_IN_ROLE_IDS, BUILT_IN_ROLES
 from core.rbac.types import Actor
 from core.users.models import Revocation
 from tests.factories.members import (
+    actor_of,
     built_in,
     make_group,
     make_member,
@@ -91,6 +93,17 @@ def test_update_that_adds_or_renames_withdraws_nothing() -> None:
     role.refresh_from_db()
     assert (role.name, role.description) == ("puller", "Pulls.")
     assert not Revocation.objects.exists()
+
+
+def test_a_token_adds_nothing_to_a_role_that_it_does_not_cover() -> None:
+    """Whoever holds the role, its owner for one, could use it with other credentials."""
+    role = make_role("packer", ["repository:pull", "tag:list"])
+    token = actor_of(make_person("boss", is_system_admin=True), scopes={"management:write"})
+    for permission in ("repository:push", "repository:pull"):
+        with pytest.raises(RoleTooWide):
+            update_role(role, permissions=["tag:list", permission, "log:list"], actor=token)
+        update_role(role, permissions=["tag:list", "log:list"], actor=token)
+    assert queries.get_role_by_name("packer").permissions == ["log:list", "tag:list"]
 
 
 def test_update_to_a_taken_name() -> None:
