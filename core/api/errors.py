@@ -46,8 +46,12 @@ _CODES_BY_STATUS = {
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "UNPROCESSABLE_ENTITY",
 }
-# Harbor calls these otherwise than a missing permission, which has the same status.
-_DENIED = frozenset({"QUOTA_EXCEEDED", "READ_ONLY"})
+# Harbor calls these otherwise than other refusals of the same status.
+_CODES_BY_REFUSAL = {
+    "QUOTA_EXCEEDED": "DENIED",
+    "READ_ONLY": "DENIED",
+    "VIOLATE_FOREIGN_KEY_CONSTRAINT": "VIOLATE_FOREIGN_KEY_CONSTRAINT",
+}
 CHALLENGE = 'Basic realm="Roadstead", charset="UTF-8"'
 
 
@@ -152,7 +156,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 def code_of(error: DomainError) -> str:
     """Return the code under which clients of the management API know a domain error."""
-    return "DENIED" if error.code in _DENIED else RESPONSES[error.kind][1]
+    return _CODES_BY_REFUSAL.get(error.code, RESPONSES[error.kind][1])
 
 
 def envelope(status: int, message: str, code: str | None = None) -> dict[str, list[dict[str, str]]]:

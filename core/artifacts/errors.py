@@ -59,6 +59,24 @@ class ContentInUse(DomainError):
     default_message: ClassVar[str] = "The content is in use by another manifest."
 
 
+class ArtifactInUse(DomainError):
+    """The artifact cannot be deleted while an index of the repository lists it."""
+
+    code: ClassVar[str] = "VIOLATE_FOREIGN_KEY_CONSTRAINT"
+    kind: ClassVar[ErrorKind] = ErrorKind.PRECONDITION
+    default_message: ClassVar[str] = "The artifact is referenced by an index."
+
+
+class TooManyBelongings(DomainError):
+    """More belongs to an artifact than one deletion takes along."""
+
+    code: ClassVar[str] = "TOO_MANY_BELONGINGS"
+    kind: ClassVar[ErrorKind] = ErrorKind.PRECONDITION
+    default_message: ClassVar[str] = (
+        "More belongs to the artifact than goes along with it. Delete accessories first."
+    )
+
+
 class ContentNotShown(DomainError):
     """The content is too large, or of another form, than what the API shows of it."""
 

@@ -172,6 +172,14 @@ class PendingWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedArtifact:
+    """What a deletion took: tags, also those of accessories, and the manifests that went along."""
+
+    tags: tuple[str, ...]
+    along: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BulkSelector:
     """Chooses artifacts of a repository: those with a tag that matches, or those without a tag.
 
@@ -198,10 +206,12 @@ class BulkRequest:
 class BulkOutcome:
     """What became of one artifact or tag; without a ``refusal`` it was, or would be, done.
 
-    ``ended_tags`` are those that a deleted artifact had, whatever it was selected by.
+    ``ended_tags`` are those that a deleted artifact had, whatever it was selected by, and those of
+    its accessories; ``along`` are the manifests that went with it.
     """
 
     digest: Digest | None
     tag: str
     refusal: DomainError | None
     ended_tags: tuple[str, ...] = ()
+    along: tuple[Digest, ...] = ()

@@ -17,7 +17,11 @@ from core.artifacts.services.repositories import (
     obtain_repository_locked,
     reserve_repository_locked,
 )
-from core.artifacts.services.restoring import bring_back_locked, put_labels_back_locked
+from core.artifacts.services.restoring import (
+    bring_along_locked,
+    bring_back_locked,
+    put_labels_back_locked,
+)
 from core.artifacts.types import Place
 from core.audit import services as audit
 from core.common.clock import now as current_time
@@ -83,10 +87,9 @@ def restore_entry(
     grants: tuple[RepositoryGrant, ...] = ()
     if found.kind == "repository":
         grants = _restore_repository_locked(place, found, actor, now)
-        used = []
+        entry_ids = {found.pk}
     else:
-        used = _restore_content_locked(place, found, tags, actor, now)
-    entry_ids = {found.pk, *used}
+        entry_ids = {found.pk, *_restore_content_locked(place, found, tags, actor, now)}
     left_out = LeftOut(put_labels_back_locked(place, sorted(entry_ids)), grants)
     let_go_locked(entry_ids)
     _record("trash.entry.restored", found, place.repository_name, actor, left_out)
@@ -99,7 +102,7 @@ def _restore_content_locked(
     tags: Sequence[str] | None,
     actor: Actor,
     now: datetime,
-) -> list[int]:
+) -> set[int]:
     """Restore a tag or a manifest; return the entries that it was taken from."""
     repository_id = obtain_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
@@ -109,7 +112,8 @@ def _restore_content_locked(
     if entry.kind == "tag":
         wanted = [entry.tag]
     else:
-        names = list(entry.tags.order_by("name").values_list("name", flat=True))
+        own = entry.tags.filter(digest=entry.digest)
+        names = list(own.order_by("name").values_list("name", flat=True))
         wanted = names if tags is None else sorted(set(tags))
         if not set(wanted) <= set(names):
             raise RestoredTagsInvalid(
@@ -121,8 +125,10 @@ def _restore_content_locked(
         raise NameTakenMeanwhile(
             f"Another manifest has the tag meanwhile: {', '.join(taken)}.", detail={"tags": taken}
         )
-    own = None if entry.kind == "tag" else entry.pk
-    return bring_back_locked(place, digest, wanted, entry_id=own, actor=actor, now=now)
+    entry_id = None if entry.kind == "tag" else entry.pk
+    used = bring_back_locked(place, digest, wanted, entry_id=entry_id, actor=actor, now=now)
+    taken_from = used if entry_id is None else [entry_id, *used]
+    return bring_along_locked(place, taken_from, actor=actor, now=now)
 
 
 def _restore_repository_locked(
@@ -162,8 +168,10 @@ def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor
     if raw.fetch_one(_WAS_NAMED, (repository_id, tag, digest.to_bytes())) is None:
         raise ManifestUnknown(f"The tag {tag} never named {digest}.")
     place = Place(repository_name, project_id)
-    used = bring_back_locked(place, digest, [tag], actor=actor, now=current_time())
-    left_out = LeftOut(put_labels_back_locked(place, used))
+    now = current_time()
+    found = bring_back_locked(place, digest, [tag], actor=actor, now=now)
+    used = bring_along_locked(place, found, actor=actor, now=now)
+    left_out = LeftOut(put_labels_back_locked(place, sorted(used)))
     let_go_locked(used)
     return left_out
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import BadRequest, PreconditionFailed, about_member
+from core.api.errors import BadRequest, about_member
 from core.api.flags import flag
 from core.api.permissions import Access
 from core.api.query_language import parse_query
@@ -35,13 +35,13 @@ from core.artifacts.api.serializers import (
     TagRequestSerializer,
     TagSerializer,
 )
-from core.artifacts.errors import ContentInUse, ManifestUnknown
+from core.artifacts.errors import ManifestUnknown
 from core.artifacts.errors import PreconditionFailed as TagMoved
 from core.artifacts.models import Manifest, Tag
 from core.artifacts.rules import parse_source
 from core.artifacts.services.copies import copy_artifact
+from core.artifacts.services.deleting import delete_artifact
 from core.artifacts.services.labels import add_label, remove_label
-from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.labels.api.serializers import LabelReferenceSerializer
 from core.oci.digest import Digest
@@ -208,13 +208,13 @@ class ArtifactView(RepositoryScopedView):
     def delete(
         self, request: Request, project_name: str, repository: str, reference: str
     ) -> Response:
-        """Delete the artifact with all its tags."""
+        """Delete the artifact with all its tags, and what belongs to it alone.
+
+        That is children of an index that no other index lists and no tag names, and accessories
+        with their tags. A tag among all these that is immutable keeps everything.
+        """
         digest = Digest.from_bytes(bytes(self.manifest.digest))
-        try:
-            delete_manifest(self.full_name, digest, actor=self.actor)
-        except ContentInUse as error:
-            # The distribution API calls this unsupported; here clients expect 412.
-            raise PreconditionFailed(error.message) from error
+        delete_artifact(self.full_name, digest, actor=self.actor)
         return self.done()
 
 

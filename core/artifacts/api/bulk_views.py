@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import PreconditionFailed, about_member, code_of
+from core.api.errors import about_member, code_of
 from core.api.fields import ExactRequestSerializer, ResponseSerializer
 from core.api.permissions import Access
 from core.artifacts.api.artifact_views import ArtifactView
 from core.artifacts.api.serializers import ArtifactSerializer
-from core.artifacts.errors import BulkInvalid, ContentInUse
+from core.artifacts.errors import BulkInvalid
 from core.artifacts.services.bulk import MAXIMUM_ITEMS, act_in_bulk
 from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector
 from core.oci.digest import Digest
@@ -53,6 +53,7 @@ class BulkItemSerializer(ResponseSerializer):
     digest = serializers.SerializerMethodField()
     tag = serializers.CharField()
     tags = serializers.ListField(child=serializers.CharField(), source="ended_tags")
+    along = serializers.ListField(child=serializers.CharField())
     done = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
     message = serializers.SerializerMethodField()
@@ -67,8 +68,6 @@ class BulkItemSerializer(ResponseSerializer):
 
     def get_code(self, outcome: BulkOutcome) -> str:
         """Return the code that the request for this item alone would be refused with."""
-        if isinstance(outcome.refusal, ContentInUse):
-            return PreconditionFailed.code
         return code_of(outcome.refusal) if outcome.refusal else ""
 
     def get_message(self, outcome: BulkOutcome) -> str:
@@ -102,8 +101,9 @@ class BulkView(ArtifactView):
     ) -> Response:
         """Delete artifacts, or set or end tags, each by itself; a dry run undoes everything.
 
-        An artifact goes with all of its tags, also those that ``tag_pattern`` does not match; the
-        item's ``tags`` names them. ``untag`` ends nothing but the tags that match.
+        An artifact goes with all of its tags, also those that ``tag_pattern`` does not match, and
+        with what belongs to it alone. The item's ``tags`` names all tags that go, ``along`` the
+        digests of children and accessories. ``untag`` ends nothing but the tags that match.
         """
         wanted = _request(self.parse(BulkRequestSerializer))
         self.authorize(_PERMISSIONS[wanted.action], self.target)

@@ -1,13 +1,14 @@
 """Writes of repositories and their content, one module for each kind of thing.
 
-``repositories``: created by the first push, described, deleted. ``blobs``: uploads that end
-as blobs of a repository, mounts, deletes, leases. ``manifests``: pushes and deletes. ``tags``:
-tags without a push. ``history``: the rows of tags, which the three share. ``waiting``:
-references of manifests to content that is not there yet. ``discarding``: the way into the trash,
-and ``restoring`` the way back. ``expiry``: tags that end by themselves. ``naming``: repositories
-under other names. ``labels``: put on manifests and taken off. ``copies``: artifacts of one
-repository for another, by way of the others, as ``bulk`` acts on many of one repository. ``marks``:
-what lists go by, compared with what is there.
+``repositories``: created by the first push, described, deleted. ``blobs``: uploads that end as
+blobs of a repository, mounts, deletes, leases. ``manifests``: pushes, and the deletes of registry
+clients. ``deleting``: of artifacts, with their ``belongings``. ``tags``: tags without a push.
+``history``: the rows of tags, which the three share. ``waiting``: references of manifests to
+content that is not there yet. ``discarding``: the way into the trash, and ``restoring`` the way
+back. ``expiry``: tags that end by themselves. ``naming``: repositories under other names.
+``labels``: put on manifests and taken off. ``copies``: artifacts of one repository for another, by
+way of the others, as ``bulk`` acts on many of one repository. ``marks``: what lists go by,
+compared with what is there.
 
 Locks, taken in this order everywhere so that nobody waits in a ring. First the project's row,
 where it is locked at all: KEY SHARE by what creates repositories and by deletes, UPDATE by

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from core.artifacts.errors import BulkInvalid, ManifestUnknown
 from core.artifacts.models import Manifest, Repository, Tag
-from core.artifacts.services.manifests import delete_manifest
+from core.artifacts.services.deleting import delete_artifact
 from core.artifacts.services.repositories import reserve_repository_locked
 from core.artifacts.services.tags import create_tag, delete_tag
-from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector
+from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector, DeletedArtifact
 from core.common.doublestar import compile_pattern
 from core.common.errors import DomainError
 from core.database.transactions import rehearsal
@@ -50,7 +50,16 @@ def act_in_bulk(
         raise BulkInvalid(f"{len(items)} items are selected; at most {MAXIMUM_ITEMS} at once.")
 
     def act_on_all() -> tuple[BulkOutcome, ...]:
-        return tuple(_outcome(act, repository.name, item, actor) for item in items)
+        outcomes: list[BulkOutcome] = []
+        along: set[Digest] = set()
+        for item in items:
+            if item.digest in along:
+                # It went with one before it.
+                outcomes.append(BulkOutcome(item.digest, item.tag, None))
+                continue
+            outcomes.append(_outcome(act, repository.name, item, actor))
+            along.update(outcomes[-1].along)
+        return tuple(outcomes)
 
     if not request.dry_run:
         return act_on_all()
@@ -60,33 +69,36 @@ def act_in_bulk(
 
 
 def _outcome(
-    act: Callable[[str, _Item, Actor], tuple[str, ...]], name: str, item: _Item, actor: Actor
+    act: Callable[[str, _Item, Actor], DeletedArtifact | None],
+    name: str,
+    item: _Item,
+    actor: Actor,
 ) -> BulkOutcome:
     try:
-        ended_tags = act(name, item, actor)
+        deleted = act(name, item, actor)
     except DomainError as error:
         return BulkOutcome(item.digest, item.tag, error)
-    return BulkOutcome(item.digest, item.tag, None, ended_tags)
+    if deleted is None:
+        return BulkOutcome(item.digest, item.tag, None)
+    return BulkOutcome(item.digest, item.tag, None, deleted.tags, deleted.along)
 
 
-def _delete(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
+def _delete(name: str, item: _Item, actor: Actor) -> DeletedArtifact:
     if item.digest is None:
         raise ManifestUnknown(f"There is no artifact with the tag {item.tag}.")
-    return delete_manifest(name, item.digest, actor=actor)
+    return delete_artifact(name, item.digest, actor=actor)
 
 
-def _untag(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
+def _untag(name: str, item: _Item, actor: Actor) -> None:
     if item.digest is None:
         raise ManifestUnknown(f"There is no tag {item.tag}.")
     delete_tag(name, item.tag, expected=item.digest, actor=actor)
-    return ()
 
 
-def _tag(name: str, item: _Item, actor: Actor) -> tuple[str, ...]:
+def _tag(name: str, item: _Item, actor: Actor) -> None:
     if item.digest is None:
         raise ManifestUnknown
     create_tag(name, item.digest, item.tag, actor=actor)
-    return ()
 
 
 _ACTIONS: Final = {"delete": _delete, "untag": _untag, "tag": _tag}

@@ -59,7 +59,7 @@ SELECT %s, name, digest, started_at, started_by, ended_at, ended_by, last_pulled
   FROM artifacts_tag
 """
 
-_KEEP_TAGS_OF_MANIFEST = f"{_KEEP_TAGS} WHERE id = ANY(%s::bigint[]) ORDER BY id"
+_KEEP_TAGS_OF_MANIFESTS = f"{_KEEP_TAGS} WHERE id = ANY(%s::bigint[]) ORDER BY id"
 _KEEP_TAGS_OF_REPOSITORY = f"{_KEEP_TAGS} WHERE repository_id = %s ORDER BY id"
 
 # They lead nowhere until it is restored.
@@ -94,9 +94,9 @@ def discard_tag_locked(
     _enter("tag", name, project_id, actor, now, tag=tag.name, digest=tag.digest)
 
 
-def discard_manifest_locked(
+def discard_manifests_locked(
     name: str,
-    manifest_id: int,
+    manifest_ids: Sequence[int],
     digest: Digest,
     tags: Sequence[LiveTag],
     *,
@@ -104,11 +104,15 @@ def discard_manifest_locked(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Keep a manifest of the repository ``name`` with its live tags and labels, before they go."""
+    """Keep manifests of the repository ``name`` in one entry, before they go.
+
+    It is the entry of the one with the ``digest``, with which the others go. Live tags and labels
+    are kept as well.
+    """
     entry_id = _enter("manifest", name, project_id, actor, now, digest=digest)
     if entry_id is not None:
-        raw.execute(_KEEP_TAGS_OF_MANIFEST, (entry_id, [tag.id for tag in tags]))
-        _keep(entry_id, [manifest_id])
+        raw.execute(_KEEP_TAGS_OF_MANIFESTS, (entry_id, [tag.id for tag in tags]))
+        _keep(entry_id, list(manifest_ids))
 
 
 def discard_repository_locked(repository: Repository, *, actor: Actor, now: datetime) -> None:

@@ -30,11 +30,24 @@ SELECT t.id, t.name, t.digest
 """,
 )
 
-_LIVE_BY_MANIFEST = Statement(
-    "tags_live_by_manifest",
+# Few are wanted of many: each is looked up by itself, which the offset keeps from being joined.
+_LIVE_OF_MANIFESTS = Statement(
+    "tags_live_of_manifests",
     """
 SELECT id, name, digest FROM artifacts_tag
- WHERE manifest_id = $1 AND ended_at IS NULL
+ WHERE id = ANY(ARRAY(
+       SELECT t.id
+         FROM unnest($2::bigint[]) AS wanted(id)
+        CROSS JOIN LATERAL
+              (SELECT id FROM artifacts_tag
+                WHERE repository_id = $1 AND manifest_id = wanted.id AND ended_at IS NULL
+               OFFSET 0) t
+        UNION
+       SELECT t.id
+         FROM unnest($3::text[]) AS wanted(name)
+        CROSS JOIN LATERAL
+              (SELECT id FROM artifacts_tag
+                WHERE repository_id = $1 AND name = wanted.name AND ended_at IS NULL LIMIT 1) t))
  ORDER BY name FOR UPDATE
 """,
 )
@@ -81,9 +94,14 @@ def lock_tags(repository_id: int, names: Sequence[str]) -> dict[str, LiveTag]:
     return {tag.name: tag for tag in _live(_LIVE_BY_NAME, repository_id, ordered)}
 
 
-def lock_tags_of_manifest(manifest_id: int) -> list[LiveTag]:
-    """Return the live tags of a manifest that the caller has locked for deletion."""
-    return _live(_LIVE_BY_MANIFEST, manifest_id)
+def lock_tags_of_manifests(
+    repository_id: int, manifest_ids: Sequence[int], names: Sequence[str]
+) -> list[LiveTag]:
+    """Return the live tags of manifests, and those with the names, whatever these name.
+
+    The caller holds off every other write into the repository.
+    """
+    return _live(_LIVE_OF_MANIFESTS, repository_id, list(manifest_ids), list(names))
 
 
 def end_tags(tags: Iterable[LiveTag], *, ended_by: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Pushing and deleting manifests."""
+"""Pushing manifests, and deleting one as registry clients do."""
 
 import json
 from collections.abc import Sequence
@@ -9,17 +9,20 @@ from typing import NamedTuple
 from django.conf import settings
 
 from core.artifacts import rules
-from core.artifacts.errors import ContentInUse, ManifestUnknown
-from core.artifacts.events import ArtifactDeleted, ArtifactPushed, TagDeleted, TagMoved
+from core.artifacts.errors import ContentInUse
+from core.artifacts.events import ArtifactPushed, TagMoved
 from core.artifacts.gatekeepers import ask_gatekeepers
 from core.artifacts.rules import FoundContent, ResolvedReference, StatedLife
 from core.artifacts.services import history, waiting
-from core.artifacts.services.discarding import discard_manifest_locked
+from core.artifacts.services.belongings import Belongings
+from core.artifacts.services.deleting import (
+    delete_manifests_locked,
+    find_parent_alone,
+    reserve_manifest_locked,
+)
 from core.artifacts.services.history import LiveTag
 from core.artifacts.services.repositories import (
-    hold_labels_of_manifest_locked,
     obtain_repository_locked,
-    reserve_repository_locked,
     touch_repository_locked,
 )
 from core.artifacts.types import PendingWrite, PushedManifest
@@ -118,36 +121,8 @@ SELECT $1::bigint, position, role, digest, size_bytes, media_type, platform::jso
 """,
 )
 
-_LOCK_MANIFEST = """
-SELECT id FROM artifacts_manifest WHERE repository_id = %s AND digest = %s FOR UPDATE
-"""
-
-# The order of an index keeps the planner from looking through all references for the first that
-# there is. To ask for an equal key as well would make that order no order.
-_FIND_PARENT = """
-SELECT digest FROM artifacts_manifest
- WHERE id = (SELECT parent_id FROM artifacts_manifestreference
-              WHERE child_id BETWEEN %(child)s AND %(child)s ORDER BY child_id LIMIT 1)
-"""
-
-# Being no longer referred to starts the clock for blobs and children alike.
-_LEASE_BLOBS = """
-UPDATE artifacts_repositoryblob SET leased_until = greatest(leased_until, %s)
- WHERE id = ANY(ARRAY(
-       SELECT l.id FROM artifacts_manifestreference f
-        CROSS JOIN LATERAL
-              (SELECT id FROM artifacts_repositoryblob
-                WHERE repository_id = %s AND blob_id = f.blob_id LIMIT 1) l
-        WHERE f.parent_id = %s))
-"""
-
 _TOUCH = """
 UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s) WHERE id = %s
-"""
-
-_TOUCH_CHILDREN = """
-UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s)
- WHERE id IN (SELECT child_id FROM artifacts_manifestreference WHERE parent_id = %s)
 """
 
 
@@ -507,64 +482,9 @@ def delete_manifest(
     it, EntityTagsInvalid, and ContentInUse while an index of the repository lists it.
     """
     wanted = None if if_match is None else parse_entity_tags(if_match)
-    repository_id, project_id = reserve_repository_locked(repository_name)
-    found = raw.fetch_one(_LOCK_MANIFEST, (repository_id, digest.to_bytes()))
-    if found is None:
-        raise ManifestUnknown
+    manifest = reserve_manifest_locked(repository_name, digest)
     rules.require_precondition(wanted, None, digest)
-    manifest_id = int(found[0])
-    parent = raw.fetch_one(_FIND_PARENT, {"child": manifest_id})
+    parent = find_parent_alone(manifest)
     if parent is not None:
-        raise ContentInUse(f"The manifest is referenced by index {_digest(parent[0])}.")
-    tags = history.lock_tags_of_manifest(manifest_id)
-    now = clock.now()
-    names = tuple(tag.name for tag in tags)
-    ask_gatekeepers(
-        PendingWrite(
-            action="manifest.delete",
-            actor=actor,
-            project_id=project_id,
-            repository_id=repository_id,
-            repository_name=repository_name,
-            digest=digest,
-            tags=names,
-            moved_tags={tag.name: tag.digest for tag in tags},
-        )
-    )
-    hold_labels_of_manifest_locked(manifest_id)
-    discard_manifest_locked(
-        repository_name, manifest_id, digest, tags, project_id=project_id, actor=actor, now=now
-    )
-    history.end_tags(tags, ended_by=actor.label, now=now)
-    _remove_manifest_locked(repository_id, manifest_id, now)
-    project_name = repository_name.partition("/")[0]
-    audit.record(
-        "artifact.deleted",
-        actor,
-        target_kind="artifact",
-        target_label=f"{repository_name}@{digest}",
-        target_id=manifest_id,
-        project_id=project_id,
-        project_name=project_name,
-        detail={"digest": str(digest), "tags": list(names)},
-    )
-    where = (repository_id, repository_name, project_id)
-    for name in names:
-        publish(TagDeleted(*where, name, str(digest), actor.label))
-    publish(ArtifactDeleted(*where, str(digest), names, actor.label))
-    touch_repository_locked(repository_id, now)
-    return names
-
-
-def _remove_manifest_locked(repository_id: int, manifest_id: int, now: datetime) -> None:
-    leased_until = now + rules.LEASE_AFTER_DELETE
-    raw.execute(_LEASE_BLOBS, (leased_until, repository_id, manifest_id))
-    raw.execute(_TOUCH_CHILDREN, (now, manifest_id))
-    raw.execute("DELETE FROM artifacts_manifestreference WHERE parent_id = %s", (manifest_id,))
-    raw.execute("DELETE FROM artifacts_manifest WHERE id = %s", (manifest_id,))
-
-
-def _digest(stored: object) -> Digest:
-    if not isinstance(stored, bytes | memoryview):
-        raise TypeError("A digest column holds bytes.")
-    return Digest.from_bytes(bytes(stored))
+        raise ContentInUse(f"The manifest is referenced by index {parent}.")
+    return delete_manifests_locked(manifest, Belongings(), actor=actor).tags

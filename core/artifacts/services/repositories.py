@@ -1,5 +1,6 @@
 """Writes of repositories themselves."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from core.artifacts.errors import NameUnknown
@@ -72,11 +73,11 @@ SELECT id FROM labels_label
  WHERE id IN (SELECT held.label_id
                 FROM artifacts_manifestlabel held
                 JOIN artifacts_manifest m ON m.id = held.manifest_id
-               WHERE {which} = %s)
+               WHERE {which})
  ORDER BY id FOR KEY SHARE
 """
-_HOLD_LABELS_OF_REPOSITORY = _HOLD_LABELS.format(which="m.repository_id")
-_HOLD_LABELS_OF_MANIFEST = _HOLD_LABELS.format(which="m.id")
+_HOLD_LABELS_OF_REPOSITORY = _HOLD_LABELS.format(which="m.repository_id = %s")
+_HOLD_LABELS_OF_MANIFESTS = _HOLD_LABELS.format(which="m.id = ANY(%s::bigint[])")
 
 _ATTEMPTS = 5
 
@@ -157,9 +158,9 @@ def hold_labels_of_repository_locked(repository_id: int) -> None:
     raw.execute(_HOLD_LABELS_OF_REPOSITORY, (repository_id,))
 
 
-def hold_labels_of_manifest_locked(manifest_id: int) -> None:
-    """Do the same for one manifest of a reserved repository."""
-    raw.execute(_HOLD_LABELS_OF_MANIFEST, (manifest_id,))
+def hold_labels_of_manifests_locked(manifest_ids: Sequence[int]) -> None:
+    """Do the same for some manifests of a reserved repository."""
+    raw.execute(_HOLD_LABELS_OF_MANIFESTS, (list(manifest_ids),))
 
 
 def touch_repository_locked(repository_id: int, now: datetime) -> None:

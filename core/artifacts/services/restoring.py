@@ -4,7 +4,8 @@ A restored manifest takes the way of a pushed one: gatekeepers are asked, what w
 bound, subscribers hear of it. What nobody has is left waiting, as it was before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,6 +43,23 @@ SELECT b.id, b.digest, b.size_bytes, b.store, b.storage_key
 
 _BACKDATE = """
 UPDATE artifacts_manifest SET pushed_at = %s, pushed_by = %s, last_pulled_at = %s WHERE id = %s
+"""
+
+# What an entry keeps beside the manifest whose entry it is, and the tags of that. A tag that names
+# something meanwhile stays as it is. Those that follow may name what did not go with the entry.
+_KEPT_ALONG = """
+SELECT kept.digest FROM artifacts_trashedmanifest kept
+  LEFT JOIN artifacts_manifest m ON m.repository_id = %s AND m.digest = kept.digest
+ WHERE kept.entry_id = %s AND m.id IS NULL ORDER BY kept.id
+"""
+_TAGS_KEPT_ALONG = """
+SELECT kept.digest, kept.name
+  FROM artifacts_trashedtag kept
+  JOIN artifacts_trashentry e ON e.id = kept.entry_id
+  LEFT JOIN artifacts_tag live
+         ON live.repository_id = %s AND live.name = kept.name AND live.ended_at IS NULL
+ WHERE e.id = %s AND kept.digest <> e.digest AND live.id IS NULL
+ ORDER BY kept.name
 """
 
 _SHARE_LABELS = """
@@ -132,6 +150,39 @@ def bring_back_locked(
             seen.add(child)
             if below is not None and below.entry_id is not None:
                 waiting.append((child, below, False))
+    return used
+
+
+def bring_along_locked(
+    place: Place, entry_ids: Iterable[int], *, actor: Actor, now: datetime
+) -> set[int]:
+    """Bring back what else is in the entries of manifests that came back: nothing of it is lost.
+
+    Tags by which it is about something come back, too, unless they name something else meanwhile.
+    Returns all entries that are used up then, also those that children were taken from.
+    """
+    repository_id = obtain_repository_locked(
+        place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
+    )
+    used: set[int] = set()
+    waiting = list(entry_ids)
+    while waiting:
+        entry_id = waiting.pop()
+        if entry_id in used:
+            continue
+        used.add(entry_id)
+        kept: dict[Digest, list[str]] = {
+            Digest.from_bytes(bytes(row[0])): []
+            for row in raw.fetch_all(_KEPT_ALONG, (repository_id, entry_id))
+        }
+        for stored, name in raw.fetch_all(_TAGS_KEPT_ALONG, (repository_id, entry_id)):
+            kept.setdefault(Digest.from_bytes(bytes(stored)), []).append(name)
+        for digest, names in kept.items():
+            # A tag may have named what stayed then, and has gone since.
+            with suppress(ManifestUnknown):
+                waiting += bring_back_locked(
+                    place, digest, names, entry_id=entry_id, actor=actor, now=now
+                )
     return used
 
 

@@ -35,7 +35,7 @@ class TrashEntrySerializer(ResponseSerializer):
         return str(Digest.from_bytes(bytes(entry.digest))) if entry.digest else ""
 
     def get_tags(self, entry: TrashEntry) -> list[str]:
-        """Return the live tags that were deleted along."""
+        """Return the live tags that a deleted manifest had."""
         return sorted(tag.name for tag in self.context["tags"].get(entry.pk, ()))
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -126,6 +127,7 @@ def _context(project_name: str, entries: Sequence[TrashEntry]) -> Mapping[str, A
     """Return what shows the entries, the tags of all manifests with one statement."""
     ids = [entry.pk for entry in entries if entry.kind == "manifest"]
     tags: dict[int, list[TrashedTag]] = defaultdict(list)
-    for tag in TrashedTag.objects.filter(entry__in=ids).order_by("id"):
+    own = TrashedTag.objects.filter(entry__in=ids, digest=F("entry__digest"))
+    for tag in own.order_by("id"):
         tags[tag.entry_id].append(tag)
     return {"project": project_name, "tags": tags}

@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 
 from core.artifacts.models import Manifest
-from core.artifacts.services import manifests
+from core.artifacts.services import deleting
+from core.artifacts.services.belongings import find_belongings_alone
 from core.artifacts.services.blobs import mount_blob
+from core.artifacts.services.deleting import delete_artifact
 from core.artifacts.services.manifests import delete_manifest
 from core.oci.digest import Digest
 from core.projects.models import Project
@@ -85,6 +87,7 @@ def planned(request: pytest.FixtureRequest, grown: Project) -> Project:
 
 def test_pushes_and_deletes_read_little(planned: Project) -> None:
     image, children = image_document(layers=[b"last"]), [b"image2", b"image3"]
+    index = Manifest.objects.get(digest=Digest.of(b"index9").to_bytes())
     work: dict[str, Callable[[], object]] = {
         "push an image": lambda: push(planned, image, "v2"),
         "push to a tag": lambda: push(planned, image, "x7"),
@@ -106,6 +109,12 @@ def test_pushes_and_deletes_read_little(planned: Project) -> None:
             readable=lambda _name: True,
         ),
         "delete an image": lambda: delete_manifest("team/app", Digest.of(b"image9"), actor=PUSHER),
+        "delete an artifact": lambda: delete_artifact(
+            "team/app", Digest.of(b"image8"), actor=PUSHER
+        ),
+        "find what belongs to an index": lambda: find_belongings_alone(
+            index.repository_id, index.pk, Digest.of(b"index9")
+        ),
     }
     read = {label: rows_read_by(each) for label, each in work.items()}
     assert {label: rows for label, rows in read.items() if rows > 1_000} == {}
@@ -114,5 +123,5 @@ def test_pushes_and_deletes_read_little(planned: Project) -> None:
 def test_the_first_index_that_lists_a_manifest_is_found_at_once(grown: Project) -> None:
     listed = Manifest.objects.get(digest=Digest.of(b"image1").to_bytes())
     with connection.cursor() as cursor:
-        statement = cursor.mogrify(manifests._FIND_PARENT, {"child": listed.pk}).decode()
+        statement = cursor.mogrify(deleting._FIND_PARENT, {"child": listed.pk}).decode()
         assert rows_read(statement, cursor) < 10

@@ -63,7 +63,7 @@ def test_deleting_artifacts(cast: Cast) -> None:
     make_tag_rule(cast.project, tags="v*")
     missing = f"sha256:{'0' * 64}"
     refused = act(cast, action="delete", digests=[child, missing])
-    assert refused == [(child, "", "PRECONDITION"), (missing, "", "NOT_FOUND")]
+    assert refused == [(child, "", "VIOLATE_FOREIGN_KEY_CONSTRAINT"), (missing, "", "NOT_FOUND")]
     answers = act(
         cast, action="delete", digests=[child, missing], tags=["multi", "v1", "old", "gone"]
     )
@@ -78,6 +78,23 @@ def test_deleting_artifacts(cast: Cast) -> None:
     assert live_tags() == ["v1"]
     deleted = AuditEntry.objects.filter(action="artifact.deleted", outcome="success")
     assert deleted.count() == 3
+
+
+def test_what_goes_along_is_told_and_counts_as_done(cast: Cast) -> None:
+    child = make_image(cast.project)
+    signature = make_image(cast.project, f"sha256-{child.digest.hex}.sig", layers=(b"signature",))
+    index = push(cast.project, index_document(image_document(b"{}", [b"layer"])), "multi")
+    request = {"action": "delete", "digests": [str(child.digest), str(index.digest)]}
+    for dry_run in (True, False):
+        assert Manifest.objects.count() == 3
+        answer = body_of(cast["maintainer"].post(BULK, {**request, "dry_run": dry_run}))
+        first, second = answer["items"]
+        assert (first["digest"], first["done"]) == (str(index.digest), True)
+        assert first["tags"] == ["multi", f"sha256-{child.digest.hex}.sig"]
+        assert first["along"] == [str(child.digest), str(signature.digest)]
+        assert (second["digest"], second["done"]) == (str(child.digest), True)
+    assert not Manifest.objects.exists()
+    assert live_tags() == []
 
 
 def test_tags(cast: Cast) -> None:
@@ -140,7 +157,7 @@ def test_selectors(cast: Cast) -> None:
         (str(untagged.digest), "", "")
     ]
     assert len(act(cast, action="delete", selector={"tag_pattern": "{multi,x}"})) == 1
-    assert Manifest.objects.count() == 1
+    assert not Manifest.objects.exists()
 
 
 @pytest.mark.parametrize(
