@@ -18,6 +18,7 @@ from core.artifacts.services.repositories import (
     reserve_repository_locked,
 )
 from core.artifacts.services.restoring import (
+    Restored,
     bring_along_locked,
     bring_back_locked,
     put_labels_back_locked,
@@ -87,11 +88,12 @@ def restore_entry(
     grants: tuple[RepositoryGrant, ...] = ()
     if found.kind == "repository":
         grants = _restore_repository_locked(place, found, actor, now)
-        entry_ids = {found.pk}
+        restored = Restored()
     else:
-        entry_ids = {found.pk, *_restore_content_locked(place, found, tags, actor, now)}
-    left_out = LeftOut(put_labels_back_locked(place, sorted(entry_ids)), grants)
-    let_go_locked(entry_ids)
+        restored = _restore_content_locked(place, found, tags, actor, now)
+    labelled = sorted({found.pk, *restored.sources})
+    left_out = LeftOut(put_labels_back_locked(place, labelled), grants)
+    let_go_locked({found.pk, *restored.entries})
     _record("trash.entry.restored", found, place.repository_name, actor, left_out)
     return left_out
 
@@ -102,8 +104,8 @@ def _restore_content_locked(
     tags: Sequence[str] | None,
     actor: Actor,
     now: datetime,
-) -> set[int]:
-    """Restore a tag or a manifest; return the entries that it was taken from."""
+) -> Restored:
+    """Restore a tag or a manifest with what went along."""
     repository_id = obtain_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
     )
@@ -126,9 +128,11 @@ def _restore_content_locked(
             f"Another manifest has the tag meanwhile: {', '.join(taken)}.", detail={"tags": taken}
         )
     entry_id = None if entry.kind == "tag" else entry.pk
-    used = bring_back_locked(place, digest, wanted, entry_id=entry_id, actor=actor, now=now)
-    taken_from = used if entry_id is None else [entry_id, *used]
-    return bring_along_locked(place, taken_from, actor=actor, now=now)
+    restored = bring_back_locked(place, digest, wanted, entry_id=entry_id, actor=actor, now=now)
+    if entry_id is not None:
+        # Also when the manifest is live already.
+        restored.entries.add(entry_id)
+    return bring_along_locked(place, restored, actor=actor, now=now)
 
 
 def _restore_repository_locked(
@@ -169,10 +173,10 @@ def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor
         raise ManifestUnknown(f"The tag {tag} never named {digest}.")
     place = Place(repository_name, project_id)
     now = current_time()
-    found = bring_back_locked(place, digest, [tag], actor=actor, now=now)
-    used = bring_along_locked(place, found, actor=actor, now=now)
-    left_out = LeftOut(put_labels_back_locked(place, sorted(used)))
-    let_go_locked(used)
+    restored = bring_back_locked(place, digest, [tag], actor=actor, now=now)
+    restored = bring_along_locked(place, restored, actor=actor, now=now)
+    left_out = LeftOut(put_labels_back_locked(place, sorted(restored.sources)))
+    let_go_locked(restored.entries)
     return left_out
 
 

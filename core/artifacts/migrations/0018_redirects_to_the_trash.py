@@ -1,7 +1,7 @@
 """Let former names wait for a repository that is in the trash.
 
 Before the code that comes with it; code that does not know the new column may go on writing. Pulls
-by former names wait for a moment.
+and tokens wait for a moment.
 """
 
 import django.db.models.deletion

@@ -32,12 +32,16 @@ _REDIRECT_ALL = _REDIRECT.format(which="project_id")
 _REDIRECT_ONE = _REDIRECT.format(which="id")
 
 # Of several repositories of one name, the one that was deleted last; a live one goes before it.
-_REDIRECT_TRASHED = """
+# A name that is too long for a repository was none: it came into the trash under a shorter one.
+_REDIRECT_TRASHED = f"""
 INSERT INTO artifacts_redirect (name, trash_entry_id, project_id, created_at)
-SELECT DISTINCT ON (path) %s || '/' || path, id, project_id, %s FROM artifacts_trashentry
- WHERE project_id = %s AND kind = 'repository' ORDER BY path, id DESC
+SELECT DISTINCT ON (path) %(old)s || '/' || path, id, project_id, %(now)s
+  FROM artifacts_trashentry
+ WHERE project_id = %(project)s AND kind = 'repository'
+   AND length(path) < {MAX_NAME_CHARACTERS} - length(%(old)s)
+ ORDER BY path, id DESC
 ON CONFLICT (name) DO NOTHING
-"""
+"""  # noqa: S608  # made of constants
 
 # Those of the entry itself; and what all repositories of its name were called under former names of
 # the project, when the one that comes back is not the one that was deleted last.
@@ -100,7 +104,7 @@ def rename_repositories_locked(project_id: int, old: str, new: str, *, now: date
         parse_repository_name(f"{new}/{'x' * longest}")
     raw.execute(_END_REDIRECTS_BELOW, (new, new))
     raw.execute(_REDIRECT_ALL, (now, project_id))
-    raw.execute(_REDIRECT_TRASHED, (old, now, project_id))
+    raw.execute(_REDIRECT_TRASHED, {"old": old, "now": now, "project": project_id})
     raw.execute(_RENAME_ALL, (new, len(old) + 1, now, project_id))
     raw.execute(_END_UPLOADS_OF_PROJECT, (project_id,))
     return len(lengths)

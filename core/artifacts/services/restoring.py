@@ -4,8 +4,9 @@ A restored manifest takes the way of a pushed one: gatekeepers are asked, what w
 bound, subscribers hear of it. What nobody has is left waiting, as it was before.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ SELECT media_type, payload FROM artifacts_manifest WHERE repository_id = %s AND 
 # The copy of the entry that is asked for, or else the newest of those for single manifests.
 # The lock keeps it from the run that lets go of what is over.
 _FIND_TRASHED = """
-SELECT m.media_type, m.payload, m.entry_id, m.pushed_at, m.pushed_by, m.last_pulled_at
+SELECT m.media_type, m.payload, m.entry_id, m.pushed_at, m.pushed_by, m.last_pulled_at,
+       m.digest = e.digest
   FROM artifacts_trashedmanifest m JOIN artifacts_trashentry e ON e.id = m.entry_id
  WHERE m.digest = %s AND e.project_id = %s AND e.path = %s AND e.kept_until > %s
    AND (e.kind = 'manifest' OR e.id = %s::bigint)
@@ -86,7 +88,10 @@ SELECT DISTINCT name FROM artifacts_trashedlabel
 
 
 class _Copy(NamedTuple):
-    """A manifest of the trash, or of the repository itself when it has no ``entry_id``."""
+    """A manifest of the trash, or of the repository itself when it has no ``entry_id``.
+
+    ``is_of_own_entry`` says that the entry is its own, and not that of what it went along with.
+    """
 
     media_type: str
     payload: bytes
@@ -94,6 +99,7 @@ class _Copy(NamedTuple):
     pushed_at: datetime | None = None
     pushed_by: str = ""
     last_pulled_at: datetime | None = None
+    is_of_own_entry: bool | None = False
 
     @classmethod
     def of(cls, row: raw.Row) -> "_Copy":
@@ -105,6 +111,17 @@ class _Copy(NamedTuple):
         return parse_manifest(self.payload, self.media_type)
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """From which entries manifests came back, and whose own manifest is among these.
+
+    What went along with an entry's own manifest may come back without it, and the entry stays.
+    """
+
+    sources: set[int] = field(default_factory=set)
+    entries: set[int] = field(default_factory=set)
+
+
 def bring_back_locked(
     place: Place,
     digest: Digest,
@@ -113,13 +130,12 @@ def bring_back_locked(
     entry_id: int | None = None,
     actor: Actor,
     now: datetime,
-) -> list[int]:
+) -> Restored:
     """Let tags point at a manifest that the repository has, or has in the trash.
 
     Children of an index that are in the trash come along. Copies of the entry with ``entry_id``
-    come first; those of deleted repositories count there only. Returns the entries that
-    manifests were taken from. Raises ManifestUnknown when there is none, and what
-    ``push_manifest`` raises.
+    come first; those of deleted repositories count there only. Raises ManifestUnknown when there
+    is none, and what ``push_manifest`` raises.
     """
     repository_id = obtain_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
@@ -133,8 +149,8 @@ def bring_back_locked(
     if copy is None:
         raise ManifestUnknown(f"Neither the repository nor its trash has {digest}.")
     if copy.entry_id is None and not tags:
-        return []
-    used: list[int] = []
+        return Restored()
+    restored = Restored()
     # Children first. Those that are live need nothing, and so end the descent.
     waiting, seen = [(digest, copy, False)], {digest}
     while waiting:
@@ -142,7 +158,10 @@ def bring_back_locked(
         if is_ready or found.entry_id is None:
             wanted_tags = tags if current == digest else ()
             _push_again_locked(place, repository_id, current, found, wanted_tags, actor, now)
-            used += [] if found.entry_id is None else [found.entry_id]
+            if found.entry_id is not None:
+                restored.sources.add(found.entry_id)
+            if found.entry_id is not None and found.is_of_own_entry:
+                restored.entries.add(found.entry_id)
             continue
         waiting.append((current, found, True))
         for child in _children(found):
@@ -150,27 +169,27 @@ def bring_back_locked(
             seen.add(child)
             if below is not None and below.entry_id is not None:
                 waiting.append((child, below, False))
-    return used
+    return restored
 
 
 def bring_along_locked(
-    place: Place, entry_ids: Iterable[int], *, actor: Actor, now: datetime
-) -> set[int]:
-    """Bring back what else is in the entries of manifests that came back: nothing of it is lost.
+    place: Place, restored: Restored, *, actor: Actor, now: datetime
+) -> Restored:
+    """Bring back what else is in the entries whose own manifest is back: nothing of it is lost.
 
     Tags by which it is about something come back, too, unless they name something else meanwhile.
-    Returns all entries that are used up then, also those that children were taken from.
+    Returns all that came back. Its entries are used up then.
     """
     repository_id = obtain_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
     )
-    used: set[int] = set()
-    waiting = list(entry_ids)
+    whole = Restored(sources=set(restored.sources))
+    waiting = list(restored.entries)
     while waiting:
         entry_id = waiting.pop()
-        if entry_id in used:
+        if entry_id in whole.entries:
             continue
-        used.add(entry_id)
+        whole.entries.add(entry_id)
         kept: dict[Digest, list[str]] = {
             Digest.from_bytes(bytes(row[0])): []
             for row in raw.fetch_all(_KEPT_ALONG, (repository_id, entry_id))
@@ -180,10 +199,12 @@ def bring_along_locked(
         for digest, names in kept.items():
             # A tag may have named what stayed then, and has gone since.
             with suppress(ManifestUnknown):
-                waiting += bring_back_locked(
+                more = bring_back_locked(
                     place, digest, names, entry_id=entry_id, actor=actor, now=now
                 )
-    return used
+                waiting += more.entries
+                whole.sources.update(more.sources)
+    return Restored(whole.sources | whole.entries, whole.entries)
 
 
 def put_labels_back_locked(place: Place, entry_ids: Sequence[int]) -> tuple[str, ...]:

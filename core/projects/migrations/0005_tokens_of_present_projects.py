@@ -16,7 +16,8 @@ WITH kept AS (
        FROM authn_personaltoken token
       WHERE token.project_names <> '[]' AND token.revoked_at IS NULL)
 UPDATE authn_personaltoken token
-   SET revoked_at = CASE WHEN kept.names = '[]' THEN statement_timestamp() END,
+   SET revoked_at = CASE WHEN kept.names = '[]' THEN statement_timestamp()
+                         ELSE token.revoked_at END,
        project_names = CASE WHEN kept.names = '[]' THEN token.project_names ELSE kept.names END
   FROM kept WHERE kept.id = token.id AND kept.names <> token.project_names
 """

@@ -302,6 +302,30 @@ def test_a_child_from_another_entry_brings_along_what_went_with_it(
     assert not TrashEntry.objects.exists()
 
 
+def test_a_child_from_the_entry_of_another_index_comes_back_without_that(
+    project: Project, image: PushedManifest
+) -> None:
+    """Two indexes share a child, which went with the one that was deleted last."""
+    labelled = make_label(project=project)
+    other = index_document(IMAGE, SECOND)
+    for document, tag in ((FIRST, "own"), (SECOND, "plain"), (INDEX, "first"), (other, "second")):
+        push(project, document, tag)
+    put_label(labelled, image.id)
+    delete(INDEX)
+    assert delete(other) == digests(FIRST, SECOND)
+    first, second = TrashEntry.objects.order_by("id")
+    trash.restore_entry(project, first.pk, actor=PUSHER)
+    assert left() == digests(FIRST, SECOND, INDEX, IMAGE)
+    assert "second" not in live_tags()
+    assert bytes(ManifestLabel.objects.get().manifest.digest) == image.digest.to_bytes()
+    # What was deleted on purpose is still in the trash, whole.
+    assert TrashEntry.objects.get() == second
+    trash.restore_entry(project, second.pk, actor=PUSHER)
+    assert left() == digests(FIRST, SECOND, INDEX, IMAGE, other)
+    assert live_tags().keys() == {"own", "plain", "first", "second"}
+    assert not TrashEntry.objects.exists()
+
+
 def test_many_children_take_as_many_statements_as_one(project: Project) -> None:
     def statements(count: int) -> int:
         documents = [numbered(count + number) for number in range(count)]

@@ -166,6 +166,16 @@ def test_former_names_wait_for_what_is_in_the_trash(project: Project) -> None:
     assert (leads("team/taken"), leads("band/taken")) == ("crew/taken", "crew/taken")
 
 
+def test_a_name_that_was_never_possible_is_no_former_one(project: Project) -> None:
+    path = "p" * 240
+    make_image(project, "v1", path=path)
+    delete_repository(f"team/{path}", actor=PUSHER)
+    crew = rename(rename(project, "a" * 20), "crew")
+    restore_entry(crew, TrashEntry.objects.get().pk, actor=PUSHER)
+    assert leads(f"team/{path}") == f"crew/{path}"
+    assert not Redirect.objects.exclude(name=f"team/{path}").exists()
+
+
 def test_former_names_lead_to_no_other_repository_of_the_name(project: Project) -> None:
     other = make_project("other")
     make_image(project, "v1")
