@@ -216,7 +216,11 @@ def test_a_key_is_held_as_long_as_its_request_lives(monkeypatch: pytest.MonkeyPa
     assert again["Location"] == first.result()["Location"]
     # Nobody holds anything any more: a thread keeps its session with the database.
     # Records that are being written share the settings, which is another lock.
-    held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'"
+    held = """
+    SELECT FROM pg_locks
+     WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
     assert raw.fetch_one(held) is None
 
 
