@@ -177,7 +177,9 @@ def test_a_question_is_asked_again_once() -> None:
 
 def end_sleeper() -> None:
     """Wait for the session that sleeps, and end it."""
-    sleeper = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    sleeper = """
+    SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()
+    """
     while not (found := execute(sleeper)):
         pass
     end(found[0][0])
