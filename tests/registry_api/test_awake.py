@@ -1,6 +1,8 @@
 """An event loop stays awake for what came soon the last time, and for nothing else."""
 
 import asyncio
+import selectors
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -21,28 +23,40 @@ def two_processors_and_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(awake, "perf_counter", count(0, STEP).__next__)
 
 
+class Observed(selectors.DefaultSelector):
+    """Sees how long its event loop means to sleep in each turn, and does not sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look: Callable[[float | None], None] = lambda _timeout: None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.look(timeout)
+        return super().select(0)
+
+
 def turns_awake(waiting: Awake, turns: int = 9) -> int:
     """Return for how many turns of a wait the loop would not have slept."""
     found: list[float | None] = []
+    selector = Observed()
 
     async def wait() -> None:
         loop = asyncio.get_running_loop()
-        select = loop._selector.select  # type: ignore[attr-defined]
         has_waited = asyncio.Event()
 
-        def observed(timeout: float | None) -> object:
+        def look(timeout: float | None) -> None:
             found.append(timeout)
             if len(found) == turns or timeout != 0:
                 loop.call_soon(has_waited.set)
-            return select(0)
 
         waiting.begin(loop)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop._selector, "select", observed)  # type: ignore[attr-defined]
-            await has_waited.wait()
+        selector.look = look
+        await has_waited.wait()
+        selector.look = lambda _timeout: None
         waiting.end()
 
-    asyncio.run(wait())
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(wait())
     return found.index(None) if None in found else turns
 
 

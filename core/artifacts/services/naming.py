@@ -33,15 +33,15 @@ _REDIRECT_ONE = _REDIRECT.format(which="id")
 
 # Of several repositories of one name, the one that was deleted last; a live one goes before it.
 # A name that is too long for a repository was none: it came into the trash under a shorter one.
-_REDIRECT_TRASHED = f"""
+_REDIRECT_TRASHED = """
 INSERT INTO artifacts_redirect (name, trash_entry_id, project_id, created_at)
 SELECT DISTINCT ON (path) %(old)s || '/' || path, id, project_id, %(now)s
   FROM artifacts_trashentry
  WHERE project_id = %(project)s AND kind = 'repository'
-   AND length(path) < {MAX_NAME_CHARACTERS} - length(%(old)s)
+   AND length(path) < %(longest)s - length(%(old)s)
  ORDER BY path, id DESC
 ON CONFLICT (name) DO NOTHING
-"""  # noqa: S608  # made of constants
+"""
 
 # Those of the entry itself; and what all repositories of its name were called under former names of
 # the project, when the one that comes back is not the one that was deleted last.
@@ -104,7 +104,8 @@ def rename_repositories_locked(project_id: int, old: str, new: str, *, now: date
         parse_repository_name(f"{new}/{'x' * longest}")
     raw.execute(_END_REDIRECTS_BELOW, (new, new))
     raw.execute(_REDIRECT_ALL, (now, project_id))
-    raw.execute(_REDIRECT_TRASHED, {"old": old, "now": now, "project": project_id})
+    of_project = {"old": old, "now": now, "project": project_id, "longest": MAX_NAME_CHARACTERS}
+    raw.execute(_REDIRECT_TRASHED, of_project)
     raw.execute(_RENAME_ALL, (new, len(old) + 1, now, project_id))
     raw.execute(_END_UPLOADS_OF_PROJECT, (project_id,))
     return len(lengths)
