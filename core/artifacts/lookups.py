@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from core.artifacts.queries import (
     HAS_REDIRECT,
     PROJECT_AND_GENERATION,
-    REPOSITORY_IN_PROJECT,
+    PROJECT_AND_REPOSITORY,
 )
 from core.artifacts.types import (
     BlobLookup,
@@ -130,9 +130,7 @@ _WHO_AND_WHERE: Final = {
     "project": "text",
     "repository": "text",
 }
-_REPOSITORY: Final = f"""
-  LEFT JOIN projects_project p ON p.name = asked.project
-{REPOSITORY_IN_PROJECT.format(repository="r")}"""
+_REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="r")
 
 _MANIFEST: Final = """
   LEFT JOIN LATERAL (SELECT digest FROM artifacts_tag

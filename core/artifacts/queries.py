@@ -23,11 +23,12 @@ PROJECT_AND_GENERATION: Final = """p.id, p.is_public, p.generation,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = asked.subject), 0)"""
 
-# The repository of a name, in the project ``p`` that the name begins with. Here and wherever rows
+# The project ``p`` and the repository of a name that begins with it. Here and wherever rows
 # are looked up by several keys, a subquery with a limit has an index asked by all of them. A join
 # may ask it by one, and compare all repositories of the project, or all that share a blob, with
 # the others: on average there are few, whatever there is of some.
-REPOSITORY_IN_PROJECT: Final = """
+PROJECT_AND_REPOSITORY: Final = """
+  LEFT JOIN projects_project p ON p.name = asked.project
   LEFT JOIN LATERAL (SELECT id FROM artifacts_repository
                       WHERE name = asked.repository AND project_id = p.id LIMIT 1) {repository}
          ON true"""

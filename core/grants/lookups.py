@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import HAS_REDIRECT, REPOSITORY_IN_PROJECT
+from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_REPOSITORY
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.authn.types import TokenFacts
 from core.database.prepared import Lookup
@@ -98,9 +98,7 @@ _USER_AND_GRANTS: Final = f"""u.id, u.username, u.password, u.is_active, u.is_su
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
             grants_held(u.id, p.id, r.id) END,
        {HAS_REDIRECT.format(repository="r.id")}"""  # noqa: S608  # made of constants
-_REPOSITORY: Final = f"""
-  LEFT JOIN projects_project p ON p.name = asked.project
-{REPOSITORY_IN_PROJECT.format(repository="r")}"""
+_REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="r")
 
 PASSWORDS: Final[Lookup[PasswordQuestion, PasswordStanding]] = Lookup(
     "find_password",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import HAS_REDIRECT, REPOSITORY_IN_PROJECT
+from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_REPOSITORY
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
@@ -80,9 +80,7 @@ _SELECT: Final = f"""r.id, r.secret_hash, r.previous_secret_hash, r.previous_val
                   WHERE v.subject = 'robot:' || r.id), 0),
        p.id, p.is_public, p.generation, t.id,
        {HAS_REDIRECT.format(repository="t.id")}"""  # noqa: S608  # made of constants
-_REPOSITORY: Final = f"""
-  LEFT JOIN projects_project p ON p.name = asked.project
-{REPOSITORY_IN_PROJECT.format(repository="t")}"""
+_REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="t")
 _ROBOT: Final = """
   LEFT JOIN LATERAL (SELECT * FROM robots_robot
                       WHERE project_id {is_owner} AND name = asked.name LIMIT 1) r
