@@ -86,7 +86,7 @@ async def deliver(delivery: Delivery, end: End[Result], *, keeps_part: bool) -> 
     """Write the body to the upload as its one writer, then return what ``end`` does.
 
     After a failure the upload stands where it stood, except that a stream which broke off, or
-    for which the space ran low, keeps what had arrived (``keeps_part``). Raises what
+    for which the space ran low, keeps what had been written (``keeps_part``). Raises what
     ``open_session`` does, ClientDisconnect, NoSpace, RegistryError, and what the session and
     ``end`` raise.
     """
@@ -103,10 +103,6 @@ async def _bring(
 ) -> Result:
     """Write what has come and what is still to come; nothing of it is held afterwards."""
     try:
-        if beginning.has_broken_off:
-            if keeps_part and beginning.received:
-                await _patiently(_write_at_once, delivery, beginning, UploadSession.suspend)
-            raise ClientDisconnect
         if beginning.is_whole:
             return await _patiently(_write_at_once, delivery, beginning, end)
         return await _write_as_it_comes(delivery, beginning, end, keeps_part)

@@ -75,7 +75,6 @@ class Beginning:
     pieces: list[bytes] = field(default_factory=list)
     received: int = 0
     is_whole: bool = False
-    has_broken_off: bool = False
 
     @property
     def content(self) -> bytes:
@@ -87,14 +86,13 @@ async def receive_beginning(call: Call) -> Beginning:
     """Take the body until it has ended or fills a buffer, or until its client proves slow.
 
     So most requests need a thread only once, and nobody holds a claim while such a body comes.
+    For the same reason one that breaks off leaves nothing: its bytes could come to the upload
+    behind those of the client's next request. Raises ClientDisconnect.
     """
     beginning = Beginning()
     with ExitStack() as on_failure:
         on_failure.callback(beginning.held.release)
-        try:
-            beginning.is_whole = await _fill(call, beginning)
-        except ClientDisconnect:
-            beginning.has_broken_off = True
+        beginning.is_whole = await _fill(call, beginning)
         on_failure.pop_all()
     return beginning
 
