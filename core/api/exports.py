@@ -24,7 +24,8 @@ MAXIMUM_ROWS = 100_000
 PIECE_ROWS = 500
 CSV, JSON = "csv", "json"
 _TYPES = {CSV: "text/csv; charset=utf-8", JSON: "application/json"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Spreadsheets of some languages take the wide forms for the others.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Context = Callable[[list[Any]], Mapping[str, Any]]
 

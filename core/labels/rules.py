@@ -1,6 +1,7 @@
 """What a label may be: pure decisions."""
 
 import re
+import unicodedata
 from typing import Final
 
 from core.labels.errors import LabelInvalid
@@ -11,22 +12,30 @@ COLOR: Final = r"^#[0-9a-fA-F]{6}$"
 GLOBAL_SCOPE: Final = "g"
 PROJECT_SCOPE: Final = "p"
 
-# The bounds of a name are no blanks, and nothing in it moves a cursor.
-_NAME = re.compile(r"[^\x00-\x20\x7f-\xa0](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?")
+# Categories of Unicode: what controls, formats or breaks a line, and what means nothing to others.
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Emoji and some scripts join characters with these.
+_JOINERS: Final = "\u200c\u200d"
 _COLOR = re.compile(COLOR.removeprefix("^").removesuffix("$"))
 
 
 def ensure_valid(name: str, description: str, color: str) -> None:
     """Refuse what no label can have. Raises ``LabelInvalid`` naming the field."""
-    if len(name) > MAXIMUM_NAME or not _NAME.fullmatch(name):
+    if len(name) > MAXIMUM_NAME or name != name.strip() or not _is_legible(name):
         raise LabelInvalid(
-            f"name must have 1 to {MAXIMUM_NAME} characters, without control characters and "
-            "without blanks around them."
+            f"name must have 1 to {MAXIMUM_NAME} characters, without control characters, "
+            "without invisible ones and without blanks around them."
         )
     if len(description) > MAXIMUM_DESCRIPTION:
         raise LabelInvalid(f"description has at most {MAXIMUM_DESCRIPTION} characters.")
     if color and not _COLOR.fullmatch(color):
         raise LabelInvalid("color must be #rrggbb, or empty.")
+
+
+def _is_legible(name: str) -> bool:
+    """Tell whether people see a name as it is: nothing hides in it or turns its order round."""
+    kinds = {unicodedata.category(each) for each in name if each not in _JOINERS}
+    return not kinds & _HIDDEN and any(kind[0] not in "ZM" for kind in kinds)
 
 
 def scope_of(project_id: int | None) -> str:

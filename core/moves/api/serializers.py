@@ -1,5 +1,7 @@
 """Shapes of moves on the wire."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from core.api.fields import ExactRequestSerializer, ResponseSerializer, TimestampField
@@ -12,12 +14,20 @@ class ProjectRenameSerializer(ExactRequestSerializer):
 
 
 class RepositoryTransferSerializer(ExactRequestSerializer):
-    """Where a repository moves: a project by name, and a path in it unless it stays."""
+    """Where a repository moves: a project by name and a path in it, of which either may stay."""
 
-    project = serializers.CharField(max_length=512, trim_whitespace=False)
+    project = serializers.CharField(
+        required=False, allow_null=True, max_length=512, trim_whitespace=False
+    )
     repository = serializers.CharField(
         required=False, allow_null=True, max_length=512, trim_whitespace=False
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a body that moves nothing."""
+        if attrs.get("project") is None and attrs.get("repository") is None:
+            raise serializers.ValidationError("project or repository is required.")
+        return attrs
 
 
 class MovedSerializer(ResponseSerializer):

@@ -62,17 +62,18 @@ class RepositoryTransferView(RepositoryScopedView):
     def post(self, request: Request, project_name: str, repository: str) -> Response:
         """Move the repository; takes ``repository:create`` in the other project as well."""
         wanted = self.parse(RepositoryTransferSerializer)
-        project = find_project(wanted["project"])
+        name = wanted.get("project") or project_name
+        project = find_project(name)
         self.authorize(
             "repository:create",
-            Target(project_name=wanted["project"]) if project is None else target_of(project),
+            Target(project_name=name) if project is None else target_of(project),
         )
         if project is None:
             raise ProjectUnknown
-        name = services.transfer_repository(
+        moved = services.transfer_repository(
             self.full_name, project, path=wanted.get("repository"), actor=self.actor
         )
-        return Response(MovedSerializer({"name": name}).data)
+        return Response(MovedSerializer({"name": moved}).data)
 
 
 class RedirectsView(RepositoryScopedView):

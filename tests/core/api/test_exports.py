@@ -97,6 +97,8 @@ def test_statements_grow_with_pieces_not_with_rows(
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("\uff20SUM(A1)", "'\uff20SUM(A1)"),
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
         (["a"], '["a"]'),

@@ -63,6 +63,14 @@ def test_a_missing_target_looks_like_a_hidden_one(cast: Cast) -> None:
     assert cast["admin"].post(f"{APP}/transfer", {"project": "missing"}).status_code == 404
 
 
+def test_a_transfer_may_stay_in_its_project(cast: Cast) -> None:
+    answer = cast["owner"].post(f"{APP}/transfer", {})
+    assert answer.status_code == 422
+    assert "project or repository" in errors_of(answer)[0]["message"]
+    answer = cast["owner"].post(f"{APP}/transfer", {"repository": "sub/app"})
+    assert (answer.status_code, answer.json()) == (200, {"name": "secret/sub/app"})
+
+
 def test_former_names_in_hidden_projects_are_shown_to_nobody_else(cast: Cast) -> None:
     target = make_project("open", is_public=True)
     make_member(target, cast.users["owner"], "projectAdmin")
