@@ -226,7 +226,9 @@ class ManagementView(APIView):
             )
         paginator = PageNumberPagination()
         stretches = None if count is None else count(self.request)
-        shown = paginator.paginate_queryset(rows, self.request, self, stretches=stretches)
+        shown = paginator.paginate_queryset(
+            rows, self.request, self, stretches=stretches, has_ids_only=details is not None
+        )
         if details is not None:
             shown = detailed(details, shown)
         extra = dict(context(shown)) if context is not None and shown else {}
