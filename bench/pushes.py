@@ -64,9 +64,10 @@ def _blob_row(setting: Setting, maker: ContentMaker, connections: int, *, stream
 
 def _image_row(setting: Setting, layers: ContentMaker, connections: int) -> Row:
     count = IMAGES_PER_ROUND[connections]
+    rounds = setting.rounds_of_small_requests(connections)
     # Made before the rounds, so that no round pays for tokens.
     prepared = {
-        server.name: [_pushes(server, layers, count) for _ in range(setting.rounds + 1)]
+        server.name: [_pushes(server, layers, count) for _ in range(rounds + 1)]
         for server in setting.servers
     }
 
@@ -77,7 +78,7 @@ def _image_row(setting: Setting, layers: ContentMaker, connections: int) -> Row:
         return Sample(count / seconds, count)
 
     work = f"Push image of 1 MB, c={connections}"
-    return setting.compare(work, "images/s", run, goal=LEAST_RATIO)
+    return setting.compare(work, "images/s", run, goal=LEAST_RATIO, rounds=rounds)
 
 
 def _pushes(server: Server, layers: ContentMaker, count: int) -> list[Push]:

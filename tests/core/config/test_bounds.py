@@ -26,6 +26,7 @@ def test_statements_of_requests_are_bounded() -> None:
     assert bounds() == ["10s", "1min"]
     assert raw.fetch_one("SHOW idle_in_transaction_session_timeout") == ("1min",)
     assert raw.fetch_one("SHOW random_page_cost") == ("1.1",)
+    assert raw.fetch_one("SHOW plan_cache_mode") == ("force_generic_plan",)
     assert raw.fetch_one("SHOW jit") == ("off",)
 
 
