@@ -25,3 +25,11 @@ class GrantTooWide(DomainError):
     code = "GRANT_TOO_WIDE"
     kind = ErrorKind.DENIED
     default_message = "You do not hold this right on the repository yourself."
+
+
+class GroupTooWide(DomainError):
+    """The group holds more than the actor, who therefore cannot put anybody into it."""
+
+    code = "GROUP_TOO_WIDE"
+    kind = ErrorKind.DENIED
+    default_message = "The group holds rights that you do not hold yourself."

@@ -1,4 +1,4 @@
-"""Granting and revoking rights on one repository."""
+"""Granting and revoking rights on one repository, and joining a group for what it was given."""
 
 from guardian.shortcuts import assign_perm, remove_perm
 
@@ -6,16 +6,18 @@ from core.artifacts.errors import NameUnknown
 from core.artifacts.models import Repository
 from core.audit import services as audit
 from core.database.transactions import durable_write
-from core.grants.errors import GrantTooWide, GrantUnknown
+from core.grants import queries
+from core.grants.errors import GrantTooWide, GrantUnknown, GroupTooWide
 from core.grants.models import RepositoryGroupGrant, RepositoryUserGrant, TrashedGrant
 from core.grants.rules import PERMISSIONS_OF_RIGHT, right_of
 from core.grants.types import RepositoryGrant, RepositoryRight
 from core.members.errors import SubjectUnknown
 from core.members.services import lock_subject, people_behind
 from core.rbac.services import allowed_among
-from core.rbac.types import Actor, Target
+from core.rbac.types import Actor
 from core.users.models import Group, User
 from core.users.revocations import revoke_registry_tokens_locked
+from core.users.services import add_user_to_group_locked, lock_group
 
 
 @durable_write
@@ -35,7 +37,7 @@ def grant_repository(
     right = right_of(permission)
     repository = _hold_repository(repository)
     wanted = PERMISSIONS_OF_RIGHT[right]
-    if wanted - allowed_among(actor, wanted, _target_of(repository)):
+    if wanted - allowed_among(actor, wanted, queries.target_of(repository)):
         raise GrantTooWide
     subject = lock_subject(user, group)
     if _is_held(repository, subject, right):
@@ -71,6 +73,21 @@ def revoke_repository_grant(
     )
     revoke_registry_tokens_locked(*people)
     _record("grants.right.revoked", actor, repository, subject, right.value)
+
+
+@durable_write
+def add_user_to_group(user: User, group: Group, *, actor: Actor) -> None:
+    """Put the user into the group; nothing happens when the user is in there already.
+
+    Raises ``GroupTooWide`` when the actor lacks anything that the group gives, ``UserUnknown``
+    and ``GroupUnknown``.
+    """
+    group = lock_group(group)
+    for target, wanted in queries.rights_of_group(group):
+        if wanted - allowed_among(actor, wanted, target):
+            # Not named: whoever manages groups need not know what there is.
+            raise GroupTooWide
+    add_user_to_group_locked(user, group, actor=actor)
 
 
 def revoke_all_locked(repository_id: int, *, actor: Actor) -> int:
@@ -151,17 +168,6 @@ def _is_held(repository: Repository, subject: User | Group, right: str) -> bool:
     return RepositoryGroupGrant.objects.filter(
         group=subject, content_object=repository, permission__codename=right
     ).exists()
-
-
-def _target_of(repository: Repository) -> Target:
-    project = repository.project
-    return Target(
-        project_id=project.pk,
-        project_name=project.name,
-        is_public=project.is_public,
-        repository_id=repository.pk,
-        repository_name=repository.name,
-    )
 
 
 def _record(

@@ -87,8 +87,8 @@ def ensure_may_administer(actor: Actor, *, user_id: int, is_administrator: bool)
 
     Raises ``PermissionDenied``.
     """
-    is_own = actor.kind is ActorKind.USER and actor.id == user_id
-    if is_administrator and not is_own and not (actor.is_system_admin and actor.is_unlimited):
+    is_allowed = _is_own(actor, user_id) or (actor.is_system_admin and actor.is_unlimited)
+    if is_administrator and not is_allowed:
         raise PermissionDenied("Only system administrators may change this account.")
 
 
@@ -96,6 +96,17 @@ def ensure_unlimited(actor: Actor) -> None:
     """Keep a token, which may be leaked, from becoming an account. Raises ``PermissionDenied``."""
     if not actor.is_unlimited:
         raise PermissionDenied("A token cannot do this; log in with the password.")
+
+
+def ensure_may_set_password(actor: Actor, *, user_id: int) -> None:
+    """Leave passwords to their owners and to system administrators, who logged in themselves.
+
+    Whoever knows the password of an account holds everything that it holds, now and later, which
+    no robot does. Raises ``PermissionDenied``.
+    """
+    ensure_unlimited(actor)
+    if not _is_own(actor, user_id) and not actor.is_system_admin:
+        raise PermissionDenied("Only system administrators set the passwords of others.")
 
 
 def ensure_bcrypt(password_hash: str) -> None:
@@ -107,6 +118,10 @@ def ensure_bcrypt(password_hash: str) -> None:
 def is_storable(text: str) -> bool:
     """Tell whether PostgreSQL can hold the text: no NUL, no lone surrogates."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_own(actor: Actor, user_id: int) -> bool:
+    return actor.kind is ActorKind.USER and actor.id == user_id
 
 
 def _is_control(character: str) -> bool:

@@ -141,9 +141,10 @@ def set_password(user: User, password: str, *, actor: Actor) -> None:
     """Replace the password; refresh tokens and registry tokens of the user end at once.
 
     Personal access tokens stay: they do not depend on the password. Raises
-    ``PasswordInvalid``, ``UserUnknown`` and ``PermissionDenied``.
+    ``PasswordInvalid``, ``UserUnknown`` and ``PermissionDenied``: only the user and system
+    administrators may, who logged in themselves.
     """
-    rules.ensure_unlimited(actor)
+    rules.ensure_may_set_password(actor, user_id=user.pk)
     rules.ensure_valid_password(password)
     _set_password_hash(user, passwords.hash_password(password), actor=actor)
 
@@ -234,7 +235,7 @@ def rename_group(group: Group, name: str, *, actor: Actor) -> Group:
     Raises ``GroupNameInvalid``, ``GroupNameTaken`` and ``GroupUnknown``.
     """
     rules.ensure_valid_group_name(name)
-    group = _lock_group(group)
+    group = lock_group(group)
     if group.name == name:
         return group
     previous, group.name, group.updated_at = group.name, name, current_time()
@@ -250,20 +251,19 @@ def rename_group(group: Group, name: str, *, actor: Actor) -> Group:
 @durable_write
 def delete_group(group: Group, *, actor: Actor) -> None:
     """Delete the group; its users lose what it gave them. Raises ``GroupUnknown``."""
-    group = _lock_group(group)
+    group = lock_group(group)
     user_ids = list(User.objects.filter(groups=group.pk).values_list("pk", flat=True))
     _record_group("users.group.deleted", actor, group)
     group.delete()
     revoke_registry_tokens_locked(*map(subject_of, user_ids))
 
 
-@durable_write
-def add_user_to_group(user: User, group: Group, *, actor: Actor) -> None:
-    """Put the user into the group; nothing happens when it is in there already.
+def add_user_to_group_locked(user: User, group: Group, *, actor: Actor) -> None:
+    """Put the user into a group that the caller has locked, and all of whose rights it may give.
 
-    Raises ``UserUnknown`` and ``GroupUnknown``.
+    Nothing happens when the user is in there already. Raises ``UserUnknown``.
     """
-    group, user = _lock_group(group), _lock_user(user)
+    user = _lock_user(user)
     if not user.groups.filter(pk=group.pk).exists():
         user.groups.add(group.pk)
         _record_group("users.group.user_added", actor, group, {"user": user.username})
@@ -275,7 +275,7 @@ def remove_user_from_group(user: User, group: Group, *, actor: Actor) -> None:
 
     Raises ``UserUnknown`` and ``GroupUnknown``.
     """
-    group, user = _lock_group(group), _lock_user(user)
+    group, user = lock_group(group), _lock_user(user)
     if user.groups.filter(pk=group.pk).exists():
         user.groups.remove(group.pk)
         revoke_registry_tokens_locked(subject_of(user.pk))
@@ -425,7 +425,6 @@ def _create_first_administrator(password_hash: str) -> bool:
 @durable_write
 def _set_password_hash(user: User, password_hash: str, *, actor: Actor) -> None:
     user = _lock_user(user)
-    _ensure_may_administer(actor, user)
     user.password = password_hash
     user.password_changed_at = current_time()
     _save(user, "password", "password_changed_at")
@@ -448,7 +447,11 @@ def _lock_user(user: User, *, as_administrator: bool = False) -> User:
     return locked
 
 
-def _lock_group(group: Group) -> Group:
+def lock_group(group: Group) -> Group:
+    """Lock and re-read the group, so that nobody gives it a right before the commit.
+
+    Raises ``GroupUnknown``.
+    """
     locked = Group.objects.select_for_update().filter(pk=group.pk).first()
     if locked is None:
         raise GroupUnknown

@@ -13,7 +13,7 @@ from core.authn.services import verify_own_password
 from core.rbac.errors import PermissionDenied
 from core.users.api.serializers import PasswordSerializer
 from core.users.api.views import SubjectView
-from core.users.rules import ensure_unlimited
+from core.users.rules import ensure_may_set_password
 from core.users.services import set_password
 
 
@@ -26,10 +26,13 @@ class PasswordView(SubjectView):
 
     @operation("Change a user's password", tag="users", body=PasswordSerializer)
     def put(self, request: Request, user_id: int) -> Response:
-        """Replace the password; one's own needs the old one, and tokens cannot do it."""
+        """Replace the password; one's own needs the old one.
+
+        That of others is for system administrators. Tokens and robots cannot do it.
+        """
         user = self.find_user("user:update")
         # A leaked token must not become an account, nor be used to try passwords.
-        ensure_unlimited(self.actor)
+        ensure_may_set_password(self.actor, user_id=user.pk)
         wanted = self.parse(PasswordSerializer)
         if self.is_own:
             self._ensure_known(wanted.get("old_password", ""), wanted["new_password"])

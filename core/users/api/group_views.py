@@ -11,12 +11,10 @@ from core.api.errors import BadRequest, UnprocessableEntity
 from core.api.permissions import Access, SignedIn
 from core.api.views import ManagementView
 from core.users import queries, services
-from core.users.api.filters import GROUP_LISTING, USER_LISTING, GroupFilter
+from core.users.api.filters import GROUP_LISTING, GroupFilter
 from core.users.api.serializers import (
     GroupRequestSerializer,
     GroupSerializer,
-    GroupUserSerializer,
-    UserSearchSerializer,
 )
 
 _LDAP = 1
@@ -108,48 +106,6 @@ class GroupView(ManagementView):
     def delete(self, request: Request, group_id: int) -> Response:
         """Delete the group; its users lose what it gave them."""
         services.delete_group(queries.get_group(group_id), actor=self.actor)
-        return self.done()
-
-
-class GroupUsersView(ManagementView):
-    """Who is in a group; Harbor leaves that to directories."""
-
-    access: ClassVar[dict[str, Access]] = {
-        "GET": "user-group:read",
-        "POST": "user-group:update",
-    }
-
-    @operation(
-        "List the users of a group",
-        tag="usergroups",
-        answer=UserSearchSerializer,
-        is_list=True,
-        has_query=True,
-    )
-    def get(self, request: Request, group_id: int) -> Response:
-        """Return the users by name."""
-        users = queries.list_group_users(queries.get_group(group_id))
-        return self.page(users, UserSearchSerializer, USER_LISTING)
-
-    @operation("Put a user into a group", tag="usergroups", body=GroupUserSerializer, status=201)
-    def post(self, request: Request, group_id: int) -> Response:
-        """Add the user; once is enough."""
-        group = queries.get_group(group_id)
-        user = queries.get_user(self.parse(GroupUserSerializer)["user_id"])
-        services.add_user_to_group(user, group, actor=self.actor)
-        return self.created(user.pk)
-
-
-class GroupUserView(ManagementView):
-    """One user in a group."""
-
-    access: ClassVar[dict[str, Access]] = {"DELETE": "user-group:update"}
-
-    @operation("Take a user out of a group", tag="usergroups")
-    def delete(self, request: Request, group_id: int, user_id: int) -> Response:
-        """Remove the user; nothing happens when they are not in there."""
-        group, user = queries.get_group(group_id), queries.get_user(user_id)
-        services.remove_user_from_group(user, group, actor=self.actor)
         return self.done()
 
 

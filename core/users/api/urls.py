@@ -14,9 +14,4 @@ urlpatterns = [
     path("usergroups", group_views.GroupsView.as_view()),
     path("usergroups/search", group_views.GroupSearchView.as_view()),
     path("usergroups/<identifier:group_id>", group_views.GroupView.as_view()),
-    path("usergroups/<identifier:group_id>/users", group_views.GroupUsersView.as_view()),
-    path(
-        "usergroups/<identifier:group_id>/users/<identifier:user_id>",
-        group_views.GroupUserView.as_view(),
-    ),
 ]

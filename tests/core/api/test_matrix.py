@@ -54,6 +54,7 @@ OWNER = "200 200 403 403 403 403 403 401 403 403"
 ADMIN = "200 403 403 403 403 403 403 401 403 403"
 SYSTEM = "200 403 403 403 403 403 403 401 403 200"
 SELF = "200 403 403 403 403 403 200 401 403 200"
+SELF_NO_ROBOTS = "200 403 403 403 403 403 200 401 403 403"
 NOWHERE = "404 404 404 404 404 404 404 404 404 404"
 
 
@@ -91,7 +92,7 @@ CASES: list[tuple[str, str, Any, str]] = [
         "PUT",
         "/users/{outsider}/password",
         {"old_password": PASSWORD, "new_password": "Other-horse-2"},
-        SELF,
+        SELF_NO_ROBOTS,
     ),
     ("PUT", "/users/{outsider}/cli_secret", {"secret": "x"}, SELF.replace("200", "501")),
     ("GET", "/users/current/permissions", None, SIGNED_IN),

@@ -8,13 +8,14 @@ import pytest
 from django.db import connection, transaction
 
 from core.common.errors import DomainError
+from core.grants.services import add_user_to_group
 from core.members.errors import MemberUnknown
 from core.members.models import Membership
 from core.members.services import change_role, remove_member
 from core.rbac.types import Actor
 from core.users.models import Group, User
 from core.users.revocations import revoke_registry_tokens_locked
-from core.users.services import add_user_to_group, delete_group, delete_user
+from core.users.services import delete_group, delete_user
 from tests.factories.members import built_in, make_group, make_member, make_person
 from tests.factories.projects import make_project
 from tests.support.locks import wait_for_lock

@@ -140,7 +140,7 @@ def test_a_token_of_an_administrator_takes_over_nobody(cast: Cast) -> None:
     assert token.put(own, {"email": "x@example.org"}).status_code == 200
 
 
-def test_a_robot_cannot_take_over_an_administrator(cast: Cast) -> None:
+def test_a_robot_takes_over_nobody(cast: Cast) -> None:
     robot = cast["system_robot"]
     path = f"/users/{make_user('other', is_system_admin=True).pk}"
     assert robot.put(f"{path}/password", {"new_password": "Other-horse-2"}).status_code == 403
@@ -149,7 +149,14 @@ def test_a_robot_cannot_take_over_an_administrator(cast: Cast) -> None:
     assert robot.delete(path).status_code == 403
     guest = f"/users/{cast.users['guest'].pk}"
     assert robot.put(f"{guest}/sysadmin", {"sysadmin_flag": True}).status_code == 403
-    assert robot.put(f"{guest}/password", {"new_password": "Other-horse-2"}).status_code == 200
+    # Whoever sets the password of an account holds all that it will ever hold.
+    refused = robot.put(f"{guest}/password", {"new_password": "Other-horse-2"})
+    assert (refused.status_code, "passwords" in errors_of(refused)[0]["message"]) == (403, True)
+    body = {"username": "made", "password": PASSWORD, "sysadmin_flag": True}
+    made = f"/users/{robot.post('/users', body)['Location'].rpartition('/')[2]}"
+    assert body_of(robot.get(made))["sysadmin_flag"] is False
+    assert robot.put(f"{made}/password", {"new_password": "Other-horse-2"}).status_code == 403
+    assert robot.put(guest, {"email": "x@example.org"}).status_code == 200
     assert robot.delete(guest).status_code == 200
 
 
