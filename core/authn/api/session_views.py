@@ -1,4 +1,4 @@
-"""Sessions in browsers: one's own, and for administrators those of anybody."""
+"""Sessions in browsers: one's own, and for system administrators those of anybody."""
 
 from typing import ClassVar
 
@@ -12,11 +12,13 @@ from core.authn import browser_sessions, queries
 from core.authn.api.filters import SESSION_LISTING
 from core.authn.api.serializers import BrowserSessionSerializer
 from core.authn.api.views import OwnView
+from core.rbac.errors import PermissionDenied
 from core.system_settings.queries import current as current_settings
 from core.users.api.views import SubjectView
 from core.users.models import User
 
 _OWN = "everyone sees and ends their own sessions"
+_SUBJECT = f"{_OWN}, system administrators those of everybody"
 
 
 class OwnSessionsView(OwnView):
@@ -69,12 +71,27 @@ class OwnSessionView(OwnView):
         return self.done()
 
 
-class SessionsView(SubjectView):
+class SubjectSessionView(SubjectView):
+    """Sessions of one person, for that person and for system administrators."""
+
+    def find_user(self, permission: str) -> User:
+        """Authorize and return the person that the path names. Raises ``UserUnknown``.
+
+        Raises ``PermissionDenied`` for robots, whose permissions are about accounts: a session
+        tells from where and with what somebody works.
+        """
+        user = super().find_user(permission)
+        if not self.is_own and not self.actor.is_system_admin:
+            raise PermissionDenied("Only system administrators see and end sessions of others.")
+        return user
+
+
+class SessionsView(SubjectSessionView):
     """All sessions of a user."""
 
     access: ClassVar[dict[str, Access]] = {
-        "GET": Deferred("user:read", _OWN),
-        "DELETE": Deferred("user:update", _OWN),
+        "GET": Deferred("user:read", _SUBJECT),
+        "DELETE": Deferred("user:update", _SUBJECT),
     }
     exact = frozenset({"DELETE"})
 
@@ -97,12 +114,12 @@ class SessionsView(SubjectView):
         return self.done()
 
 
-class SessionView(SubjectView):
+class SessionView(SubjectSessionView):
     """One session of a user."""
 
     access: ClassVar[dict[str, Access]] = {
-        "GET": Deferred("user:read", _OWN),
-        "DELETE": Deferred("user:update", _OWN),
+        "GET": Deferred("user:read", _SUBJECT),
+        "DELETE": Deferred("user:update", _SUBJECT),
     }
     moved_by_use = frozenset({"address", "last_seen_at", "expires_at"})
     exact = frozenset({"DELETE"})

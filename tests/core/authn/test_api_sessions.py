@@ -239,11 +239,19 @@ def test_administrators_end_sessions_of_others(cast: Cast, settings: Settings) -
     assert cast["outsider"].delete(path).status_code == 403
     assert cast["admin"].delete(path).status_code == 200
     assert status(guest) == 401
-    # A robot may administer users, and nobody who administers the system.
+    # A robot may administer accounts, and neither sees nor ends what people have open.
     settings.AUTHENTICATORS = ("core.robots.authenticator", *settings.AUTHENTICATORS)
-    assert cast["system_robot"].delete(f"/users/{user_id}/sessions").status_code == 200
-    assert cast["system_robot"].delete(f"/users/{boss_id}/sessions").status_code == 403
+    make_browser_session(cast.users["guest"])
+    kept = BrowserSession.objects.get(user=cast.users["guest"])
+    for path in (
+        f"/users/{user_id}/sessions",
+        f"/users/{user_id}/sessions/{kept.pk}",
+        f"/users/{boss_id}/sessions",
+    ):
+        for method in ("GET", "DELETE"):
+            assert cast["system_robot"].call(method, path).status_code == 403, (method, path)
     assert status(boss) == 200
+    assert BrowserSession.objects.filter(pk=kept.pk).exists()
     assert cast["admin"].delete(f"/users/{boss_id}/sessions").status_code == 200
     assert status(boss) == 401
 
