@@ -91,6 +91,19 @@ class ResponseSerializer(serializers.Serializer[Any]):
         return read
 
 
+class TextField(serializers.CharField):
+    """A text in a request, which is a string of JSON and nothing else.
+
+    The inherited field takes numbers, and a number that is meant for an id would be a name.
+    """
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read the text. Raises ``ValidationError``."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class RequestSerializer(serializers.Serializer[Any]):
     """A shape that is read from a request body. Unknown members are ignored.
 

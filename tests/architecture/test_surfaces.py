@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.fields import CharField, RegexField
 
 from core.api.errors import RESPONSES
+from core.api.fields import RequestSerializer, TextField
 from core.api.permissions import Deferred, Filtered, Public, SignedIn
 from core.api.views import ManagementView
 from core.common.errors import ErrorKind
@@ -70,6 +73,33 @@ def test_every_route_declares_a_permission_or_a_reason() -> None:
                 assert isinstance(access, SignedIn | Filtered | Deferred)
                 assert len(access.reason) > 10
     assert checked > 30
+
+
+def test_texts_in_requests_are_strings() -> None:
+    """The framework's own field takes numbers for texts; a pattern of words matches none."""
+    assert get_resolver().url_patterns
+    lenient, checked = [], 0
+    for shape in _below(RequestSerializer):
+        for name, field in shape().fields.items():
+            for part in _parts(field):
+                checked += isinstance(part, TextField)
+                if isinstance(part, CharField) and not isinstance(part, TextField | RegexField):
+                    lenient.append(f"{shape.__module__}.{shape.__name__}.{name}")
+    assert checked > 50
+    assert lenient == []
+
+
+def _below(base: type[RequestSerializer]) -> Iterator[type[RequestSerializer]]:
+    for shape in base.__subclasses__():
+        if not shape.__module__.startswith("tests."):
+            yield shape
+        yield from _below(shape)
+
+
+def _parts(field: Any) -> Iterator[Any]:
+    yield field
+    if getattr(field, "child", None) is not None:
+        yield from _parts(field.child)
 
 
 def test_every_route_of_the_management_api_is_called_by_some_test() -> None:

@@ -10,7 +10,7 @@ from core.allowlists.models import CVEAllowlist
 from core.allowlists.queries import effective_allowlists, reuses_system_allowlist
 from core.allowlists.rules import MAXIMUM_ID_LENGTH
 from core.allowlists.types import WantedAllowlist
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import RequestSerializer, ResponseSerializer, TextField, TimestampField
 from core.projects.api.serializers import ProjectRequestSerializer
 from core.projects.models import Project
 from core.rbac.types import Actor
@@ -25,7 +25,7 @@ LISTED_ITEMS = 100
 class AllowlistItemRequestSerializer(RequestSerializer):
     """One vulnerability."""
 
-    cve_id = serializers.CharField(max_length=MAXIMUM_ID_LENGTH)
+    cve_id = TextField(max_length=MAXIMUM_ID_LENGTH)
 
 
 class AllowlistRequestSerializer(RequestSerializer):

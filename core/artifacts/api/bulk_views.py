@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import about_member, code_of
-from core.api.fields import ExactRequestSerializer, ResponseSerializer
+from core.api.fields import ExactRequestSerializer, ResponseSerializer, TextField
 from core.api.permissions import Access
 from core.artifacts.api.artifact_views import ArtifactView
 from core.artifacts.api.serializers import ArtifactSerializer
@@ -26,7 +26,7 @@ _LONGEST = 1024
 class BulkSelectorSerializer(ExactRequestSerializer):
     """Chooses artifacts: those with a tag that matches a pattern, or those without a tag."""
 
-    tag_pattern = serializers.CharField(required=False, max_length=_LONGEST)
+    tag_pattern = TextField(required=False, max_length=_LONGEST)
     untagged = serializers.BooleanField(required=False, default=False)
     pushed_before = serializers.DateTimeField(required=False, default_timezone=UTC)
 
@@ -36,10 +36,10 @@ class BulkRequestSerializer(ExactRequestSerializer):
 
     action = serializers.ChoiceField(choices=sorted(_PERMISSIONS))
     digests = serializers.ListField(
-        child=serializers.CharField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
+        child=TextField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
     )
     tags = serializers.ListField(
-        child=serializers.CharField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
+        child=TextField(max_length=_LONGEST), required=False, max_length=MAXIMUM_ITEMS
     )
     selector = BulkSelectorSerializer(required=False)
     dry_run = serializers.BooleanField(required=False, default=False)

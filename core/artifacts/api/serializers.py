@@ -12,6 +12,7 @@ from core.api.fields import (
     ExactRequestSerializer,
     RequestSerializer,
     ResponseSerializer,
+    TextField,
     TimestampField,
     timestamp,
 )
@@ -49,7 +50,7 @@ class RepositorySerializer(ResponseSerializer):
 class RepositoryUpdateSerializer(RequestSerializer):
     """What of a repository can be changed; a text that is left out is empty."""
 
-    description = serializers.CharField(
+    description = TextField(
         required=False,
         default="",
         allow_blank=True,
@@ -85,7 +86,7 @@ class TagExpirySerializer(ExactRequestSerializer):
     """When a tag ends: at a time (null: never), or after such as ``2w``."""
 
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
-    expires_after = serializers.CharField(required=False, max_length=32)
+    expires_after = TextField(required=False, max_length=32)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Insist on exactly one of the two."""
@@ -97,7 +98,7 @@ class TagExpirySerializer(ExactRequestSerializer):
 class TagRequestSerializer(RequestSerializer):
     """Harbor's ``Tag`` as it is created."""
 
-    name = serializers.CharField(max_length=1024)
+    name = TextField(max_length=1024)
 
 
 class NamelessTagPeriodSerializer(ResponseSerializer):

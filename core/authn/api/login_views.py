@@ -4,13 +4,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpRequest
-from rest_framework import serializers
 from rest_framework.parsers import BaseParser, FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.fields import RequestSerializer
+from core.api.fields import RequestSerializer, TextField
 from core.api.permissions import Access, Public
 from core.api.views import ManagementView, OnlyJSON
 from core.authn import browser_sessions
@@ -24,8 +23,8 @@ MAXIMUM_TEXT = 1024
 class LoginSerializer(RequestSerializer):
     """The form of Harbor's login page."""
 
-    principal = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
-    password = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    principal = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    password = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
 
 
 class OnlyForms(OnlyJSON):

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from core.api.fields import (
     ExactRequestSerializer,
     ResponseSerializer,
+    TextField,
     TimestampField,
     timestamp,
 )
@@ -40,11 +41,11 @@ class PersonalTokenRequestSerializer(ExactRequestSerializer):
     A limit that is misspelt would make a token without it.
     """
 
-    name = serializers.CharField(max_length=255)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    name = TextField(max_length=255)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
     scopes = serializers.ListField(child=serializers.ChoiceField(sorted(SCOPES)), max_length=16)
     projects = serializers.ListField(
-        child=serializers.CharField(max_length=255), required=False, max_length=1000
+        child=TextField(max_length=255), required=False, max_length=1000
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 

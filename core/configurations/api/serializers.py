@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import RequestSerializer
+from core.api.fields import RequestSerializer, TextField
 from core.system_settings.types import DECLARED, DEFAULTS, FIXED, Declared, Settings
 
 
@@ -90,4 +90,4 @@ def _value_field(key: str, declared: Declared) -> serializers.Field[Any, Any, An
         return serializers.ChoiceField(declared.choices, **options)
     if kind is bool:
         return serializers.BooleanField(**options)
-    return serializers.CharField(max_length=declared.maximum_length, allow_blank=True, **options)
+    return TextField(max_length=declared.maximum_length, allow_blank=True, **options)

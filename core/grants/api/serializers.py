@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer
+from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer, TextField
 from core.grants.types import RepositoryGrant
 
 
@@ -30,9 +30,9 @@ class GrantRequestSerializer(RequestSerializer):
     """One user or one group, by id or name, and the right."""
 
     user_id = serializers.IntegerField(required=False, min_value=1, max_value=MAXIMUM_INTEGER)
-    username = serializers.CharField(required=False, max_length=255)
+    username = TextField(required=False, max_length=255)
     group_id = serializers.IntegerField(required=False, min_value=1, max_value=MAXIMUM_INTEGER)
-    group_name = serializers.CharField(required=False, max_length=255)
+    group_name = TextField(required=False, max_length=255)
     right = serializers.ChoiceField(["pull", "push", "delete"])
 
 

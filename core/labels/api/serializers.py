@@ -6,7 +6,13 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
-from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import (
+    MAXIMUM_INTEGER,
+    RequestSerializer,
+    ResponseSerializer,
+    TextField,
+    TimestampField,
+)
 from core.labels.models import Label
 from core.labels.rules import (
     GLOBAL_SCOPE,
@@ -23,12 +29,12 @@ class LabelRequestSerializer(RequestSerializer):
     A missing description or colour is an empty one: clients leave empty texts out.
     """
 
-    name = serializers.CharField(max_length=MAXIMUM_NAME, trim_whitespace=False)
-    description = serializers.CharField(
+    name = TextField(max_length=MAXIMUM_NAME, trim_whitespace=False)
+    description = TextField(
         required=False, allow_blank=True, default="", max_length=MAXIMUM_DESCRIPTION
     )
-    color = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
-    scope = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
+    color = TextField(required=False, allow_blank=True, default="", max_length=64)
+    scope = TextField(required=False, allow_blank=True, default="", max_length=64)
     project_id = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=MAXIMUM_INTEGER
     )

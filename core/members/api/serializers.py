@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer
+from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer, TextField
 from core.members.models import Membership, Role
 from core.members.queries import role_permissions
 from core.members.rules import is_built_in
@@ -16,14 +16,14 @@ class UserReferenceSerializer(RequestSerializer):
     """A user by id or by name."""
 
     user_id = serializers.IntegerField(required=False, min_value=0, max_value=MAXIMUM_INTEGER)
-    username = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    username = TextField(required=False, allow_blank=True, max_length=255)
 
 
 class GroupReferenceSerializer(RequestSerializer):
     """A group by id or by name."""
 
     id = serializers.IntegerField(required=False, min_value=0, max_value=MAXIMUM_INTEGER)
-    group_name = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    group_name = TextField(required=False, allow_blank=True, max_length=255)
     group_type = serializers.IntegerField(required=False, min_value=0, max_value=3)
 
 
@@ -66,19 +66,17 @@ class MemberSerializer(ResponseSerializer):
 class CustomRoleRequestSerializer(RequestSerializer):
     """A custom role: its name and the permissions as ``resource:action``."""
 
-    name = serializers.CharField(max_length=64)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
-    permissions = serializers.ListField(child=serializers.CharField(), max_length=500)
+    name = TextField(max_length=64)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
+    permissions = serializers.ListField(child=TextField(), max_length=500)
 
 
 class CustomRoleUpdateSerializer(RequestSerializer):
     """What of a custom role is to be changed."""
 
-    name = serializers.CharField(required=False, max_length=64)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
-    permissions = serializers.ListField(
-        child=serializers.CharField(), required=False, max_length=500
-    )
+    name = TextField(required=False, max_length=64)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
+    permissions = serializers.ListField(child=TextField(), required=False, max_length=500)
 
 
 class RoleSerializer(ResponseSerializer):

@@ -4,24 +4,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import ExactRequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import ExactRequestSerializer, ResponseSerializer, TextField, TimestampField
 
 
 class ProjectRenameSerializer(ExactRequestSerializer):
     """The new name of a project."""
 
-    project_name = serializers.CharField(max_length=512, trim_whitespace=False)
+    project_name = TextField(max_length=512, trim_whitespace=False)
 
 
 class RepositoryTransferSerializer(ExactRequestSerializer):
     """Where a repository moves: a project by name and a path in it, of which either may stay."""
 
-    project = serializers.CharField(
-        required=False, allow_null=True, max_length=512, trim_whitespace=False
-    )
-    repository = serializers.CharField(
-        required=False, allow_null=True, max_length=512, trim_whitespace=False
-    )
+    project = TextField(required=False, allow_null=True, max_length=512, trim_whitespace=False)
+    repository = TextField(required=False, allow_null=True, max_length=512, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a body that moves nothing."""

@@ -8,13 +8,14 @@ from rest_framework.response import Response
 
 from core.api.documentation import operation
 from core.api.errors import BadRequest
+from core.api.fields import TextField
 from core.api.permissions import Access
 from core.projects import services
 from core.projects.api.scope import ProjectView
 from core.projects.errors import MetadataUnknown
 from core.projects.queries import metadata_of
 
-_TEXTS = serializers.DictField(child=serializers.CharField(allow_blank=True))
+_TEXTS = serializers.DictField(child=TextField(allow_blank=True))
 
 # As OpenAPI says it.
 _TEXTS_SCHEMA: Any = {"type": "object", "additionalProperties": {"type": "string"}}

@@ -6,7 +6,13 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
-from core.api.fields import MAXIMUM_INTEGER, RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import (
+    MAXIMUM_INTEGER,
+    RequestSerializer,
+    ResponseSerializer,
+    TextField,
+    TimestampField,
+)
 from core.projects.models import Project
 from core.projects.queries import metadata_of
 
@@ -14,12 +20,10 @@ from core.projects.queries import metadata_of
 class ProjectRequestSerializer(RequestSerializer):
     """Harbor's ``ProjectReq`` without its allowlist, which a higher feature adds."""
 
-    project_name = serializers.CharField(
-        required=False, allow_null=True, max_length=512, trim_whitespace=False
-    )
+    project_name = TextField(required=False, allow_null=True, max_length=512, trim_whitespace=False)
     public = serializers.BooleanField(required=False, allow_null=True)
     metadata: Any = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, allow_null=True),
+        child=TextField(allow_blank=True, allow_null=True),
         required=False,
         allow_null=True,
     )

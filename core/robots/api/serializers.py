@@ -6,7 +6,12 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
-from core.api.fields import RequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import (
+    RequestSerializer,
+    ResponseSerializer,
+    TextField,
+    TimestampField,
+)
 from core.rbac.rules import THE_SYSTEM
 from core.rbac.types import ActorKind
 from core.robots.models import Robot
@@ -22,8 +27,8 @@ CREATOR_TYPES: Final[Mapping[str, str]] = {ActorKind.USER: "local", ActorKind.RO
 class AccessSerializer(RequestSerializer):
     """One permission: a resource and an action."""
 
-    resource = serializers.CharField(max_length=64)
-    action = serializers.CharField(max_length=64)
+    resource = TextField(max_length=64)
+    action = TextField(max_length=64)
     effect = serializers.ChoiceField(["", "allow"], required=False, allow_blank=True)
 
 
@@ -31,11 +36,11 @@ class RobotPermissionSerializer(RequestSerializer):
     """Permissions in the system or in one project (``*``: in every project)."""
 
     kind = serializers.ChoiceField([KIND_SYSTEM, KIND_PROJECT])
-    namespace = serializers.CharField(max_length=255)
+    namespace = TextField(max_length=255)
     access = AccessSerializer(many=True)
 
 
-class ChosenSecretField(serializers.CharField):
+class ChosenSecretField(TextField):
     """A secret that the client chooses, byte for byte; ``rules.ensure_valid_secret`` judges it."""
 
     def __init__(self) -> None:
@@ -53,8 +58,8 @@ class ChosenSecretField(serializers.CharField):
 class RobotCreateSerializer(RequestSerializer):
     """Harbor's ``RobotCreate``, whose secret counts."""
 
-    name = serializers.CharField(max_length=1024)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    name = TextField(max_length=1024)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
     level = serializers.RegexField(r"^(system|project)$", max_length=16)
     disable = serializers.BooleanField(required=False, default=False)
     duration = serializers.IntegerField(
@@ -71,9 +76,9 @@ class RobotUpdateSerializer(RequestSerializer):
     out; without, what is left out stays.
     """
 
-    name = serializers.CharField(required=False, allow_blank=True, max_length=1024)
-    level = serializers.CharField(required=False, allow_blank=True, max_length=16)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    name = TextField(required=False, allow_blank=True, max_length=1024)
+    level = TextField(required=False, allow_blank=True, max_length=16)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
     disable = serializers.BooleanField(required=False)
     duration = serializers.IntegerField(
         required=False, allow_null=True, min_value=-1, max_value=MAXIMUM_DURATION_DAYS

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.errors import BadRequest
-from core.api.fields import RequestSerializer, ResponseSerializer
+from core.api.fields import RequestSerializer, ResponseSerializer, TextField
 from core.common.doublestar import MAXIMUM_LENGTH
 from core.tag_rules.models import TagRule
 from core.tag_rules.types import Selectors
@@ -20,10 +20,10 @@ REPOSITORIES = "repository"
 class SelectorRequestSerializer(RequestSerializer):
     """Harbor's ``ImmutableSelector``; ``extras`` is accepted and means nothing here."""
 
-    kind = serializers.CharField(required=False, default=KIND, max_length=64)
-    decoration = serializers.CharField(max_length=64)
-    pattern = serializers.CharField(max_length=MAXIMUM_LENGTH, trim_whitespace=False)
-    extras = serializers.CharField(required=False, allow_blank=True, max_length=1024)
+    kind = TextField(required=False, default=KIND, max_length=64)
+    decoration = TextField(max_length=64)
+    pattern = TextField(max_length=MAXIMUM_LENGTH, trim_whitespace=False)
+    extras = TextField(required=False, allow_blank=True, max_length=1024)
 
 
 class TagRuleRequestSerializer(RequestSerializer):
@@ -33,8 +33,8 @@ class TagRuleRequestSerializer(RequestSerializer):
     """
 
     disabled = serializers.BooleanField(required=False, default=False)
-    action = serializers.CharField(required=False, allow_blank=True, max_length=64)
-    template = serializers.CharField(required=False, allow_blank=True, max_length=64)
+    action = TextField(required=False, allow_blank=True, max_length=64)
+    template = TextField(required=False, allow_blank=True, max_length=64)
     tag_selectors = SelectorRequestSerializer(many=True, required=False, allow_null=True)
     scope_selectors: Any = serializers.DictField(
         child=SelectorRequestSerializer(many=True), required=False, allow_null=True

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import ExactRequestSerializer, ResponseSerializer, TimestampField
+from core.api.fields import ExactRequestSerializer, ResponseSerializer, TextField, TimestampField
 from core.artifacts.models import TrashEntry
 from core.oci.digest import Digest
 
@@ -43,14 +43,14 @@ class RestoreRequestSerializer(ExactRequestSerializer):
     """Which tags of a deleted manifest are wanted; all when left out."""
 
     tags = serializers.ListField(
-        child=serializers.CharField(max_length=128), required=False, allow_null=True, max_length=500
+        child=TextField(max_length=128), required=False, allow_null=True, max_length=500
     )
 
 
 class TagRestoreSerializer(ExactRequestSerializer):
     """What a tag is to name again."""
 
-    digest = serializers.CharField(max_length=1024)
+    digest = TextField(max_length=1024)
 
 
 class GrantLeftOutSerializer(ResponseSerializer):

@@ -6,6 +6,7 @@ from core.api.fields import (
     MAXIMUM_INTEGER,
     RequestSerializer,
     ResponseSerializer,
+    TextField,
     TimestampField,
 )
 
@@ -42,19 +43,19 @@ class UserSearchSerializer(ResponseSerializer):
 class UserCreationSerializer(RequestSerializer):
     """Harbor's ``UserCreationReq``."""
 
-    username = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
-    password = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
-    email = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
-    realname = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
-    comment = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    username = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    password = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    email = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    realname = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    comment = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
 
 
 class UserProfileSerializer(RequestSerializer):
     """Harbor's ``UserProfile``; what is left out stays."""
 
-    email = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
-    realname = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
-    comment = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    email = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    realname = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    comment = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
 
 
 class SystemAdminSerializer(RequestSerializer):
@@ -66,10 +67,10 @@ class SystemAdminSerializer(RequestSerializer):
 class PasswordSerializer(RequestSerializer):
     """Harbor's ``PasswordReq``; the old password is needed for one's own."""
 
-    old_password = serializers.CharField(
+    old_password = TextField(
         required=False, allow_blank=True, max_length=MAXIMUM_TEXT, trim_whitespace=False
     )
-    new_password = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    new_password = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
 
 
 class GroupSerializer(ResponseSerializer):
@@ -84,9 +85,9 @@ class GroupSerializer(ResponseSerializer):
 class GroupRequestSerializer(RequestSerializer):
     """What a group is created or renamed with."""
 
-    group_name = serializers.CharField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
+    group_name = TextField(max_length=MAXIMUM_TEXT, trim_whitespace=False)
     group_type = serializers.IntegerField(required=False, min_value=0, max_value=3)
-    ldap_group_dn = serializers.CharField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
+    ldap_group_dn = TextField(required=False, allow_blank=True, max_length=MAXIMUM_TEXT)
 
 
 class GroupUserSerializer(RequestSerializer):

@@ -12,6 +12,7 @@ from core.api.fields import (
     ExactRequestSerializer,
     RequestSerializer,
     ResponseSerializer,
+    TextField,
     TimestampField,
     timestamp,
 )
@@ -155,3 +156,18 @@ def test_null_is_refused_where_something_is_needed(
     assert list(serializer.errors) == [refused]
     if shape is Wanted and refused == "name":
         assert serializer.errors["name"] == ["This field is required."]
+
+
+class Texts(RequestSerializer):
+    name = TextField()
+    others = serializers.ListField(child=TextField(allow_null=True), required=False)
+    named: Any = serializers.DictField(child=TextField(), required=False)
+
+
+@pytest.mark.parametrize("value", [5, 0, -1, 2.5, 1e400, True, False, [], ["x"], {}, {"x": "y"}])
+def test_a_text_is_a_string_of_json(value: Any) -> None:
+    assert Texts(data={"name": "5", "others": ["2.5", None], "named": {"a": "1"}}).is_valid()
+    for sent in ({"name": value}, {"others": [value]}, {"named": {"a": value}}):
+        serializer = Texts(data={"name": "x", **sent})
+        assert not serializer.is_valid()
+        assert list(serializer.errors) == list(sent)

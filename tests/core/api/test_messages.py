@@ -88,6 +88,51 @@ def test_members_are_named(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "member"),
+    [
+        ("POST", "/projects/secret/rename", {"project_name": 5}, "project_name"),
+        ("POST", f"{REPOSITORY}/transfer", {"project": 1}, "project"),
+        ("POST", "/projects", {"project_name": 5}, "project_name"),
+        ("PUT", "/projects/secret", {"metadata": {"proxy_speed_kb": 5}}, "metadata"),
+        ("POST", "/projects/secret/metadatas/", {"proxy_speed_kb": 5}, "proxy_speed_kb"),
+        ("PUT", "/system/CVEAllowlist", {"items": [{"cve_id": 5}]}, "cve_id"),
+        ("POST", "/labels", {"name": 5, "scope": "g"}, "name"),
+        ("POST", "/users", {"username": 5, "password": "Correct-horse-1"}, "username"),
+        ("POST", "/usergroups", {"group_name": 5}, "group_name"),
+        (
+            "POST",
+            "/projects/secret/members",
+            {"role_id": 2, "member_user": {"username": 5}},
+            "username",
+        ),
+        ("POST", f"{REPOSITORY}/grants", {"username": 5, "right": "pull"}, "username"),
+        ("POST", f"{ARTIFACT}/tags", {"name": 5}, "name"),
+        ("POST", BULK, {"action": "untag", "tags": [5]}, "tags"),
+        ("POST", BULK, {"action": "delete", "selector": {"tag_pattern": 5}}, "tag_pattern"),
+        ("PUT", REPOSITORY, {"description": 5}, "description"),
+        ("POST", "/robots", {**ROBOT, "name": 5}, "name"),
+        ("PATCH", "/robots/{robot}", {"secret": 12345678}, "secret"),
+        ("POST", "/users/current/tokens", {"name": 5, "scopes": ["management:read"]}, "name"),
+        ("POST", "/roles", {"name": "x", "permissions": [5]}, "permissions"),
+        (
+            "POST",
+            "/projects/secret/immutabletagrules",
+            {"tag_selectors": [{"decoration": "matches", "pattern": 5}]},
+            "pattern",
+        ),
+    ],
+)
+def test_a_number_is_no_text(
+    stage: Stage, method: str, path: str, body: dict[str, Any], member: str
+) -> None:
+    with undone():
+        response = stage.cast["admin"].call(method, stage.path(path), body)
+    assert response.status_code == 422, response.content
+    message = errors_of(response)[0]["message"]
+    assert (member in message, "Not a valid string." in message) == (True, True), message
+
+
+@pytest.mark.parametrize(
     ("path", "headers", "content_type", "wanted"),
     [
         ("/c/login", {}, "application/json", "application/x-www-form-urlencoded"),
