@@ -126,14 +126,17 @@ class ExactRequestSerializer(RequestSerializer):
     """A shape without which too much would happen: unknown members are refused.
 
     For requests of our own that destroy, restore, move or open something: one that is misspelt
-    would leave out what was to hold them back. So would null where it is no value.
+    would leave out what was to hold them back. So would null where it is no value. What clients of
+    Harbor send along, and means nothing, is named in ``sent_along``.
     """
 
     takes_null_as_absent = False
+    sent_along: ClassVar[frozenset[str]] = frozenset()
 
     def to_internal_value(self, data: Any) -> Any:
         """Read the members. Raises ``BadRequest`` naming one that is not known."""
-        unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
+        given = set(data) if isinstance(data, dict) else set()
+        unknown = sorted(map(str, given - set(self.fields) - self.sent_along))
         if unknown:
             where = f"{self.field_name}." if self.field_name else ""
             name = f"{where}{unknown[0][:64]}"

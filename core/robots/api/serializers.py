@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from core.api.errors import BadRequest
 from core.api.fields import (
+    ExactRequestSerializer,
     RequestSerializer,
     ResponseSerializer,
     TextField,
@@ -43,9 +44,10 @@ class RobotPermissionSerializer(RequestSerializer):
 class ChosenSecretField(TextField):
     """A secret that the client chooses, byte for byte; ``rules.ensure_valid_secret`` judges it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_null: bool = False) -> None:
         super().__init__(
             required=False,
+            allow_null=allow_null,
             default="",
             allow_blank=True,
             trim_whitespace=False,
@@ -88,15 +90,6 @@ class RobotUpdateSerializer(RequestSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Complete a whole robot."""
         return {"description": "", "disable": False, **attrs} if attrs.get("name") else attrs
-
-
-class RobotSecretRequestSerializer(RequestSerializer):
-    """A request for a new secret, chosen or made; the old one may go on working for a while."""
-
-    secret = ChosenSecretField()
-    overlap_seconds = serializers.IntegerField(
-        required=False, default=0, min_value=0, max_value=30 * 86_400
-    )
 
 
 class RobotSecretSerializer(ResponseSerializer):
@@ -194,6 +187,21 @@ class RobotSerializer(ResponseSerializer):
             }
             for namespace, names in sorted(robot.permissions.items())
         ]
+
+
+class RobotSecretRequestSerializer(ExactRequestSerializer):
+    """A request for a new secret, chosen or made; the old one may go on working for a while.
+
+    A misspelt time would end the old one at once. Clients may send a whole robot, of which only
+    the secret counts.
+    """
+
+    sent_along = frozenset(RobotSerializer().fields)
+
+    secret = ChosenSecretField(allow_null=True)
+    overlap_seconds = serializers.IntegerField(
+        required=False, default=0, min_value=0, max_value=30 * 86_400
+    )
 
 
 def expiry_seconds(robot: Robot) -> int:

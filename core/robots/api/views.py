@@ -115,6 +115,7 @@ class RobotView(ManagementView):
         "PATCH": Deferred("robot:update", "the robot's own project decides"),
         "DELETE": Deferred("robot:delete", "the robot's own project decides"),
     }
+    exact = frozenset({"PATCH"})
     moved_by_use = frozenset({"last_used_at"})
 
     def find_robot(self, permission: str) -> Robot:
@@ -160,11 +161,12 @@ class RobotView(ManagementView):
     def patch(self, request: Request, robot_id: int) -> Response:
         """Make a new secret, shown once, or take the one that is given, which is not shown.
 
-        ``overlap_seconds`` keeps the old one for a while.
+        ``overlap_seconds`` keeps the old one for a while. Other members of a robot may be sent
+        along and mean nothing; what is not known is refused.
         """
         robot = self.find_robot("robot:update")
         wanted = self.parse(RobotSecretRequestSerializer)
-        chosen = wanted["secret"]
+        chosen = wanted["secret"] or ""
         rotated = services.rotate_secret(
             robot,
             overlap=timedelta(seconds=wanted["overlap_seconds"]),

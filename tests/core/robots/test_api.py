@@ -126,6 +126,50 @@ def test_a_secret_is_rotated_with_and_without_overlap(cast: Cast) -> None:
     assert not works(first["secret"])
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "status", "named"),
+    [
+        ("", {"overlap_second": 600}, 400, "overlap_second is not known"),
+        ("", {"secret": "", "Overlap_Seconds": 600}, 400, "Overlap_Seconds is not known"),
+        ("?overlap_seconds=600", {"secret": ""}, 400, "overlap_seconds in query is not known"),
+        ("", {"overlap_seconds": None}, 422, "overlap_seconds"),
+        ("", {"overlap_seconds": -1}, 422, "overlap_seconds"),
+    ],
+)
+def test_no_misspelt_overlap_ends_the_running_secret(
+    cast: Cast, query: str, body: Any, status: int, named: str
+) -> None:
+    owner = cast["owner"]
+    created = owner.post("/robots", wanted())
+    first = body_of(created)
+    response = owner.patch(f"{created['Location']}{query}", body)
+    assert (response.status_code, named in errors_of(response)[0]["message"]) == (status, True)
+    caller = Caller("robot", basic(first["name"], first["secret"]))
+    assert caller.get("/projects/secret").status_code == 200
+
+
+def test_what_clients_send_for_a_new_secret(cast: Cast) -> None:
+    """``{"secret": ...}``, nothing at all, what they have just read, or all of Harbor's model."""
+    owner = cast["owner"]
+    created = owner.post("/robots", wanted())
+    shown = body_of(owner.get(created["Location"]))
+    created_by = {"creator_type": "local", "creator_ref": 1, "expires_at": -1, "editable": True}
+    whole = {**shown, **created_by, "description": "", "secret": "Chosen-secret-1"}
+    for body, is_shown in (
+        ({"secret": ""}, True),
+        ({"secret": None}, True),
+        ({}, True),
+        (None, True),
+        (shown, True),
+        (body_of(created), False),
+        (whole, False),
+    ):
+        body = {**body, "secret": "Chosen-secret-2"} if body == body_of(created) else body
+        rotated = owner.patch(created["Location"], body)
+        assert rotated.status_code == 200, (body, rotated.content)
+        assert (body_of(rotated)["secret"] != "") is is_shown
+
+
 def test_lists_are_of_one_project_or_of_the_system(cast: Cast) -> None:
     make_project("other")
 
