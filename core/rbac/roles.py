@@ -2,8 +2,8 @@
 
 The table is Harbor's, cell by cell, with two deliberate repairs: whoever may read a project's
 metadata one by one may also list it, and visitors of a public project may read a repository
-that they may list. The trash, which Harbor does not have, is for those who may delete; only
-administrators of the project empty it.
+that they may list. The trash, which Harbor does not have, is for the roles that may delete; of
+them only administrators of the project empty it.
 """
 
 from core.rbac.permissions import PROJECT_PERMISSIONS, expand

@@ -8,8 +8,10 @@ from pytest_django.fixtures import Settings
 
 from core.artifacts.models import TrashEntry
 from core.audit.models import AuditEntry
-from tests.core.api.cast import Cast, body_of, errors_of, make_cast, rows_of
+from tests.core.api.cast import Caller, Cast, basic, body_of, errors_of, make_cast, rows_of
 from tests.factories.artifacts import make_image, storage_in
+from tests.factories.members import make_member, make_role
+from tests.factories.robots import make_robot
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +58,38 @@ def test_the_way_in_and_out(cast: Cast) -> None:
 
 def body_size(digest: object) -> int:
     return len(bytes(TrashEntry.objects.get().manifests.get().payload))
+
+
+@pytest.mark.parametrize(
+    ("held", "is_shown"),
+    [
+        ("role", False),
+        ("robot", False),
+        ("grant", False),
+        ("role with the trash", True),
+    ],
+)
+def test_whoever_may_delete_need_not_see_the_trash(cast: Cast, held: str, is_shown: bool) -> None:
+    """A role for it must say so; robots and grants cannot hold what is about the whole project."""
+    make_image(cast.project, "v1")
+    deleting = {"project:read", "repository:read", "artifact:read", "artifact:delete"}
+    caller = cast["outsider"]
+    if held == "robot":
+        made = make_robot("cleaner", project=cast.project, permissions={"secret": deleting})
+        caller = Caller("cleaner", basic("robot-secret+cleaner", made.secret))
+    elif held == "grant":
+        body = {"username": "outsider", "right": "delete"}
+        assert cast["owner"].post(f"{APP}/grants", body).status_code == 201
+    else:
+        also = {"trash:list", "trash:restore"} if is_shown else set()
+        role = make_role("cleaner", deleting | also)
+        make_member(cast.project, cast.users["outsider"], role)
+    assert caller.delete(f"{APP}/artifacts/v1").status_code == 200
+    [entry] = rows_of(cast["owner"].get(TRASH))
+    status = 200 if is_shown else 403
+    assert caller.get(TRASH).status_code == status
+    assert caller.delete(f"{TRASH}/{entry['id']}").status_code == 403
+    assert caller.post(f"{TRASH}/{entry['id']}/restore").status_code == status
 
 
 def test_filters_and_conflicts(cast: Cast) -> None:
