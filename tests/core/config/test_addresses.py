@@ -43,7 +43,7 @@ def test_the_operators_bounds_win() -> None:
         "postgresql://host/name?connect_timeout=3&options=-c%20statement_timeout%3D5min"
     )["OPTIONS"]
     assert options["connect_timeout"] == "3"
-    assert options["options"].endswith("=off -c statement_timeout=5min")
+    assert options["options"].endswith("=force_generic_plan -c statement_timeout=5min")
 
 
 def test_a_database_url_of_a_socket_keeps_the_case_of_its_path() -> None:
