@@ -53,6 +53,12 @@ SELECT m.id FROM artifacts_manifest m JOIN artifacts_repository r ON r.id = m.re
  ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED FOR KEY SHARE OF r SKIP LOCKED
 """
 
+# With members and numbers as the database has them: what is shown first is what is shown later.
+_AS_KEPT = """
+SELECT found.attributes::jsonb::text
+  FROM unnest(%s::text[]) WITH ORDINALITY AS found(attributes, place) ORDER BY place
+"""
+
 _KEEP = """
 UPDATE artifacts_manifest AS manifest
    SET extra_attrs = found.attributes::jsonb, tag_life = found.life
@@ -72,7 +78,8 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
     """Let each of the manifests have its ``extra_attrs``, and keep those that were read now.
 
     They stay None where the configuration is missing, damaged, or one of too many to be read at
-    once.
+    once. What was read now looks as it will when it is read from the database, whether it could be
+    kept or not; with it comes ``tag_life``.
     """
     found: dict[int, _Said] = {}
     configs = _configs_of([row for row in manifests if row.extra_attrs is None])
@@ -87,8 +94,12 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
         said = _read(manifest, config)
         if said is not None:
             found[manifest.pk] = said
-            manifest.extra_attrs = said.attributes
     _keep(found)
+    kept = dict(zip(found, _as_kept([each.attributes for each in found.values()]), strict=True))
+    for manifest in manifests:
+        if manifest.pk in found:
+            manifest.extra_attrs = kept[manifest.pk]
+            manifest.tag_life = found[manifest.pk].life.life
 
 
 def keep_unread_attributes(after_id: int, limit: int) -> tuple[int, int | None]:
@@ -162,6 +173,14 @@ def _understood(config_media_type: str, artifact_type: str | None, payload: byte
         extra_attributes(kind, config_media_type, payload),
         stated_life(image_labels(config_media_type, payload)),
     )
+
+
+def _as_kept(attributes: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """Return them as they are read from the database, in their order."""
+    if not attributes:
+        return []
+    rows = raw.fetch_all(_AS_KEPT, ([json.dumps(each) for each in attributes],))
+    return [json.loads(row[0]) for row in rows]
 
 
 def _keep(found: dict[int, _Said]) -> None:

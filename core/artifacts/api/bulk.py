@@ -35,6 +35,7 @@ class ShownTag(NamedTuple):
     started_at: datetime
     last_pulled_at: datetime | None
     expires_at: datetime | None
+    awaits_life: bool
 
 
 class Child(NamedTuple):
@@ -101,8 +102,14 @@ def _tags(manifests: Sequence[Manifest]) -> Mapping[int, list[ShownTag]]:
     tags: dict[int, list[ShownTag]] = defaultdict(list)
     ids = [manifest.pk for manifest in manifests]
     rows = Tag.objects.filter(manifest__in=ids, ended_at=None).order_by("-started_at", "id")
+    lives = {manifest.pk: manifest.tag_life for manifest in manifests}
     for row in rows.values_list(*ShownTag._fields):
-        tags[row[0]].append(ShownTag(*row))
+        tag = ShownTag(*row)
+        life = lives[tag.manifest_id] if tag.awaits_life else None
+        # What was read just now, and could not be kept, counts already.
+        tags[tag.manifest_id].append(
+            tag if life is None else tag._replace(expires_at=tag.started_at + life)
+        )
     return tags
 
 
