@@ -340,9 +340,9 @@ class TrashedBlob(models.Model):
 
 
 class TrashedTag(models.Model):
-    """A period of a tag that went into the trash with its manifest or repository.
+    """A period of a tag that went into the trash, by itself or with its manifest or repository.
 
-    Of a manifest only the live tags: their history stays with the repository.
+    But for a repository only that of the live tag: the history stays with the repository.
     """
 
     entry = models.ForeignKey(TrashEntry, on_delete=models.CASCADE, related_name="tags")
@@ -353,6 +353,8 @@ class TrashedTag(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=512, blank=True)
     last_pulled_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    awaits_life = models.BooleanField(default=False, db_default=False)
 
 
 class TrashedLabel(models.Model):

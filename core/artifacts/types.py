@@ -97,6 +97,13 @@ class BlobLookup(TargetLookup):
     blob: StoredBlob | None
 
 
+class TagEnd(NamedTuple):
+    """When a tag ends: at an instant, or when its configuration will have been read; or never."""
+
+    expires_at: datetime | None = None
+    awaits_life: bool = False
+
+
 class Place(NamedTuple):
     """A repository by name, in its project."""
 

@@ -23,7 +23,7 @@ from core.artifacts.services.restoring import (
     bring_back_locked,
     put_labels_back_locked,
 )
-from core.artifacts.types import Place
+from core.artifacts.types import Place, TagEnd
 from core.audit import services as audit
 from core.common.clock import now as current_time
 from core.database import raw
@@ -42,18 +42,28 @@ from core.trash.types import LeftOut
 
 _HOLD_PROJECT = "SELECT name FROM projects_project WHERE id = %s FOR KEY SHARE"
 
-_WAS_NAMED = """
-SELECT FROM artifacts_tag WHERE repository_id = %s AND name = %s AND digest = %s LIMIT 1
+_LAST_END = """
+SELECT expires_at, awaits_life FROM artifacts_tag
+ WHERE repository_id = %s AND name = %s AND digest = %s ORDER BY id DESC LIMIT 1
 """
 
+_KEPT_ENDS = """
+SELECT name, expires_at, awaits_life FROM artifacts_trashedtag
+ WHERE entry_id = %s AND name = ANY(%s::text[])
+"""
+
+# A life that was not known yet begins now, and ends that are over by now do not come back.
 _RESTORE_TAGS = """
 INSERT INTO artifacts_tag
        (repository_id, name, manifest_id, digest, started_at, started_by, ended_at, ended_by,
-        last_pulled_at)
-SELECT r.id, t.name, CASE WHEN t.ended_at IS NULL THEN m.id END, t.digest, t.started_at,
-       t.started_by, t.ended_at, t.ended_by, t.last_pulled_at
+        last_pulled_at, expires_at, awaits_life)
+SELECT r.id, t.name, CASE WHEN t.ended_at IS NULL THEN m.id END, t.digest,
+       CASE WHEN t.ended_at IS NULL AND t.awaits_life THEN r.now ELSE t.started_at END,
+       t.started_by, t.ended_at, t.ended_by, t.last_pulled_at,
+       CASE WHEN t.ended_at IS NOT NULL OR t.expires_at > r.now THEN t.expires_at END,
+       t.awaits_life
   FROM artifacts_trashedtag t
-  JOIN (SELECT %s::bigint AS id) AS r ON true
+  JOIN (SELECT %s::bigint AS id, %s::timestamptz AS now) AS r ON true
   LEFT JOIN artifacts_manifest m ON m.repository_id = r.id AND m.digest = t.digest
  WHERE t.entry_id = %s ORDER BY t.id
 """
@@ -71,7 +81,7 @@ def restore_entry(
     """Bring back what an entry of the trash holds; the entry is gone afterwards.
 
     ``tags`` chooses among the tags of a deleted manifest; None stands for all. What is there
-    again already counts as restored. Returns which labels and grants do not come back. Raises
+    again already counts as restored. Returns what does not come back. Raises
     TrashEntryUnknown, NameTakenMeanwhile, RestoredTagsInvalid, ProjectUnknown, and what
     gatekeepers raise.
     """
@@ -87,12 +97,12 @@ def restore_entry(
     place = Place(f"{held[0]}/{found.path}", project.pk)
     grants: tuple[RepositoryGrant, ...] = ()
     if found.kind == "repository":
-        grants = _restore_repository_locked(place, found, actor, now)
-        restored = Restored()
+        restored, grants = _restore_repository_locked(place, found, actor, now)
     else:
         restored = _restore_content_locked(place, found, tags, actor, now)
     labelled = sorted({found.pk, *restored.sources})
-    left_out = LeftOut(put_labels_back_locked(place, labelled), grants)
+    labels = put_labels_back_locked(place, labelled)
+    left_out = LeftOut(labels, grants, tuple(sorted(restored.endless)))
     let_go_locked({found.pk, *restored.entries})
     _record("trash.entry.restored", found, place.repository_name, actor, left_out)
     return left_out
@@ -128,7 +138,10 @@ def _restore_content_locked(
             f"Another manifest has the tag meanwhile: {', '.join(taken)}.", detail={"tags": taken}
         )
     entry_id = None if entry.kind == "tag" else entry.pk
-    restored = bring_back_locked(place, digest, wanted, entry_id=entry_id, actor=actor, now=now)
+    ends = dict.fromkeys(wanted, TagEnd())
+    for name, *end in raw.fetch_all(_KEPT_ENDS, (entry.pk, wanted)):
+        ends[name] = TagEnd(*end)
+    restored = bring_back_locked(place, digest, ends, entry_id=entry_id, actor=actor, now=now)
     if entry_id is not None:
         # Also when the manifest is live already.
         restored.entries.add(entry_id)
@@ -137,8 +150,8 @@ def _restore_content_locked(
 
 def _restore_repository_locked(
     place: Place, entry: TrashEntry, actor: Actor, now: datetime
-) -> tuple[RepositoryGrant, ...]:
-    """Restore a repository; return the grants that do not come back."""
+) -> tuple[Restored, tuple[RepositoryGrant, ...]]:
+    """Restore a repository; return its tags without their end, and grants that do not come back."""
     repository_id = create_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now
     )
@@ -150,32 +163,39 @@ def _restore_repository_locked(
     )
     for manifest in entry.manifests.order_by("id").only("digest").iterator():
         digest = Digest.from_bytes(bytes(manifest.digest))
-        bring_back_locked(place, digest, (), entry_id=entry.pk, actor=actor, now=now)
-    raw.execute(_RESTORE_TAGS, (repository_id, entry.pk))
+        bring_back_locked(place, digest, {}, entry_id=entry.pk, actor=actor, now=now)
+    raw.execute(_RESTORE_TAGS, (repository_id, now, entry.pk))
     naming.lead_to_restored_locked(repository_id, entry.pk)
     where = (repository_id, place.repository_name, place.project_id)
+    restored = Restored()
     for tag in entry.tags.filter(ended_at=None).order_by("name"):
         digest = Digest.from_bytes(bytes(tag.digest))
         publish(TagMoved(*where, tag.name, None, str(digest), actor.label))
-    return restore_grants_locked(repository_id, entry.pk, actor=actor)
+        if tag.expires_at is not None and tag.expires_at <= now:
+            restored.endless.add(tag.name)
+    return restored, restore_grants_locked(repository_id, entry.pk, actor=actor)
 
 
 @durable_write
 def restore_tag(repository_name: str, name: str, digest: Digest, *, actor: Actor) -> LeftOut:
     """Let a tag name again what it named before, live or in the trash; children come along.
 
-    Returns which labels do not come back. Raises TagInvalid, NameUnknown, ManifestUnknown when
-    the tag never named the digest or the manifest is gone for good, and what gatekeepers raise.
+    It has the end that it had then. Returns what does not come back. Raises TagInvalid,
+    NameUnknown, ManifestUnknown when the tag never named the digest or the manifest is gone for
+    good, and what gatekeepers raise.
     """
     tag = parse_tag(name)
     repository_id, project_id = reserve_repository_locked(repository_name)
-    if raw.fetch_one(_WAS_NAMED, (repository_id, tag, digest.to_bytes())) is None:
+    end = raw.fetch_one(_LAST_END, (repository_id, tag, digest.to_bytes()))
+    if end is None:
         raise ManifestUnknown(f"The tag {tag} never named {digest}.")
     place = Place(repository_name, project_id)
     now = current_time()
-    restored = bring_back_locked(place, digest, [tag], actor=actor, now=now)
+    ends = {tag: TagEnd(*end)}
+    restored = bring_back_locked(place, digest, ends, actor=actor, now=now)
     restored = bring_along_locked(place, restored, actor=actor, now=now)
-    left_out = LeftOut(put_labels_back_locked(place, sorted(restored.sources)))
+    labels = put_labels_back_locked(place, sorted(restored.sources))
+    left_out = LeftOut(labels, ends=tuple(sorted(restored.endless)))
     let_go_locked(restored.entries)
     return left_out
 
@@ -258,5 +278,6 @@ def _record(
                 if left_out.grants
                 else {}
             ),
+            **({"ends_left_out": list(left_out.ends)} if left_out.ends else {}),
         },
     )

@@ -54,12 +54,14 @@ SELECT %s, m.digest, l.id, l.name
 
 _KEEP_TAGS = """
 INSERT INTO artifacts_trashedtag
-       (entry_id, name, digest, started_at, started_by, ended_at, ended_by, last_pulled_at)
-SELECT %s, name, digest, started_at, started_by, ended_at, ended_by, last_pulled_at
+       (entry_id, name, digest, started_at, started_by, ended_at, ended_by, last_pulled_at,
+        expires_at, awaits_life)
+SELECT %s, name, digest, started_at, started_by, ended_at, ended_by, last_pulled_at,
+       expires_at, awaits_life
   FROM artifacts_tag
 """
 
-_KEEP_TAGS_OF_MANIFESTS = f"{_KEEP_TAGS} WHERE id = ANY(%s::bigint[]) ORDER BY id"
+_KEEP_LIVE_TAGS = f"{_KEEP_TAGS} WHERE id = ANY(%s::bigint[]) ORDER BY id"
 _KEEP_TAGS_OF_REPOSITORY = f"{_KEEP_TAGS} WHERE repository_id = %s ORDER BY id"
 
 # They lead nowhere until it is restored.
@@ -91,7 +93,9 @@ def discard_tag_locked(
     name: str, tag: LiveTag, *, project_id: int, actor: Actor, now: datetime
 ) -> None:
     """Keep a tag of the repository ``name`` that is about to be ended."""
-    _enter("tag", name, project_id, actor, now, tag=tag.name, digest=tag.digest)
+    entry_id = _enter("tag", name, project_id, actor, now, tag=tag.name, digest=tag.digest)
+    if entry_id is not None:
+        raw.execute(_KEEP_LIVE_TAGS, (entry_id, [tag.id]))
 
 
 def discard_manifests_locked(
@@ -111,7 +115,7 @@ def discard_manifests_locked(
     """
     entry_id = _enter("manifest", name, project_id, actor, now, digest=digest)
     if entry_id is not None:
-        raw.execute(_KEEP_TAGS_OF_MANIFESTS, (entry_id, [tag.id for tag in tags]))
+        raw.execute(_KEEP_LIVE_TAGS, (entry_id, [tag.id for tag in tags]))
         _keep(entry_id, list(manifest_ids))
 
 

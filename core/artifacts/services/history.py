@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from core.artifacts.types import TagEnd
 from core.database.statements import Statement
 from core.oci.digest import Digest
 
@@ -73,6 +74,9 @@ SELECT $1::bigint, name, $2::bigint, $3::bytea, $4::timestamptz, $5, '', $7::tim
 )
 
 
+_NEVER = TagEnd()
+
+
 class LiveTag(NamedTuple):
     """A tag's live row, locked by the current transaction."""
 
@@ -119,16 +123,12 @@ def begin_tags(
     digest: Digest,
     started_by: str,
     now: datetime,
-    expires_at: datetime | None = None,
-    awaits_life: bool = False,
+    end: TagEnd = _NEVER,
 ) -> None:
-    """Let locked names without a live row point at the manifest, for ever or to an end.
-
-    With ``awaits_life``, the manifest's configuration may set the end when it is read.
-    """
+    """Let locked names without a live row point at the manifest, for ever or to an end."""
     if names:
         where = (repository_id, manifest_id, digest.to_bytes())
-        _BEGIN.execute_later(*where, now, started_by, list(names), expires_at, awaits_life)
+        _BEGIN.execute_later(*where, now, started_by, list(names), *end)
 
 
 def _live(statement: Statement, *parameters: object) -> list[LiveTag]:

@@ -1,8 +1,8 @@
 """Pushing manifests, and deleting one as registry clients do."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from core.artifacts.services.repositories import (
     obtain_repository_locked,
     touch_repository_locked,
 )
-from core.artifacts.types import PendingWrite, PushedManifest
+from core.artifacts.types import PendingWrite, PushedManifest, TagEnd
 from core.audit import services as audit
 from core.audit.types import AuditRecord
 from core.common import clock, failpoints
@@ -130,7 +130,8 @@ UPDATE artifacts_manifest SET touched_at = greatest(touched_at, %s) WHERE id = %
 class Push:
     """Everything of a push that is known before the database is asked.
 
-    A manifest that ``is_restored`` was in the repository before, with all the gaps it has.
+    A manifest that ``is_restored`` was in the repository before, with all the gaps it has, and
+    ``ends`` are those that its tags had.
     """
 
     repository_name: str
@@ -146,6 +147,7 @@ class Push:
     now: datetime
     alone: bool = False
     is_restored: bool = False
+    ends: Mapping[str, TagEnd] = field(default_factory=dict)
 
     @property
     def subject(self) -> Digest | None:
@@ -293,18 +295,25 @@ def _set_tags(
 ) -> str:
     """Let the tags point at the manifest; return what was ignored of how long they live."""
     history.end_tags(moved.values(), ended_by=push.actor.label, now=now)
-    stated, awaits_life = _life_of_tags(push, stored, changed)
-    history.begin_tags(
-        changed,
-        repository_id=repository_id,
-        manifest_id=stored.id,
-        digest=push.digest,
-        started_by=push.actor.label,
-        now=now,
-        expires_at=None if stated.life is None else now + stated.life,
-        awaits_life=awaits_life,
-    )
-    return stated.ignored
+    ends: Mapping[TagEnd, Sequence[str]] = {}
+    ignored = ""
+    if push.is_restored:
+        ends = _restored_ends(push, stored, changed, now)
+    elif changed:
+        stated, awaits_life = _life_of_tags(push, stored)
+        ignored = stated.ignored
+        ends = {TagEnd(None if stated.life is None else now + stated.life, awaits_life): changed}
+    for end, names in ends.items():
+        history.begin_tags(
+            names,
+            repository_id=repository_id,
+            manifest_id=stored.id,
+            digest=push.digest,
+            started_by=push.actor.label,
+            now=now,
+            end=end,
+        )
+    return ignored
 
 
 def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, ...]:
@@ -329,19 +338,30 @@ def _resolve_locked(push: Push, repository_id: int) -> tuple[ResolvedReference, 
     )
 
 
-def _life_of_tags(push: Push, stored: _Stored, changed: Sequence[str]) -> tuple[StatedLife, bool]:
+def _life_of_tags(push: Push, stored: _Stored) -> tuple[StatedLife, bool]:
     """Return how long changed tags live, and whether the configuration may yet say so.
 
     Raises ManifestInvalid when our annotation cannot be read.
     """
-    if push.is_restored or not changed:
-        return StatedLife(), False
     stated = rules.life_by_annotations(push.parsed.annotations)
     if stated.life is not None:
         return stated, False
     if stored.is_read:
         return StatedLife(stored.tag_life, stated.ignored), False
     return stated, push.parsed.config_media_type in IMAGE_CONFIG_TYPES
+
+
+def _restored_ends(
+    push: Push, stored: _Stored, changed: Sequence[str], now: datetime
+) -> dict[TagEnd, list[str]]:
+    """Return the tags by their ends; a life that was not known begins now, if it is by now."""
+    names: dict[TagEnd, list[str]] = {}
+    for name in changed:
+        end = push.ends.get(name, TagEnd())
+        if end.awaits_life and stored.is_read:
+            end = TagEnd(None if stored.tag_life is None else now + stored.tag_life)
+        names.setdefault(end, []).append(name)
+    return names
 
 
 def _store_manifest(push: Push, repository_id: int, total_bytes: int) -> _Stored:

@@ -4,7 +4,7 @@ A restored manifest takes the way of a pushed one: gatekeepers are asked, what w
 bound, subscribers hear of it. What nobody has is left waiting, as it was before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from core.artifacts import rules
 from core.artifacts.errors import ManifestUnknown
+from core.artifacts.services import history
 from core.artifacts.services.blobs import serve_blob_locked
 from core.artifacts.services.manifests import Push, store_push_locked
 from core.artifacts.services.repositories import obtain_repository_locked
-from core.artifacts.types import Place, StoredBlob
+from core.artifacts.types import Place, StoredBlob, TagEnd
 from core.database import raw
 from core.oci.digest import Digest
 from core.oci.manifest import ParsedManifest, ReferenceRole, parse_manifest
@@ -55,7 +56,7 @@ SELECT kept.digest FROM artifacts_trashedmanifest kept
  WHERE kept.entry_id = %s AND m.id IS NULL ORDER BY kept.id
 """
 _TAGS_KEPT_ALONG = """
-SELECT kept.digest, kept.name
+SELECT kept.digest, kept.name, kept.expires_at, kept.awaits_life
   FROM artifacts_trashedtag kept
   JOIN artifacts_trashentry e ON e.id = kept.entry_id
   LEFT JOIN artifacts_tag live
@@ -116,16 +117,18 @@ class Restored:
     """From which entries manifests came back, and whose own manifest is among these.
 
     What went along with an entry's own manifest may come back without it, and the entry stays.
+    ``endless`` are the tags that came back without their end, because it was over.
     """
 
     sources: set[int] = field(default_factory=set)
     entries: set[int] = field(default_factory=set)
+    endless: set[str] = field(default_factory=set)
 
 
 def bring_back_locked(
     place: Place,
     digest: Digest,
-    tags: Sequence[str],
+    tags: Mapping[str, TagEnd],
     *,
     entry_id: int | None = None,
     actor: Actor,
@@ -133,6 +136,7 @@ def bring_back_locked(
 ) -> Restored:
     """Let tags point at a manifest that the repository has, or has in the trash.
 
+    They have their ends, but for those that are over: a tag that ends again at once helps nobody.
     Children of an index that are in the trash come along. Copies of the entry with ``entry_id``
     come first; those of deleted repositories count there only. Raises ManifestUnknown when there
     is none, and what ``push_manifest`` raises.
@@ -156,8 +160,10 @@ def bring_back_locked(
     while waiting:
         current, found, is_ready = waiting.pop()
         if is_ready or found.entry_id is None:
-            wanted_tags = tags if current == digest else ()
-            _push_again_locked(place, repository_id, current, found, wanted_tags, actor, now)
+            ends = tags if current == digest else {}
+            restored.endless.update(
+                _push_again_locked(place, repository_id, current, found, ends, actor, now)
+            )
             if found.entry_id is not None:
                 restored.sources.add(found.entry_id)
             if found.entry_id is not None and found.is_of_own_entry:
@@ -183,28 +189,29 @@ def bring_along_locked(
     repository_id = obtain_repository_locked(
         place.repository_name, project_id=place.project_id, actor=actor, now=now, alone=True
     )
-    whole = Restored(sources=set(restored.sources))
+    whole = Restored(sources=set(restored.sources), endless=set(restored.endless))
     waiting = list(restored.entries)
     while waiting:
         entry_id = waiting.pop()
         if entry_id in whole.entries:
             continue
         whole.entries.add(entry_id)
-        kept: dict[Digest, list[str]] = {
-            Digest.from_bytes(bytes(row[0])): []
+        kept: dict[Digest, dict[str, TagEnd]] = {
+            Digest.from_bytes(bytes(row[0])): {}
             for row in raw.fetch_all(_KEPT_ALONG, (repository_id, entry_id))
         }
-        for stored, name in raw.fetch_all(_TAGS_KEPT_ALONG, (repository_id, entry_id)):
-            kept.setdefault(Digest.from_bytes(bytes(stored)), []).append(name)
-        for digest, names in kept.items():
+        for stored, name, *end in raw.fetch_all(_TAGS_KEPT_ALONG, (repository_id, entry_id)):
+            kept.setdefault(Digest.from_bytes(bytes(stored)), {})[name] = TagEnd(*end)
+        for digest, ends in kept.items():
             # A tag may have named what stayed then, and has gone since.
             with suppress(ManifestUnknown):
                 more = bring_back_locked(
-                    place, digest, names, entry_id=entry_id, actor=actor, now=now
+                    place, digest, ends, entry_id=entry_id, actor=actor, now=now
                 )
                 waiting += more.entries
                 whole.sources.update(more.sources)
-    return Restored(whole.sources | whole.entries, whole.entries)
+                whole.endless.update(more.endless)
+    return Restored(whole.sources | whole.entries, whole.entries, whole.endless)
 
 
 def put_labels_back_locked(place: Place, entry_ids: Sequence[int]) -> tuple[str, ...]:
@@ -230,6 +237,10 @@ def _find_trashed(
     return None if row is None else _Copy.of(row)
 
 
+def _is_over(end: TagEnd, now: datetime) -> bool:
+    return end.expires_at is not None and end.expires_at <= now
+
+
 def _children(copy: _Copy) -> list[Digest]:
     references = copy.parsed.references
     return [item.digest for item in references if item.role is ReferenceRole.CHILD]
@@ -240,11 +251,14 @@ def _push_again_locked(
     repository_id: int,
     digest: Digest,
     copy: _Copy,
-    tags: Sequence[str],
+    tags: Mapping[str, TagEnd],
     actor: Actor,
     now: datetime,
-) -> None:
+) -> set[str]:
+    """Push a manifest with its tags; return those whose end is over, unless they are there."""
     parsed = copy.parsed
+    over = {name for name, end in tags.items() if _is_over(end, now)}
+    live = history.lock_tags(repository_id, sorted(over))
     if copy.entry_id is not None:
         digests = [item.digest.to_bytes() for item in parsed.references]
         for row in raw.fetch_all(_FIND_BLOBS, (copy.entry_id, digests)):
@@ -267,8 +281,10 @@ def _push_again_locked(
             now=now,
             alone=True,
             is_restored=True,
+            ends={name: end for name, end in tags.items() if name not in over},
         )
     )
     if pushed.created and copy.pushed_at is not None:
         backdated = (copy.pushed_at, copy.pushed_by, copy.last_pulled_at, pushed.id)
         raw.execute(_BACKDATE, backdated)
+    return {name for name in over if name not in live or live[name].digest != digest}

@@ -64,9 +64,14 @@ class GrantLeftOutSerializer(ResponseSerializer):
 
 
 class LeftOutSerializer(ResponseSerializer):
-    """What does not come back of a restored entry, because it was deleted meanwhile."""
+    """What does not come back of a restored entry: it was deleted meanwhile, or ends are over."""
 
-    always = frozenset({"labels_left_out", "grants_left_out"})
+    always = frozenset({"labels_left_out", "grants_left_out", "ends_left_out"})
 
     labels_left_out = serializers.ListField(child=serializers.CharField(), source="labels")
     grants_left_out = GrantLeftOutSerializer(many=True, source="grants")
+    ends_left_out = serializers.ListField(
+        child=serializers.CharField(),
+        source="ends",
+        help_text="Tags that came back without an end, because it was over.",
+    )

@@ -94,7 +94,8 @@ class TrashRestoreView(ProjectView):
     def post(self, request: Request, project: str, entry_id: int) -> Response:
         """Bring back what was deleted; the body may choose among the tags of a manifest.
 
-        Labels and grants whose label, user or group was deleted meanwhile are left out.
+        Labels and grants whose label, user or group was deleted meanwhile are left out, and so
+        are the ends of tags that are over.
         """
         wanted = self.parse(RestoreRequestSerializer) if request.data else {}
         left_out = services.restore_entry(
@@ -117,7 +118,7 @@ class TagRestoreView(RepositoryScopedView):
         errors=(412,),
     )
     def post(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
-        """Let the tag name a digest of its history again, live or in the trash."""
+        """Let the tag name a digest of its history again, live or in the trash, to its end then."""
         digest = Digest.parse(self.parse(TagRestoreSerializer)["digest"])
         left_out = services.restore_tag(self.full_name, tag, digest, actor=self.actor)
         return Response(LeftOutSerializer(left_out).data)

@@ -49,7 +49,11 @@ def test_the_way_in_and_out(cast: Cast) -> None:
     assert (answer.status_code, "v1" in errors_of(answer)[0]["message"]) == (400, True)
     restored = owner.post(restore)
     assert restored.status_code == 200
-    assert body_of(restored) == {"labels_left_out": [], "grants_left_out": []}
+    assert body_of(restored) == {
+        "labels_left_out": [],
+        "grants_left_out": [],
+        "ends_left_out": [],
+    }
     assert owner.get(f"{APP}/artifacts/v1").status_code == 200
     assert owner.post(restore).status_code == 404
     assert rows_of(owner.get(TRASH)) == []
