@@ -409,11 +409,20 @@ class PullUsage(models.Model):
 
     ``tag_name`` is empty for pulls by digest. ``client`` is one of
     ``core.common.user_agents.FAMILIES``.
+
+    What is counted stays with the project when the repository is deleted. It has no ``repository``
+    then; with ``trash_entry_id`` it waits for the restoration of the repository, and for nothing of
+    the same name. That is no foreign key, so that nobody who lets go of entries needs rows of this
+    table. Nor has the database one to the project: a fold would lock that behind repositories.
     """
 
-    repository = models.ForeignKey(
-        Repository, on_delete=models.CASCADE, related_name="+", db_index=False
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    trash_entry_id = models.BigIntegerField(null=True)
     day = models.DateField(db_index=True)
     tag_name = models.CharField(max_length=128, blank=True, db_collation="C")
     client = models.CharField(max_length=16)
@@ -426,5 +435,17 @@ class PullUsage(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(pulls__gt=0), name="artifacts_pullusage_pulls_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(repository=None) | models.Q(trash_entry_id=None),
+                name="artifacts_pullusage_counts_or_waits",
+            ),
+        )
+        indexes = (
+            models.Index("project", "day", name="artifacts_pullusage_project"),
+            models.Index(
+                "trash_entry_id",
+                condition=models.Q(trash_entry_id__isnull=False),
+                name="artifacts_pullusage_waiting",
             ),
         )

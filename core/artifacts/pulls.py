@@ -79,14 +79,26 @@ UPDATE artifacts_repository AS repository
 
 # The repositories that are still there are held by the transaction.
 _COUNT_USAGE = """
-INSERT INTO artifacts_pullusage AS usage (repository_id, day, tag_name, client, pulls)
-SELECT counted.repository_id, counted.day, counted.tag_name, counted.client, counted.pulls
+INSERT INTO artifacts_pullusage AS usage
+       (project_id, repository_id, day, tag_name, client, pulls)
+SELECT repository.project_id, repository.id, counted.day, counted.tag_name, counted.client,
+       counted.pulls
   FROM unnest(%s::bigint[], %s::date[], %s::text[], %s::text[], %s::bigint[])
        AS counted(repository_id, day, tag_name, client, pulls)
   JOIN artifacts_repository repository ON repository.id = counted.repository_id
 ON CONFLICT (repository_id, day, tag_name, client) DO UPDATE
    SET pulls = usage.pulls + excluded.pulls
 """
+
+_SET_USAGE_ASIDE = """
+UPDATE artifacts_pullusage SET repository_id = NULL, trash_entry_id = %s WHERE repository_id = %s
+"""
+
+_TAKE_USAGE_BACK = """
+UPDATE artifacts_pullusage SET repository_id = %s, trash_entry_id = NULL WHERE trash_entry_id = %s
+"""
+
+_MOVE_USAGE = "UPDATE artifacts_pullusage SET project_id = %s WHERE repository_id = %s"
 
 _REMOVE_USAGE = """
 DELETE FROM artifacts_pullusage
@@ -196,6 +208,24 @@ def _count_usage(usage: Counter[tuple[int, date, str, str]]) -> None:
     keys = sorted(usage)
     columns = [[key[place] for key in keys] for place in range(4)]
     raw.execute(_COUNT_USAGE, (*columns, [usage[key] for key in keys]))
+
+
+def set_usage_aside_locked(repository_id: int, entry_id: int | None) -> None:
+    """Leave the usage of a reserved repository to its project, before the repository goes.
+
+    It waits for the restoration of the entry of the trash; None when there is none.
+    """
+    raw.execute(_SET_USAGE_ASIDE, (entry_id, repository_id))
+
+
+def take_usage_back_locked(repository_id: int, entry_id: int) -> None:
+    """Give a new repository the usage that waits for the entry of which it is restored."""
+    raw.execute(_TAKE_USAGE_BACK, (repository_id, entry_id))
+
+
+def move_usage_locked(repository_id: int, project_id: int) -> None:
+    """Let the usage of a reserved repository follow it into a project."""
+    raw.execute(_MOVE_USAGE, (project_id, repository_id))
 
 
 def remove_old_usage(before: date, limit: int) -> int:

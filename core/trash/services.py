@@ -10,6 +10,7 @@ from datetime import datetime
 from core.artifacts.errors import ManifestUnknown
 from core.artifacts.events import TagMoved
 from core.artifacts.models import Repository, TrashEntry
+from core.artifacts.pulls import take_usage_back_locked
 from core.artifacts.services import history, naming
 from core.artifacts.services.discarding import let_go_locked
 from core.artifacts.services.repositories import (
@@ -166,6 +167,7 @@ def _restore_repository_locked(
         bring_back_locked(place, digest, {}, entry_id=entry.pk, actor=actor, now=now)
     raw.execute(_RESTORE_TAGS, (repository_id, now, entry.pk))
     naming.lead_to_restored_locked(repository_id, entry.pk)
+    take_usage_back_locked(repository_id, entry.pk)
     where = (repository_id, place.repository_name, place.project_id)
     restored = Restored()
     for tag in entry.tags.filter(ended_at=None).order_by("name"):

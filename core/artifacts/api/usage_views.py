@@ -3,7 +3,8 @@
 from datetime import date
 from typing import Any, ClassVar
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,7 +19,12 @@ from core.common.clock import now
 from core.projects.api.scope import ProjectView
 
 DEFAULT_DAYS = 30
-_COLUMNS = {"day": "day", "tag": "tag_name", "client": "client", "repository": "repository__name"}
+_COLUMNS = {
+    "day": F("day"),
+    "tag": F("tag_name"),
+    "client": F("client"),
+    "repository": Coalesce("repository__name", Value("")),
+}
 
 
 class UsageSerializer(serializers.Serializer[Any]):
@@ -27,7 +33,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     day = serializers.DateField(required=False)
     tag = serializers.CharField(required=False, help_text="Empty for pulls by digest.")
     client = serializers.CharField(required=False)
-    repository = serializers.CharField(required=False)
+    repository = serializers.CharField(required=False, help_text="Empty for all that were deleted.")
     pulls = serializers.IntegerField()
 
     def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +91,7 @@ class ProjectUsageView(ProjectView):
     )
     def get(self, request: Request, project: str) -> Response:
         """Return days in their order, repositories and clients by their pulls, the most first."""
-        usage = PullUsage.objects.filter(repository__project=self.project)
+        usage = PullUsage.objects.filter(project=self.project)
         group = _group(request, _OF_PROJECT)
         rows = _grouped(usage, request, group)
         return self.page(rows, UsageSerializer, context=lambda _rows: {"group": group})
@@ -107,7 +113,7 @@ def _grouped(usage: "QuerySet[PullUsage]", request: Request, group: str) -> "Que
     if first > last:
         raise BadRequest("from must not be later than to.")
     counted = usage.filter(day__gte=first, day__lte=last)
-    rows = counted.values(label=F(_COLUMNS[group])).annotate(total=Sum("pulls"))
+    rows = counted.values(label=_COLUMNS[group]).annotate(total=Sum("pulls"))
     return rows.order_by("label") if group == "day" else rows.order_by("-total", "label")
 
 

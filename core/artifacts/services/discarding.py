@@ -10,6 +10,7 @@ from datetime import datetime
 from django.conf import settings
 
 from core.artifacts.models import Repository
+from core.artifacts.pulls import set_usage_aside_locked
 from core.artifacts.services.history import LiveTag
 from core.database import raw
 from core.oci.digest import Digest
@@ -122,7 +123,7 @@ def discard_manifests_locked(
 def discard_repository_locked(repository: Repository, *, actor: Actor, now: datetime) -> None:
     """Keep all manifests of a repository, their labels, the history of its tags, its former names.
 
-    To be called before they go.
+    To be called before they go. How often it was pulled stays counted for the project in any case.
     """
     entry_id = _enter(
         "repository", repository.name, repository.project_id, actor, now, described=repository
@@ -134,6 +135,7 @@ def discard_repository_locked(repository: Repository, *, actor: Actor, now: date
         )
         _keep(entry_id, [row[0] for row in manifests])
         raw.execute(_KEEP_REDIRECTS, (entry_id, repository.pk))
+    set_usage_aside_locked(repository.pk, entry_id)
 
 
 def let_go_locked(entry_ids: Iterable[int]) -> None:

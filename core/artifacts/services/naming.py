@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from core.artifacts.errors import NameUnknown, RepositoryNameTaken
+from core.artifacts.pulls import move_usage_locked
 from core.artifacts.services.repositories import hold_labels_of_repository_locked
 from core.artifacts.types import Place
 from core.database import raw
@@ -130,6 +131,7 @@ def move_repository_locked(
             f"A repository {target.repository_name} exists already."
         ) from error
     raw.execute("DELETE FROM artifacts_redirect WHERE name = %s", (target.repository_name,))
+    move_usage_locked(repository_id, target.project_id)
     old_path, new_path = (place.repository_name.partition("/")[2] for place in (source, target))
     raw.execute(_MOVE_TRASH, (target.project_id, new_path, source.project_id, old_path))
     raw.execute(_END_UPLOADS_OF_REPOSITORY, (source.repository_name,))

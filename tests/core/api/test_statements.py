@@ -172,6 +172,7 @@ def more_usage(cast: Cast, numbers: range) -> None:
     repository = repository or make_repository(cast.project, "app")
     PullUsage.objects.bulk_create(
         PullUsage(
+            project=cast.project,
             repository=repository,
             day=now().date(),
             tag_name=f"v{number}",
