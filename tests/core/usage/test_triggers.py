@@ -6,7 +6,13 @@ from threading import Thread
 import pytest
 from django.db import connection, transaction
 
-from core.artifacts.models import Manifest, ManifestReference, Repository, RepositoryBlob
+from core.artifacts.models import (
+    Manifest,
+    ManifestReference,
+    Repository,
+    RepositoryBlob,
+    TrashEntry,
+)
 from core.artifacts.services.blobs import delete_blob
 from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository
@@ -14,6 +20,7 @@ from core.oci.digest import Digest
 from core.projects.models import Project
 from core.quotas.errors import QuotaExceeded
 from core.quotas.rules import exceeded
+from core.trash.services import empty_trash, restore_entry
 from core.usage.models import ProjectContent
 from tests.factories.artifacts import (
     PUSHER,
@@ -69,6 +76,34 @@ def test_every_write_keeps_the_count(project: Project) -> None:
         assert holders(project) == expected, number
         assert used(project) == truly_held(project), number
         assert used(project) == size, number
+
+
+def test_room_comes_from_blobs_that_leave_not_from_the_trash(project: Project) -> None:
+    def free() -> None:
+        for content in (b"{}", b"layer"):
+            delete_blob("team/app", Digest.of(content), actor=PUSHER)
+
+    make_image(project, "v1")
+    limit(project, 7 + len(IMAGE))
+    delete_manifest("team/app", Digest.of(IMAGE), actor=PUSHER)
+    assert used(project) == 7
+    with pytest.raises(QuotaExceeded):
+        make_blob(project, b"x" * (len(IMAGE) + 1))
+    free()
+    assert used(project) == 0
+    # What is in the trash comes back all the same, when there is room.
+    entry = TrashEntry.objects.get()
+    make_blob(project, b"other")
+    with pytest.raises(QuotaExceeded):
+        restore_entry(project, entry.pk, actor=PUSHER)
+    delete_blob("team/app", Digest.of(b"other"), actor=PUSHER)
+    restore_entry(project, entry.pk, actor=PUSHER)
+    assert used(project) == 7 + len(IMAGE)
+    delete_manifest("team/app", Digest.of(IMAGE), actor=PUSHER)
+    assert empty_trash(project, actor=PUSHER) == 1
+    assert used(project) == truly_held(project) == 7
+    free()
+    assert used(project) == 0
 
 
 def test_foreign_layers_do_not_count(project: Project) -> None:
