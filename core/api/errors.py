@@ -227,11 +227,14 @@ def _sentences(detail: Any, path: str = "") -> Iterator[str]:
     """Flatten DRF's nested validation errors into "field.path: message"."""
     if isinstance(detail, Mapping):
         for key, value in detail.items():
+            if isinstance(key, int):
+                yield from _sentences(value, f"{path}[{key}]")
+                continue
             name = "" if key == "non_field_errors" else str(key)
             yield from _sentences(value, ".".join(filter(None, (path, name))))
     elif isinstance(detail, list):
         for index, value in enumerate(detail):
-            nested = isinstance(value, Mapping)
+            nested = isinstance(value, Mapping | list)
             yield from _sentences(value, f"{path}[{index}]" if nested else path)
     else:
         yield f"{path}: {detail}" if path else str(detail)

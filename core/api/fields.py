@@ -104,6 +104,16 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class RequestListSerializer(serializers.ListSerializer[Any]):
+    """A list of shapes, which may be null where that is said of it; none of its items may."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.child is not None:
+            # What is said of the list was said to its items as well.
+            self.child.allow_null = False
+
+
 class RequestSerializer(serializers.Serializer[Any]):
     """A shape that is read from a request body. Unknown members are ignored.
 
@@ -112,6 +122,11 @@ class RequestSerializer(serializers.Serializer[Any]):
     """
 
     takes_null_as_absent: ClassVar[bool] = True
+
+    class Meta:
+        """Says what ``many`` makes."""
+
+        list_serializer_class = RequestListSerializer
 
     def to_internal_value(self, data: Any) -> Any:
         """Read the members. Raises ``ValidationError``."""

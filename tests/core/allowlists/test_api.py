@@ -44,7 +44,7 @@ def test_the_list_of_the_system(cast: Cast) -> None:
     [
         ({"items": [{"cve_id": "CVE-1"}, {"cve_id": "CVE-1"}]}, 400, "items: CVE-1 stands there"),
         ({"items": [{"cve_id": "CVE 1"}]}, 400, "items: 'CVE 1'"),
-        ({"items": [{}]}, 422, "items.0.cve_id"),
+        ({"items": [{}]}, 422, "items[0].cve_id"),
         ({"items": "CVE-1"}, 422, "items"),
         ({"expires_at": 0}, 422, "expires_at"),
         ({"expires_at": "soon"}, 422, "expires_at"),

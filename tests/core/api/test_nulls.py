@@ -1,12 +1,18 @@
-"""Clients that write null for what they leave out: nothing is refused, and nothing else changes."""
+"""Clients that write null for what they leave out: nothing is refused, and nothing else changes.
 
+Within lists it stands for nothing, and is refused.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.core.api.cast import body_of, undone
+from core.api.system import openapi_document
+from tests.core.api.cast import body_of, errors_of, undone
 from tests.core.api.stage import Stage
 from tests.core.api.test_matrix import REPOSITORY, ROBOT
+from tests.core.api.test_openapi import operations
 
 pytestmark = pytest.mark.django_db
 
@@ -78,3 +84,73 @@ def test_null_changes_nothing_where_left_out_means_unchanged(stage: Stage) -> No
         changed = {"email": None, "realname": None, "comment": "again"}
         assert admin.put(user, changed).status_code == 200
         assert body_of(admin.get(user)).items() >= {**profile, "comment": "again"}.items()
+
+
+def test_null_in_a_list_is_refused_in_every_body(stage: Stage) -> None:
+    document = openapi_document()
+    checked, wrong = set(), []
+    for path, method, operation in operations(document):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None or "x-later" in operation:
+            continue
+        for where, body in _bodies_with_null(document, content):
+            response = _send(stage, path, method, operation, body)
+            checked.add(f"{operation['operationId']} {where}")
+            told = errors_of(response)[0]["message"] if response.status_code >= 400 else ""
+            if response.status_code != 422 or f"{where}: This field may not be null." not in told:
+                wrong.append(f"{method} {path} {where}: {response.status_code} {told}")
+    assert wrong == []
+    assert {
+        "updateTheSystemSCveAllowlist items[0]",
+        "createAProject cve_allowlist.items[0]",
+        "createAnImmutableTagRule tag_selectors[0]",
+        "createAnImmutableTagRule scope_selectors.repository[0]",
+        "createARobot permissions[0].access[0]",
+        "actOnManyArtifacts tags[0]",
+    } <= checked
+
+
+def _send(stage: Stage, path: str, method: str, operation: dict[str, Any], body: Any) -> Any:
+    for row in operation.get("parameters", []):
+        if row["in"] == "path":
+            name = row["name"].removesuffix("_id").replace("immutable_rule", "rule")
+            named = {**stage.ids, "user": stage.ids["guest"], "project_name": "secret"}
+            path = path.replace(f"{{{row['name']}}}", str(named.get(name, row["example"])))
+    with undone():
+        return stage.cast["admin"].call(method.upper(), path, body)
+
+
+def _bodies_with_null(
+    document: dict[str, Any], content: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the example of a body with null as the first item of each of its lists, and where."""
+    for steps in _lists_of(document, content["schema"]):
+        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+        yield where.removeprefix("."), _with_null(content["example"], steps)
+
+
+def _with_null(value: Any, steps: tuple[str | int, ...]) -> Any:
+    if not steps:
+        return None
+    first, *rest = steps
+    if isinstance(first, int):
+        return [_with_null((value or [{}])[first], tuple(rest))]
+    value = value or {}
+    return {**value, first: _with_null(value.get(first), tuple(rest))}
+
+
+def _lists_of(
+    document: dict[str, Any], schema: dict[str, Any], steps: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield how to get to the first item of each list."""
+    for each in (schema, *schema.get("allOf", ()), *schema.get("oneOf", ())):
+        if "$ref" in each:
+            named = document["components"]["schemas"][each["$ref"].rpartition("/")[2]]
+            yield from _lists_of(document, named, steps)
+        if "items" in each:
+            yield (*steps, 0)
+            yield from _lists_of(document, each["items"], (*steps, 0))
+        for name, member in each.get("properties", {}).items():
+            yield from _lists_of(document, member, (*steps, name))
+        if isinstance(each.get("additionalProperties"), dict):
+            yield from _lists_of(document, each["additionalProperties"], (*steps, "repository"))

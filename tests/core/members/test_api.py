@@ -86,7 +86,7 @@ def test_the_location_may_hold_the_name(cast: Cast) -> None:
         ({"project_name": "new", "storage_limit": -2}, 422, "storage_limit"),
         ({"project_name": "new", "storage_limit": "much"}, 422, "storage_limit"),
         ({"project_name": "new", "registry_id": 7}, 400, "registry_id"),
-        ({"project_name": "new", "cve_allowlist": {"items": [{}]}}, 422, "cve_allowlist.items.0"),
+        ({"project_name": "new", "cve_allowlist": {"items": [{}]}}, 422, "cve_allowlist.items[0]"),
         (
             {"project_name": "new", "cve_allowlist": {"items": [{"cve_id": "a b"}]}},
             400,

@@ -88,7 +88,7 @@ def test_lists_are_ordered_and_filtered(cast: Cast) -> None:
         ({"scope_selectors": {"project": []}}, 400, "scope_selectors: only repository"),
         ({"action": "retain"}, 400, "action must be immutable"),
         ({"template": "always"}, 400, "template must be immutable_template"),
-        ({"tag_selectors": [{"decoration": "matches"}]}, 422, "tag_selectors.0.pattern"),
+        ({"tag_selectors": [{"decoration": "matches"}]}, 422, "tag_selectors[0].pattern"),
         (
             {"tag_selectors": [{"decoration": "matches", "pattern": "*", "kind": "regex"}]},
             400,
