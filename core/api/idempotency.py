@@ -1,8 +1,10 @@
 """``Idempotency-Key``: a POST that is sent twice is carried out once.
 
 The key is remembered with the caller and a keyed hash of the request, in the transaction of the
-request's first write: the row exists exactly when that write does. A refused request, which
-wrote nothing, leaves nothing, so it may be sent again under the same key. In between holds:
+request's first write: the row exists exactly when that write does. A success without any write
+that stayed, such as a bulk action none of whose items was done, is remembered with its answer. A
+refused request, which wrote nothing, leaves nothing, so it may be sent again under the same key.
+In between holds:
 
 - At most one request under a key is carried out at a time, however long it takes: it holds a lock
   of its database session until it is answered, and a repetition meanwhile is 409. The lock ends
@@ -40,6 +42,7 @@ from core.database import raw
 from core.rbac.types import Actor
 
 HEADER = "Idempotency-Key"
+_REPLAYED: Final = "Idempotency-Replayed"
 _UNDER_WAY: Final = f"A request with this {HEADER} is being carried out"
 KEPT = timedelta(hours=24)
 ANSWERED_WITHIN: Final = timedelta(minutes=5)
@@ -139,7 +142,7 @@ class IdempotentPost:
         response = Response(json.loads(found.body) if found.body else None, status=found.status)
         if found.location:
             response["Location"] = found.location
-        response["Idempotency-Replayed"] = "true"
+        response[_REPLAYED] = "true"
         return response
 
     def _unanswered(self, found: IdempotentRequest, at: datetime) -> RequestRepeated:
@@ -158,34 +161,49 @@ class IdempotentPost:
 
     def record(self) -> None:
         """Write the row in the transaction of the write. Raises ``RequestRepeated``."""
+        self._record_id = self._inserted()
+        if self._record_id is None:
+            raise RequestRepeated(retry_after_seconds=1)
+
+    def _inserted(self) -> int | None:
+        """Write the row and return its id, None when another request has the key."""
         at = now()
         IdempotentRequest.objects.filter(_is_over(at), key_hash=self.key_hash).delete()
         # Waits for another transaction that writes the same key.
         row = raw.fetch_one(_RECORD, (self.key_hash, self.request_hash, at))
-        if row is None:
-            raise RequestRepeated(retry_after_seconds=1)
-        self._record_id = int(row[0])
+        return None if row is None else int(row[0])
 
     def complete(self, response: Response) -> None:
-        """Keep the response of a request that was recorded; of one that was undone nothing is.
+        """Keep the response of a request that was recorded, and any success.
 
-        Without a database the response stays unknown: what was carried out is answered all
-        the same.
+        Nothing is kept of a refused request that was undone. Without a database the response
+        stays unknown: what was carried out is answered all the same.
         """
-        if self._record_id is None or response.status_code in _ASKING_TO_TRY_AGAIN:
+        if _REPLAYED in response or response.status_code in _ASKING_TO_TRY_AGAIN:
             return
+        try:
+            if not self._fill(response) and response.status_code < HTTPStatus.BAD_REQUEST:
+                # No write was needed, or each was undone, and the row with it.
+                self._record_id = self._inserted()
+                self._fill(response)
+        except Error as error:
+            log.error("idempotent_response_lost", exc_info=error)
+
+    def _fill(self, response: Response) -> bool:
+        """Write the response into the row; tell whether there is one that waits for it."""
+        if self._record_id is None:
+            return False
         data = getattr(response, "data", None)
         body = "" if data is None else JSONRenderer().render(data).decode()
         is_withheld = shows_secret(data) or len(body) > MAXIMUM_BODY_CHARACTERS
-        try:
-            IdempotentRequest.objects.filter(pk=self._record_id, status=None).update(
-                status=response.status_code,
-                location=response.get("Location", ""),
-                body="" if is_withheld else body,
-                is_withheld=is_withheld,
-            )
-        except Error as error:
-            log.error("idempotent_response_lost", exc_info=error)
+        waiting = IdempotentRequest.objects.filter(pk=self._record_id, status=None)
+        number = waiting.update(
+            status=response.status_code,
+            location=response.get("Location", ""),
+            body="" if is_withheld else body,
+            is_withheld=is_withheld,
+        )
+        return number > 0
 
 
 def _is_old(at: datetime) -> Q:

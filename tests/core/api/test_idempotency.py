@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.http import HttpResponse
+from pytest_django.fixtures import Settings
 from rest_framework.response import Response
 
 from core.api import idempotency
 from core.api.idempotency import IdempotentPost
 from core.api.models import IdempotentRequest
 from core.artifacts.errors import ManifestUnknown
+from core.artifacts.models import Tag
 from core.common.clock import now
 from core.database import raw
 from core.members.services import create_project_with_owner
@@ -23,6 +26,7 @@ from core.robots.models import Robot
 from core.users.models import Group
 from tests.core.api.cast import Cast, body_of, caller_of, errors_of
 from tests.core.api.test_matrix import ROBOT
+from tests.factories.artifacts import make_image, storage_in
 from tests.factories.users import make_user
 
 NEW = {"project_name": "new"}
@@ -58,6 +62,28 @@ def test_a_refused_request_may_be_sent_again(cast: Cast) -> None:
     )
     assert not IdempotentRequest.objects.exists()
     assert owner.post("/projects", NEW, Idempotency_Key="k").status_code == 201
+
+
+def test_a_success_is_kept_though_nothing_was_done(
+    cast: Cast, tmp_path: Path, settings: Settings
+) -> None:
+    """Neither what the items of a bulk action were refused for counts, nor what is there now."""
+    path = "/projects/secret/repositories/app/artifacts/bulk"
+    body = {"action": "delete", "tags": ["later"]}
+    dry = {**body, "dry_run": True}
+    with storage_in(tmp_path, settings):
+        make_image(cast.project, "v1")
+        first = cast["admin"].post(path, body, Idempotency_Key="k")
+        rehearsed = cast["admin"].post(path, dry, Idempotency_Key="dry")
+        (item,) = body_of(first)["items"]
+        assert (first.status_code, item["done"], item["code"]) == (200, False, "NOT_FOUND")
+        make_image(cast.project, "later", layers=(b"2",))
+        for request, key, answer in ((body, "k", first), (dry, "dry", rehearsed)):
+            again = cast["admin"].post(path, request, Idempotency_Key=key)
+            assert (again.status_code, again.content) == (200, answer.content)
+            assert again["Idempotency-Replayed"] == "true"
+        assert Tag.objects.filter(name="later", ended_at=None).exists()
+        assert body_of(cast["admin"].post(path, body, Idempotency_Key="l"))["items"][0]["done"]
 
 
 def test_secrets_are_not_kept(cast: Cast) -> None:
