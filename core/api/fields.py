@@ -122,6 +122,7 @@ class RequestSerializer(serializers.Serializer[Any]):
     """
 
     takes_null_as_absent: ClassVar[bool] = True
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "Must be an object."}
 
     class Meta:
         """Says what ``many`` makes."""

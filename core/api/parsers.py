@@ -6,7 +6,7 @@ from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import BaseParser
 
-from core.api.errors import BadRequest, BodyTooLarge
+from core.api.errors import BadRequest, BodyTooLarge, UnprocessableEntity
 
 MAXIMUM_BODY_BYTES = 1 << 20
 MAXIMUM_DEPTH = 32
@@ -45,6 +45,13 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
     _ensure_storable(value)
     return value
+
+
+def members_of(body: Any) -> Mapping[str, Any]:
+    """Return a parsed body that is an object. Raises ``UnprocessableEntity`` for another value."""
+    if not isinstance(body, Mapping):
+        raise UnprocessableEntity("The body must be an object.")
+    return body
 
 
 def ensure_storable_text(text: str, where: str) -> None:

@@ -27,7 +27,7 @@ from core.api.idempotency import HEADER, IdempotentPost
 from core.api.listing import Listing
 from core.api.origin import origin_of
 from core.api.pagination import PageNumberPagination, Stretch, detailed
-from core.api.parsers import BoundedJSONParser, ensure_storable_text
+from core.api.parsers import BoundedJSONParser, ensure_storable_text, members_of
 from core.api.permissions import (
     Access,
     DeclaredPermission,
@@ -171,8 +171,11 @@ class ManagementView(APIView):
         return self.access.get("GET") if declared is None and method == "HEAD" else declared
 
     def parse(self, serializer_class: type[BaseSerializer[Any]]) -> dict[str, Any]:
-        """Return the validated request body. Raises ``ValidationError`` (422)."""
-        serializer = serializer_class(data=self.request.data)
+        """Return the validated request body, that of a request without one as an empty object.
+
+        Raises ``ValidationError`` and ``UnprocessableEntity``, both 422.
+        """
+        serializer = serializer_class(data=members_of(self.request.data))
         serializer.is_valid(raise_exception=True)
         return cast("dict[str, Any]", serializer.validated_data)
 

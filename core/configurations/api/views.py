@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.documentation import operation
-from core.api.errors import UnprocessableEntity
+from core.api.parsers import members_of
 from core.api.permissions import Access
 from core.api.views import ManagementView
 from core.configurations.api.serializers import (
@@ -44,8 +44,5 @@ class ConfigurationsView(ManagementView):
     )
     def put(self, request: Request) -> Response:
         """Change what the body names, all of it or nothing."""
-        wanted = request.data
-        if not isinstance(wanted, dict):
-            raise UnprocessableEntity("The body must be an object of settings.")
-        update_settings(wanted, actor=self.actor)
+        update_settings(members_of(request.data), actor=self.actor)
         return self.done()

@@ -16,12 +16,12 @@ class ProjectRenameSerializer(ExactRequestSerializer):
 class RepositoryTransferSerializer(ExactRequestSerializer):
     """Where a repository moves: a project by name and a path in it, of which either may stay."""
 
-    project = TextField(required=False, allow_null=True, max_length=512, trim_whitespace=False)
-    repository = TextField(required=False, allow_null=True, max_length=512, trim_whitespace=False)
+    project = TextField(required=False, max_length=512, trim_whitespace=False)
+    repository = TextField(required=False, max_length=512, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a body that moves nothing."""
-        if attrs.get("project") is None and attrs.get("repository") is None:
+        if not attrs:
             raise serializers.ValidationError("project or repository is required.")
         return attrs
 

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.errors import BadRequest
 from core.api.fields import TextField
+from core.api.parsers import members_of
 from core.api.permissions import Access
 from core.projects import services
 from core.projects.api.scope import ProjectView
@@ -85,8 +86,8 @@ class MetadataView(ProjectView):
 
 
 def _one_key(request: Request) -> dict[str, str]:
-    """Return the body. Raises ``ValidationError`` and ``BadRequest``."""
-    given: dict[str, str] = _TEXTS.run_validation(request.data)
+    """Return the body. Raises ``ValidationError``, ``UnprocessableEntity``, ``BadRequest``."""
+    given: dict[str, str] = _TEXTS.run_validation(members_of(request.data))
     if len(given) != 1:
         raise BadRequest("The body must have exactly one name and its value.")
     return given

@@ -42,9 +42,7 @@ class TrashEntrySerializer(ResponseSerializer):
 class RestoreRequestSerializer(ExactRequestSerializer):
     """Which tags of a deleted manifest are wanted; all when left out."""
 
-    tags = serializers.ListField(
-        child=TextField(max_length=128), required=False, allow_null=True, max_length=500
-    )
+    tags = serializers.ListField(child=TextField(max_length=128), required=False, max_length=500)
 
 
 class TagRestoreSerializer(ExactRequestSerializer):

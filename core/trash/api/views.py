@@ -97,7 +97,7 @@ class TrashRestoreView(ProjectView):
         Labels and grants whose label, user or group was deleted meanwhile are left out, and so
         are the ends of tags that are over.
         """
-        wanted = self.parse(RestoreRequestSerializer) if request.data else {}
+        wanted = self.parse(RestoreRequestSerializer)
         left_out = services.restore_entry(
             self.project, entry_id, tags=wanted.get("tags"), actor=self.actor
         )

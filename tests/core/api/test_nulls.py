@@ -3,11 +3,13 @@
 Within lists it stands for nothing, and is refused.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from core.api.fields import ExactRequestSerializer
 from core.api.system import openapi_document
 from tests.core.api.cast import body_of, errors_of, undone
 from tests.core.api.stage import Stage
@@ -110,6 +112,52 @@ def test_null_in_a_list_is_refused_in_every_body(stage: Stage) -> None:
     } <= checked
 
 
+def test_null_is_refused_where_what_is_left_out_holds_back(stage: Stage) -> None:
+    document = openapi_document()
+    exact = {
+        cls.__name__.removesuffix("Serializer") for cls in ExactRequestSerializer.__subclasses__()
+    }
+    answers: dict[str, tuple[int, bool]] = {}
+    for path, method, operation in operations(document):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        shape = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if shape not in exact:
+            continue
+        for steps in _members_of(document, content["schema"]):
+            body = _with_null(content["example"], steps)
+            name = ".".join(map(str, steps))
+            response = _send(stage, path, method, operation, body)
+            refusal = errors_of(response)[0]["message"] if response.status_code >= 400 else ""
+            is_named = f"{name}: This field may not be null." in refusal
+            answers[f"{operation['operationId']} {name}"] = response.status_code, is_named
+    assert {where for where, answer in answers.items() if answer != (422, True)} == {
+        # Such a tag or token lives for ever.
+        "setATagSExpiry expires_at",
+        "createAPersonalAccessToken expires_at",
+    }
+    assert {
+        "restoreAnEntryOfTheTrash tags",
+        "transferARepository project",
+        "actOnManyArtifacts selector.untagged",
+    } <= set(answers)
+
+
+@pytest.mark.parametrize("body", [None, [], [1], 0, False, "", "tags"])
+def test_a_body_is_an_object(stage: Stage, body: Any) -> None:
+    for method, path in (
+        ("POST", "/projects/secret/trash/{entry}/restore"),
+        ("POST", "/labels"),
+        ("POST", "/projects/secret/metadatas/"),
+        ("PUT", "/configurations"),
+    ):
+        with undone():
+            response = stage.cast["admin"].call(
+                method, stage.path(path), raw=json.dumps(body).encode()
+            )
+        assert response.status_code == 422, path
+        assert errors_of(response)[0]["message"].startswith("The body must be an object")
+
+
 def _send(stage: Stage, path: str, method: str, operation: dict[str, Any], body: Any) -> Any:
     for row in operation.get("parameters", []):
         if row["in"] == "path":
@@ -137,6 +185,19 @@ def _with_null(value: Any, steps: tuple[str | int, ...]) -> Any:
         return [_with_null((value or [{}])[first], tuple(rest))]
     value = value or {}
     return {**value, first: _with_null(value.get(first), tuple(rest))}
+
+
+def _members_of(
+    document: dict[str, Any], schema: dict[str, Any], steps: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """Yield how to get to each member, also of the objects inside."""
+    for each in (schema, *schema.get("allOf", ())):
+        if "$ref" in each:
+            named = document["components"]["schemas"][each["$ref"].rpartition("/")[2]]
+            yield from _members_of(document, named, steps)
+        for name, member in each.get("properties", {}).items():
+            yield (*steps, name)
+            yield from _members_of(document, member, (*steps, name))
 
 
 def _lists_of(

@@ -188,7 +188,7 @@ def test_metadata_from_beginning_to_end(cast: Cast) -> None:
         ("POST", "", {"colour": "red"}, 400, "metadata.colour is not known"),
         ("POST", "", {"auto_scan": None}, 422, "auto_scan"),
         ("POST", "", {"auto_scan": True}, 422, "auto_scan"),
-        ("POST", "", ["auto_scan"], 422, "dictionary"),
+        ("POST", "", ["auto_scan"], 422, "object"),
         ("PUT", "public", {"reuse_sys_cve_allowlist": "true"}, 400, "the path has"),
         ("PUT", "public", {"public": "yes"}, 400, "metadata.public must be"),
     ],
