@@ -285,8 +285,9 @@ class ManagementView(APIView):
                 self.has_authorized = True
                 raise Answered(earlier)
             self._first_steps.append(self._idempotent.record)
-        header = request.headers.get("If-Match", "")
-        if header and conditions.is_evaluated(self, request.method or ""):
+        header = request.headers.get("If-Match")
+        # An empty one names no state: whoever sends it has lost the tag that they mean.
+        if header is not None and conditions.is_evaluated(self, request.method or ""):
             conditions.ensure_matches(self, header)
             self._first_steps.append(partial(conditions.ensure_matches_locked, self, header))
 

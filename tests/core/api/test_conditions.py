@@ -80,6 +80,9 @@ def test_lists_and_what_nobody_can_change_have_no_tag(cast: Cast) -> None:
         ('"old"', True),
         ("{tag}x", True),
         ("W/{tag}", True),
+        ("", True),
+        (" ", True),
+        (",", True),
     ],
 )
 def test_changes_need_the_state_they_name(
