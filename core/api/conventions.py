@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from core.api.conditions import CHANGING
-from core.api.documentation import CONDITIONAL, ERROR_DESCRIPTIONS
+from core.api.documentation import CONDITIONAL, ERROR_DESCRIPTIONS, KEYLESS
 
 _TEXT = {"type": "string"}
 _ETAG = {"description": "Strong entity tag of the representation.", "schema": _TEXT}
@@ -53,17 +53,21 @@ def add_conventions(result: dict[str, Any], **_others: object) -> dict[str, Any]
         changing = [operations[m.lower()] for m in sorted(CHANGING) if m.lower() in operations]
         if read is not None and changing and _is_object(read):
             for operation in changing:
-                _add_condition(operation)
+                _add_parameter(operation, IF_MATCH)
             _describe_tags(read)
+        for operation in changing:
+            # Also where there is no object with a tag, of which no state can be named but any.
+            _add_error(operation, 412)
         if operations.get("post", {}).pop(CONDITIONAL, False):
-            _add_condition(operations["post"])
+            _add_parameter(operations["post"], IF_MATCH)
+            _add_error(operations["post"], 412)
         if read is not None and "X-Total-Count" in _success(read).get("headers", {}):
             _add_parameter(read, FORMAT)
             _success(read)["content"]["text/csv"] = {
                 "schema": _TEXT,
                 "example": "id,name\r\n1,library\r\n",
             }
-        if "post" in operations:
+        if "post" in operations and not operations["post"].pop(KEYLESS, False):
             _add_parameter(operations["post"], IDEMPOTENCY_KEY)
             _add_error(operations["post"], 409)
     return result
@@ -86,11 +90,6 @@ def _describe_tags(read: dict[str, Any]) -> None:
         "description": "The caller has this representation already.",
         "headers": {"ETag": _ETAG},
     }
-
-
-def _add_condition(operation: dict[str, Any]) -> None:
-    _add_parameter(operation, IF_MATCH)
-    _add_error(operation, 412)
 
 
 def _add_parameter(operation: dict[str, Any], parameter: dict[str, Any]) -> None:

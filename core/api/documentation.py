@@ -25,6 +25,7 @@ ERROR_DESCRIPTIONS = {
     409: "An object of that name exists already, or the request was carried out before.",
     412: "The current state does not allow this, or is not the one of If-Match.",
     413: "The request body is too large.",
+    414: "The path or the query is too long; nobody is asked before who they are.",
     415: "The request body is not JSON.",
     422: "A value is of the wrong type or out of its bounds.",
     429: "Too many attempts; see Retry-After.",
@@ -32,7 +33,8 @@ ERROR_DESCRIPTIONS = {
     503: "Not possible at the moment; trying again later is safe.",
 }
 CONDITIONAL = "x-conditional"
-_ALWAYS = (400, 401, 403, 404, 422, 429, 503)
+KEYLESS = "x-keyless"
+_ALWAYS = (400, 401, 403, 404, 414, 422, 429, 503)
 
 _PATH_PARAMETERS: dict[str, tuple[Any, str]] = {
     "project": (
@@ -137,10 +139,11 @@ class ManagementSchema(AutoSchema):
         return [*auth, {}] if is_open else auth
 
     def get_operation(self, *arguments: Any) -> dict[str, Any] | None:
-        """Return the operation; a mark for ``core.api.conventions`` where If-Match counts."""
+        """Return the operation; with marks for ``core.api.conventions`` about what counts in it."""
         described: dict[str, Any] | None = super().get_operation(*arguments)
-        if described is not None and getattr(self.view, "changes", None) and self.method == "POST":
-            described[CONDITIONAL] = True
+        if described is not None and self.method == "POST":
+            described[CONDITIONAL] = self.view.changes is not None
+            described[KEYLESS] = not self.view.takes_keys
         return described
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:

@@ -43,6 +43,8 @@ RESPONSES: dict[ErrorKind, tuple[int, str]] = {
 _CODES_BY_STATUS = {
     **dict(RESPONSES.values()),
     406: "NOT_ACCEPTABLE",
+    # Of what the server refuses before any view sees it.
+    414: "URI_TOO_LONG",
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "UNPROCESSABLE_ENTITY",
 }

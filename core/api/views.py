@@ -104,6 +104,8 @@ class ManagementView(APIView):
 
     ``If-Match`` does not look at it.
     """
+    takes_keys: ClassVar[bool] = True
+    """Whether a POST may come with ``Idempotency-Key``: its answer can be given again."""
     has_authorized = False
     # What the write of this request does first, in its transaction.
     _first_steps: list[Step]
@@ -278,6 +280,8 @@ class ManagementView(APIView):
     def _prepare_write(self, request: Request) -> None:
         """Heed ``Idempotency-Key`` and ``If-Match``, now and in the transaction of the write."""
         if request.method == "POST" and HEADER in request.headers:
+            if not self.takes_keys:
+                raise BadRequest(f"{HEADER} does not count for this request; nothing was done.")
             self._idempotent = IdempotentPost(request, self.actor)
             self._idempotent.hold()
             earlier = self._idempotent.earlier_response()

@@ -44,7 +44,7 @@ buffers megabytes, which only a long way needs.
 # What the server itself refuses.
 REFUSALS: Final = {
     400: ("BAD_REQUEST", "The request is not valid HTTP."),
-    414: ("URI_TOO_LONG", "The address is too long."),
+    414: ("URI_TOO_LONG", "The path or the query is too long."),
     429: ("TOOMANYREQUESTS", "Too many requests wait on this connection."),
     431: ("HEADERS_TOO_LARGE", "The headers are too large."),
     500: ("UNKNOWN", "The server met an error; its log says more."),
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._queue: deque[Exchange] = deque()
-        self._refusal: int | None = None
+        self._refusal: Refused | None = None
         self._is_reading = True
         self._has_served = False
         self._drained: asyncio.Future[None] | None = None
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         worker.connections.add(self)
         worker.nr_conns += 1
         if worker.nr_conns > worker.worker_connections:
-            self._refuse(503)
+            self._refuse(Refused(503))
 
     def connection_lost(self, _exception: Exception | None) -> None:
         """Tell the application, which may finish what cannot be left half done."""
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
         try:
             self._requests.feed(data)
         except Refused as refused:
-            self._refuse(refused.status)
+            self._refuse(refused)
 
     def eof_received(self) -> bool:
         """Tell whether the connection is still needed: a client may only have ended its sending.
@@ -241,7 +241,7 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.is_begun:
             # Also for a body that was broken: the application took its client for gone.
-            self._send_refusal(self._refusal or 500)
+            self._send_refusal(self._refusal or Refused(500))
         self.transport.close()
 
     def _may_go_on(self, exchange: Exchange) -> bool:
@@ -256,20 +256,21 @@ class Connection(asyncio.Protocol):
         self._send_refusal(self._refusal)
         return False
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, refusal: Refused) -> None:
         """Say what is wrong once everything before it has been answered, then close."""
-        self._refusal = status
+        self._refusal = refusal
         self.pause_reading()
         if self._requests.receiving is not None:
             self._requests.receiving.break_off()
         if self._current is None:
-            self._send_refusal(status)
+            self._send_refusal(refusal)
             self.transport.close()
 
-    def _send_refusal(self, status: int) -> None:
+    def _send_refusal(self, refusal: Refused) -> None:
         """Answer in the envelope of both APIs what the application does not get to see."""
+        status = refusal.status
         code, message = REFUSALS[status]
-        body = json.dumps({"errors": [{"code": code, "message": message}]})
+        body = json.dumps({"errors": [{"code": code, "message": refusal.message or message}]})
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             "Content-Type: application/json",

@@ -26,11 +26,15 @@ Address = tuple[str, int] | None
 
 
 class Refused(Exception):
-    """A request is not taken in; the connection ends with this status."""
+    """A request is not taken in; the connection ends with this status.
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
+    The message says more than the one that belongs to the status.
+    """
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(status, message)
         self.status = status
+        self.message = message
 
 
 class Begin(Protocol):
@@ -104,7 +108,11 @@ class Requests:
             return
         self._url += url
         if len(self._url) > REQUEST_LINE_BYTES:
-            raise Refused(414)
+            path = self._url.partition(b"?")[0]
+            what = "The path" if len(path) > REQUEST_LINE_BYTES else "The query"
+            raise Refused(
+                414, f"{what} is too long: both together may have {REQUEST_LINE_BYTES} bytes."
+            )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which nobody asks for."""

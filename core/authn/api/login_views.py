@@ -57,6 +57,8 @@ class LoginView(BrowserView):
     access: ClassVar[dict[str, Access]] = {"POST": Public("nobody is anybody before they log in")}
     parser_classes = (FormParser,)
     content_negotiation_class = OnlyForms
+    # The cookie is a secret, which is never kept.
+    takes_keys = False
 
     @operation("Log in with a browser", tag="sessions", body=LoginSerializer)
     def post(self, request: Request) -> Response:

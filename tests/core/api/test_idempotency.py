@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
@@ -27,7 +28,7 @@ from core.users.models import Group
 from tests.core.api.cast import Cast, body_of, caller_of, errors_of
 from tests.core.api.test_matrix import ROBOT
 from tests.factories.artifacts import make_image, storage_in
-from tests.factories.users import make_user
+from tests.factories.users import PASSWORD, make_user
 
 NEW = {"project_name": "new"}
 
@@ -126,6 +127,16 @@ def test_malformed_keys_are_refused(cast: Cast, key: str) -> None:
 def test_keys_need_a_caller_and_do_not_replace_permissions(cast: Cast) -> None:
     anonymous = cast["anonymous"].post("/projects", NEW, Idempotency_Key="k")
     assert anonymous.status_code == 401
+    # The cookie of a session is not kept, whoever asks for one.
+    form = urlencode({"principal": "owner", "password": PASSWORD}).encode()
+    login = cast["owner"].call(
+        "POST",
+        "/c/login",
+        raw=form,
+        content_type="application/x-www-form-urlencoded",
+        Idempotency_Key="k",
+    )
+    assert (login.status_code, len(login.cookies)) == (400, 0)
     path = "/projects/secret/members"
     body = {"role_id": 3, "member_user": {"username": "outsider"}}
     assert cast["owner"].post(path, body, Idempotency_Key="k").status_code == 201

@@ -9,6 +9,7 @@ import pytest
 from django.urls import get_resolver
 from drf_spectacular.validation import validate_schema
 
+from core.api.conditions import CHANGING
 from core.api.views import ManagementView
 from tests.architecture.source import ROOT
 from tests.core.api.cast import anonymous
@@ -66,7 +67,8 @@ def test_every_operation_says_what_it_needs_and_answers(document: dict[str, Any]
         assert len(operation["description"]) > 10, where
         statuses = set(operation["responses"])
         assert statuses & {"200", "201"} or "x-later" in operation, where
-        assert {"400", "401", "403", "404", "422", "429", "503"} <= statuses, where
+        assert {"400", "401", "403", "404", "414", "422", "429", "503"} <= statuses, where
+        assert "412" in statuses or method.upper() not in CHANGING, where
         assert {"413", "415"} <= statuses or "requestBody" not in operation, where
         assert {"basic": []} in operation["security"], where
         assert {"token": []} in operation["security"], where
@@ -209,5 +211,8 @@ def test_what_all_views_do_is_described(document: dict[str, Any]) -> None:
         assert name in {row["name"] for row in robot[method]["parameters"]}
         assert method == "get" or "412" in robot[method]["responses"]
     assert {"Idempotency-Key"} <= {row["name"] for row in robots["post"]["parameters"]}
+    login = document["paths"]["/c/login"]["post"]
+    assert "Idempotency-Key" not in {row["name"] for row in login.get("parameters", ())}
+    assert "409" not in login["responses"]
     assert "format" in {row["name"] for row in robots["get"]["parameters"]}
     assert set(robots["get"]["responses"]["200"]["content"]) == {"application/json", "text/csv"}

@@ -66,26 +66,40 @@ def test_a_connection_without_a_request_is_closed(
 
 
 @pytest.mark.parametrize(
-    ("request_bytes", "status", "code"),
+    ("request_bytes", "status", "code", "beginning"),
     [
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "URI_TOO_LONG"),
+        (
+            b"GET /" + b"a" * 10_000 + b"?b HTTP/1.1\r\nHost: x\r\n\r\n",
+            414,
+            "URI_TOO_LONG",
+            "The path is too long",
+        ),
+        (
+            b"GET /a?" + b"b?" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+            414,
+            "URI_TOO_LONG",
+            "The query is too long",
+        ),
         (
             b"GET / HTTP/1.1\r\nHost: x\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
             431,
             "HEADERS_TOO_LARGE",
+            "The headers",
         ),
-        (b"<secret>\r\n\r\n", 400, "BAD_REQUEST"),
-        (b"GET /?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"<secret>\r\n\r\n", 400, "BAD_REQUEST", "The request"),
+        (b"GET /?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BAD_REQUEST", "The request"),
     ],
 )
 def test_what_is_no_request_is_refused_in_the_envelope(
-    visit: Visit, request_bytes: bytes, status: int, code: str
+    visit: Visit, request_bytes: bytes, status: int, code: str, beginning: str
 ) -> None:
     async def visitor(_worker: SimpleNamespace, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request_bytes)
         answered, body = await read_answer(reader)
-        assert (answered, json.loads(body)["errors"][0]["code"]) == (status, code)
+        (error,) = json.loads(body)["errors"]
+        assert (answered, error["code"]) == (status, code)
+        assert error["message"].startswith(beginning)
         assert b"secret" not in body
         writer.close()
 
