@@ -142,8 +142,8 @@ class ManagementSchema(AutoSchema):
         """Return the operation; with marks for ``core.api.conventions`` about what counts in it."""
         described: dict[str, Any] | None = super().get_operation(*arguments)
         if described is not None and self.method == "POST":
-            described[CONDITIONAL] = self.view.changes is not None
-            described[KEYLESS] = not self.view.takes_keys
+            described[CONDITIONAL] = getattr(self.view, "changes", None) is not None
+            described[KEYLESS] = not getattr(self.view, "takes_keys", True)
         return described
 
     def _resolve_path_parameters(self, variables: Iterable[str]) -> list[dict[str, Any]]:

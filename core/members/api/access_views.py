@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.errors import BadRequest
 from core.api.fields import ResponseSerializer
+from core.api.flags import flag
 from core.api.permissions import Access, SignedIn
 from core.api.views import ManagementView
 from core.audit.models import AuditEntry
@@ -57,7 +58,7 @@ class OwnPermissionsView(ManagementView):
     def get(self, request: Request) -> Response:
         """Return resource and action of every permission held."""
         scope = request.query_params.get("scope", "").rstrip("/")
-        is_relative = request.query_params.get("relative", "").lower() in ("true", "1")
+        is_relative = flag(request, "relative", default=False)
         held = _held(self.actor, scope)
         prefix = "" if is_relative or not scope else f"{scope}/"
         rows = [

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -98,17 +99,34 @@ def test_every_single_object_has_a_tag(stage: Stage) -> None:
     assert len(changes) > 25
 
 
-def test_what_conditions_and_keys_lead_to_is_described(stage: Stage) -> None:
-    """Whatever a request is for: 412 for a tag that is not current, and what a bad key gets."""
+def described_cases(stage: Stage) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
+    """Yield the requests with the operations of the document that they are."""
     paths = openapi_document()["paths"]
-    wrong, statuses = [], set()
     for method, path, body, _statuses in CASES:
         plain = stage.path(path).partition("?")[0].replace("%252F", "%2F")
         route = get_resolver().resolve(plain if plain.startswith(("/api", "/c/")) else BASE + plain)
-        described = paths.get("/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.route), {})
-        if method.lower() not in described:
-            continue
-        operation = described[method.lower()]
+        operations = paths.get("/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.route), {})
+        if method.lower() in operations:
+            yield method, path, body, operations[method.lower()]
+
+
+def test_every_truth_value_in_a_query_is_checked(stage: Stage) -> None:
+    checked = set()
+    for method, path, body, operation in described_cases(stage):
+        for row in operation.get("parameters", ()):
+            if row["in"] == "query" and row["schema"].get("type") == "boolean":
+                with undone():
+                    response = call(stage, method, extended(path, f"{row['name']}=maybe"), body)
+                assert response.status_code == 422, (method, path, row["name"])
+                assert row["name"] in errors_of(response)[0]["message"]
+                checked.add(row["name"])
+    assert {"relative", "with_tag", "public"} <= checked
+
+
+def test_what_conditions_and_keys_lead_to_is_described(stage: Stage) -> None:
+    """Whatever a request is for: 412 for a tag that is not current, and what a bad key gets."""
+    wrong, statuses = [], set()
+    for method, path, body, operation in described_cases(stage):
         for headers in ({"If_Match": '"old"'}, {"Idempotency_Key": "not one"}):
             with undone():
                 status = call(stage, method, path, body, **headers).status_code
