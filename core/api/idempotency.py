@@ -92,7 +92,10 @@ class IdempotentPost:
             raise BadRequest(f"{HEADER} needs credentials: keys belong to their caller.")
         sent = request._request
         self.key_hash = _digest(actor.subject, str(actor.token_id), key)
-        self.request_hash = _digest(sent.get_full_path(), sent.content_type or "", sent.body)
+        path, *query = sent.get_full_path().split("?", 1)
+        # A slash at the end of a path changes nothing.
+        where = "?".join((path.removesuffix("/"), *query))
+        self.request_hash = _digest(where, sent.content_type or "", sent.body)
         self._record_id: int | None = None
         self._lock = int.from_bytes(self.key_hash[:8], "big", signed=True)
         self._is_held = False

@@ -53,6 +53,8 @@ def test_a_key_belongs_to_its_caller_and_request(cast: Cast) -> None:
     assert response.status_code == 422
     assert "Idempotency-Key" in errors_of(response)[0]["message"]
     assert cast["owner"].post("/projects?x=1", NEW, Idempotency_Key="k").status_code == 422
+    slash = cast["owner"].post("/projects/", NEW, Idempotency_Key="k")
+    assert (slash.status_code, slash.get("Idempotency-Replayed")) == (201, "true")
 
 
 def test_a_refused_request_may_be_sent_again(cast: Cast) -> None:
