@@ -3,6 +3,7 @@
 import pytest
 
 from core.artifacts.models import Repository
+from core.artifacts.queries import find_redirected_target
 from core.audit.models import AuditEntry
 from core.authn.services import create_personal_token
 from tests.core.api.cast import Cast, bearer, body_of, errors_of, make_cast, rows_of
@@ -100,6 +101,27 @@ def test_former_names_in_hidden_projects_are_shown_to_nobody_else(cast: Cast) ->
         actor=actor_of(user),
     )
     assert [row["name"] for row in rows_of(bearer(token.secret).get(path))] == ["open/app"]
+
+
+def test_former_names_are_shown_while_they_lead_there(cast: Cast) -> None:
+    assert cast["owner"].post("/projects/secret/rename", {"project_name": "new"}).status_code == 200
+    path = "/projects/new/repositories/app/redirects"
+
+    def shown(name: str) -> list[str]:
+        answer = cast[name].get(path)
+        rows = [row["name"] for row in rows_of(answer)]
+        assert answer["X-Total-Count"] == str(len(rows))
+        return rows
+
+    assert shown("admin") == shown("guest") == ["secret/app"]
+    assert find_redirected_target("secret/app", "user:1").repository_id is not None
+    taken = make_project("secret", is_public=True)
+    assert shown("admin") == shown("guest") == []
+    assert find_redirected_target("secret/app", "user:1").repository_id is None
+    # Until the row is removed, the name would lead on once that project has gone.
+    taken.delete()
+    assert shown("admin") == ["secret/app"]
+    assert find_redirected_target("secret/app", "user:1").repository_id is not None
 
 
 @pytest.mark.parametrize("is_public", [False, True])
