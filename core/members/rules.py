@@ -45,7 +45,7 @@ def checked_permissions(permissions: Iterable[str]) -> list[str]:
     unknown = sorted(wanted - PROJECT_PERMISSIONS)
     if unknown:
         raise RolePermissionUnknown(
-            f"No such permission in projects: {', '.join(unknown)}.",
+            f"permissions: No such permission in projects: {', '.join(unknown)}.",
             detail={"permissions": unknown},
         )
     return sorted(wanted)

@@ -170,13 +170,14 @@ def checked_permissions(
         permissions = frozenset(names)
         if project_name is not None and namespace != project_name:
             raise RobotPermissionInvalid(
-                f"A robot of project {project_name} cannot hold permissions elsewhere.",
+                f"permissions.namespace: A robot of project {project_name} cannot hold permissions "
+                "elsewhere.",
                 detail={"namespace": namespace},
             )
         unknown = sorted(permissions - _grantable(namespace))
         if unknown:
             raise RobotPermissionInvalid(
-                f"bad request permission: {', '.join(unknown)}",
+                f"permissions.access: bad request permission: {', '.join(unknown)}",
                 detail={"namespace": namespace, "permissions": unknown},
             )
         if permissions:

@@ -14,7 +14,7 @@ from core.artifacts.services.deleting import delete_artifact
 from core.artifacts.services.repositories import reserve_repository_locked
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.artifacts.types import BulkOutcome, BulkRequest, BulkSelector, DeletedArtifact
-from core.common.doublestar import compile_pattern
+from core.common.doublestar import PatternInvalid, compile_pattern
 from core.common.errors import DomainError
 from core.database.transactions import rehearsal
 from core.oci.digest import Digest
@@ -41,8 +41,9 @@ def act_in_bulk(
 ) -> tuple[BulkOutcome, ...]:
     """Delete artifacts, or set or end tags, one by one, and return what became of each.
 
-    Raises BulkInvalid when the request selects nothing definite or too much, and PatternInvalid,
-    TagInvalid and DigestInvalid; then nothing was done. Whoever calls has authorized the action.
+    Raises BulkInvalid when the request selects nothing definite or too much, or its pattern is
+    not valid, TagInvalid and DigestInvalid; then nothing was done. Whoever calls has authorized
+    the action.
     """
     act = _ACTIONS[request.action]
     items = _ITEMS[request.action](repository, request)
@@ -186,7 +187,10 @@ def _selected(repository: Repository, selector: BulkSelector) -> set[tuple[Diges
             rows = rows.filter(pushed_at__lt=selector.pushed_before)
         oldest = rows.order_by("pushed_at", "id").values_list("digest", flat=True)
         return {(Digest.from_bytes(bytes(stored)), "") for stored in oldest[: MAXIMUM_ITEMS + 1]}
-    pattern = compile_pattern(selector.tag_pattern)
+    try:
+        pattern = compile_pattern(selector.tag_pattern)
+    except PatternInvalid as error:
+        raise BulkInvalid(f"selector.tag_pattern: {error.message}") from error
     tags = Tag.objects.filter(repository=repository, ended_at=None)
     if selector.pushed_before is not None:
         tags = tags.filter(manifest__pushed_at__lt=selector.pushed_before)

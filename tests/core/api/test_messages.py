@@ -16,7 +16,7 @@ BULK = f"{REPOSITORY}/artifacts/bulk"
 DIGEST = "sha256:" + "0" * 64
 
 
-def robot(base: dict[str, Any], **members: str) -> dict[str, Any]:
+def robot(base: dict[str, Any], **members: Any) -> dict[str, Any]:
     (permission,) = base["permissions"]
     return {**base, "permissions": [{**permission, **members}]}
 
@@ -76,6 +76,35 @@ ELSEWHERE = {"kind": "project", "namespace": "nowhere", "access": ROBOT["permiss
             "tags: '-x' is not a tag",
         ),
         ("POST", BULK, {"action": "delete", "digests": [DIGEST, "x"]}, 400, "digests[1]: "),
+        (
+            "POST",
+            BULK,
+            {"action": "untag", "selector": {"tag_pattern": "["}},
+            400,
+            "selector.tag_pattern: A bracket [ is not closed.",
+        ),
+        (
+            "POST",
+            "/roles",
+            {"name": "x", "permissions": ["tag:lift"]},
+            400,
+            "permissions: No such permission in projects: tag:lift.",
+        ),
+        (
+            "POST",
+            "/robots",
+            robot(ROBOT, access=[{"resource": "5", "action": "pull"}]),
+            400,
+            "permissions.access: bad request permission: 5:pull",
+        ),
+        ("POST", "/robots", [], 422, "The body must be an object."),
+        (
+            "POST",
+            "/projects/secret/members",
+            {"role_id": 2, "member_user": []},
+            422,
+            "member_user: Must be an object.",
+        ),
     ],
 )
 def test_members_are_named(
