@@ -23,11 +23,13 @@ from core.artifacts.api.serializers import (
     TagExpirySerializer,
     TagPeriodSerializer,
 )
+from core.artifacts.errors import ManifestUnknown
 from core.artifacts.models import Repository, Tag
 from core.artifacts.rules import parse_life
 from core.artifacts.services.expiry import set_tag_expiry
 from core.artifacts.services.repositories import delete_repository, update_repository
 from core.common.clock import now
+from core.oci.reference import parse_tag
 from core.projects.api.scope import ProjectView
 from core.rbac.services import allowed
 
@@ -122,11 +124,13 @@ class TagHistoryView(RepositoryScopedView):
         has_query=True,
     )
     def get(self, request: Request, project_name: str, repository: str, tag: str) -> Response:
-        """Return the periods, the latest first; empty for a name that was never a tag.
+        """Return the periods, the latest first; 404 for a name that was never a tag.
 
         Who changed the tag is shown to those who may list the members of the project.
         """
         periods = Tag.objects.filter(repository_id=self.repository_id, name=tag)
+        if not periods.exists():
+            raise ManifestUnknown(f"{self.full_name} never had a tag {parse_tag(tag)}.")
         if allowed(self.actor, "member:list", self.target):
             return self.page(periods, TagPeriodSerializer, HISTORY_LISTING)
         return self.page(periods, NamelessTagPeriodSerializer, NAMELESS_HISTORY_LISTING)

@@ -233,7 +233,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", f"{APP}/artifacts?with_label=true", more_labelled, 12),
     ("guest", "/labels?scope=p&project_id={project}", more_labels, 6),
     ("guest", f"{APP}/artifacts/first/tags", more_tags, 9),
-    ("guest", f"{APP}/tags/latest/history", more_history, 7),
+    ("guest", f"{APP}/tags/latest/history", more_history, 8),
     ("owner", "/projects/secret/trash", more_trash, 7),
     ("guest", f"{APP}/redirects", more_redirects, 7),
     ("guest", "/projects/secret/members", more_members, 6),

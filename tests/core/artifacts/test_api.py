@@ -382,6 +382,11 @@ def test_tags_and_their_history(cast: Cast) -> None:
     ]
     assert periods[0]["ended_at"] == "0001-01-01T00:00:00.000Z"
     assert periods[0]["started_at"] == periods[1]["ended_at"]
+    for name, status in {"never": 404, "bad%20tag": 400, "x" * 129: 400}.items():
+        answer = cast["guest"].get(f"{APP}/tags/{name}/history")
+        assert (answer.status_code, bool(errors_of(answer))) == (status, True), name
+        # Who may not see the repository is told nothing.
+        assert cast["outsider"].get(f"{APP}/tags/{name}/history").status_code == 403
 
 
 def test_who_changed_a_tag_is_shown_to_those_who_see_members(cast: Cast) -> None:
