@@ -5,8 +5,8 @@ push must not wait for a blob to be read. So a periodic run reads the configurat
 manifests. Whoever looks at an artifact before that reads it right away and keeps what it
 found, a few at a time where the storage is a bucket.
 
-In read-only mode nothing is kept: whoever looks reads the configuration itself, and what it says
-of tags counts when the mode ends.
+In read-only mode, and while the database can only be read, nothing is kept: whoever looks reads
+the configuration itself, and what it says of tags counts afterwards.
 
 Labels of an image may say how long the tags live that a push lets point at it. Tags that were
 pushed before the configuration was read await it; the transaction that keeps what it says sets
@@ -15,6 +15,7 @@ their ends. So nothing gets lost when a process dies, and the next run goes on.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -27,6 +28,7 @@ from core.artifacts.rules import StatedLife, stated_life
 from core.artifacts.services.expiry import set_lives_locked
 from core.common.errors import DomainError
 from core.database import raw
+from core.database.read_only import unless_read_only
 from core.oci.configs import (
     MAXIMUM_CONFIG_BYTES,
     extra_attributes,
@@ -94,7 +96,7 @@ def read_attributes(manifests: Sequence[Manifest]) -> None:
         said = _read(manifest, config)
         if said is not None:
             found[manifest.pk] = said
-    _keep(found)
+    unless_read_only(partial(_keep, found))
     kept = dict(zip(found, _as_kept([each.attributes for each in found.values()]), strict=True))
     for manifest in manifests:
         if manifest.pk in found:

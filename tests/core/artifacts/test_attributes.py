@@ -15,6 +15,7 @@ from tests.core.api.cast import Caller, body_of, caller_of
 from tests.factories.artifacts import PUSHER, image_document, make_blob, push
 from tests.factories.projects import make_project
 from tests.factories.users import make_user
+from tests.support.read_only import read_only_database
 
 APP = "/projects/team/repositories/app"
 # In an order and with numbers that PostgreSQL keeps otherwise.
@@ -79,7 +80,7 @@ def held_by_somebody_else() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("obstacle", [read_only, held_by_somebody_else])
+@pytest.mark.parametrize("obstacle", [read_only, read_only_database, held_by_somebody_else])
 def test_what_cannot_be_kept_yet_is_shown_as_it_will_be(
     obstacle: Callable[[], AbstractContextManager[None]],
 ) -> None:
