@@ -173,8 +173,8 @@ class IdempotentPost:
         at = now()
         IdempotentRequest.objects.filter(_is_over(at), key_hash=self.key_hash).delete()
         # Waits for another transaction that writes the same key.
-        row = raw.fetch_one(_RECORD, (self.key_hash, self.request_hash, at))
-        return None if row is None else int(row[0])
+        rows = raw.fetch_changed(_RECORD, (self.key_hash, self.request_hash, at))
+        return int(rows[0][0]) if rows else None
 
     def complete(self, response: Response) -> None:
         """Keep the response of a request that was recorded, and any success.

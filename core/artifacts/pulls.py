@@ -100,9 +100,11 @@ UPDATE artifacts_pullusage SET repository_id = %s, trash_entry_id = NULL WHERE t
 
 _MOVE_USAGE = "UPDATE artifacts_pullusage SET project_id = %s WHERE repository_id = %s"
 
+# Without a repository's lock: whoever moves its usage now need not wait, and the next run is soon.
 _REMOVE_USAGE = """
 DELETE FROM artifacts_pullusage
- WHERE id IN (SELECT id FROM artifacts_pullusage WHERE day < %s ORDER BY day, id LIMIT %s)
+ WHERE id IN (SELECT id FROM artifacts_pullusage WHERE day < %s ORDER BY day, id LIMIT %s
+                 FOR UPDATE SKIP LOCKED)
 """
 
 

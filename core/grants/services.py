@@ -37,7 +37,7 @@ def grant_repository(
     right = right_of(permission)
     repository = _hold_repository(repository)
     wanted = PERMISSIONS_OF_RIGHT[right]
-    if wanted - allowed_among(actor, wanted, queries.target_of(repository)):
+    if wanted - allowed_among(actor, wanted, queries.target_of(repository).as_private()):
         raise GrantTooWide
     subject = lock_subject(user, group)
     if _is_held(repository, subject, right):
@@ -84,7 +84,7 @@ def add_user_to_group(user: User, group: Group, *, actor: Actor) -> None:
     """
     group = lock_group(group)
     for target, wanted in queries.rights_of_group(group):
-        if wanted - allowed_among(actor, wanted, target):
+        if wanted - allowed_among(actor, wanted, target.as_private()):
             # Not named: whoever manages groups need not know what there is.
             raise GroupTooWide
     add_user_to_group_locked(user, group, actor=actor)

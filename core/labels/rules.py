@@ -14,8 +14,10 @@ PROJECT_SCOPE: Final = "p"
 
 # Categories of Unicode: what controls, formats or breaks a line, and what means nothing to others.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Emoji and some scripts join characters with these.
-_JOINERS: Final = "\u200c\u200d"
+# Emoji and some scripts join characters with these, and flags of countries in one are spelt.
+_JOINERS: Final = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
+# Letters and symbols by their category, which show nothing.
+_BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _COLOR = re.compile(COLOR.removeprefix("^").removesuffix("$"))
 
 
@@ -34,7 +36,8 @@ def ensure_valid(name: str, description: str, color: str) -> None:
 
 def _is_legible(name: str) -> bool:
     """Tell whether people see a name as it is: nothing hides in it or turns its order round."""
-    kinds = {unicodedata.category(each) for each in name if each not in _JOINERS}
+    shown = set(name) - _JOINERS - _BLANKS
+    kinds = {unicodedata.category(each) for each in shown}
     return not kinds & _HIDDEN and any(kind[0] not in "ZM" for kind in kinds)
 
 

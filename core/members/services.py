@@ -259,7 +259,7 @@ def _record_role(action: str, actor: Actor, role: Role) -> None:
 
 def _ensure_may_give(role: Role, project: Project, actor: Actor) -> None:
     wanted = queries.role_permissions(role)
-    rules.ensure_within(wanted, allowed_among(actor, wanted, target_of(project)))
+    rules.ensure_within(wanted, allowed_among(actor, wanted, target_of(project).as_private()))
 
 
 def _ensure_may_take(membership: Membership, actor: Actor) -> None:

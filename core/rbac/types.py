@@ -1,7 +1,7 @@
 """Plain values of authorization: who acts, on what, and what was decided."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -95,6 +95,10 @@ class Target:
     def of_system(cls) -> "Target":
         """The installation as a whole."""
         return cls()
+
+    def as_private(self) -> "Target":
+        """The same, to ask what somebody was given: what is public may become private."""
+        return replace(self, is_public=False)
 
     @property
     def is_system(self) -> bool:

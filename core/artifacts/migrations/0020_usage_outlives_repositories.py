@@ -2,7 +2,8 @@
 
 Before the code that comes with it. Code that does not know the new columns cannot add pulls to the
 usage: their records wait for the code that does. A repository that it transfers leaves its usage
-behind. Counting waits while what is there gets its project.
+behind. The table is locked while what is there gets its project: pulls are not counted meanwhile,
+deletions of repositories wait, and so may pushes to tags that were just pulled.
 """
 
 import django.db.models.deletion

@@ -123,7 +123,8 @@ def discard_manifests_locked(
 def discard_repository_locked(repository: Repository, *, actor: Actor, now: datetime) -> None:
     """Keep all manifests of a repository, their labels, the history of its tags, its former names.
 
-    To be called before they go. How often it was pulled stays counted for the project in any case.
+    To be called before they go. How often it was pulled stays counted for the project in any case,
+    but for pulls that were not counted yet.
     """
     entry_id = _enter(
         "repository", repository.name, repository.project_id, actor, now, described=repository

@@ -51,6 +51,11 @@ def give_custom_role(group: Group) -> None:
     make_member(make_project("team"), group, make_role("puller", PULL))
 
 
+def give_what_is_public_now(group: Group) -> None:
+    role = make_role("reader", {"repository:pull", "repository:read", "artifact:read"})
+    make_member(make_project("team", is_public=True), group, role)
+
+
 def give_right(group: Group) -> Repository:
     repository = make_repository(make_project("team"), "app")
     grant_repository(repository, group=group, permission="pull", actor=SYSTEM)
@@ -88,6 +93,7 @@ def robot(**held: Iterable[str]) -> Actor:
         (give_custom_role, robot(), False),
         (give_custom_role, robot(team=PULL), True),
         (give_two_roles, robot(team=PULL), False),
+        (give_what_is_public_now, robot(), False),
         (give_right, robot(), False),
         (give_right, robot(team=PULL), True),
         (give_right, robot(team=PUSH - {"repository:pull"}), False),

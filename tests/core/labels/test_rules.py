@@ -15,6 +15,7 @@ pytestmark = pytest.mark.pure
         ("Ready for release", "What is\nshipped", "#0065aB"),
         ("\u00e9t\u00e9 \U0001f433 100%_", "", "#FFFFFF"),
         ("\U0001f469\u200d\U0001f680 launch", "", ""),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "", ""),
         ("x" * 128, "x" * 1024, "#000000"),
     ],
 )
@@ -26,7 +27,10 @@ def test_valid(name: str, description: str, color: str) -> None:
     ("field", "values"),
     [
         ("name", ["", " ", " x", "x ", "a\nb", "a\x00b", "x\x7f", "x" * 129]),
-        ("name", ["\u200b", "\u200d", "a\u202eb", "\ufeffx", "a\u2028b", "\u0301", "\ud800"]),
+        (
+            "name",
+            ["\u200b", "\u200d", "a\u202eb", "\ufeffx", "a\u2028b", "\u0301", "\ud800", "\u3164"],
+        ),
         ("description", ["x" * 1025]),
         ("color", ["red", "#fff", "#12345g", "#1234567", "123456", "#123456\n", " #123456"]),
     ],
