@@ -82,12 +82,12 @@ class PageNumberPagination(BasePagination):
         end = min(start + self.page_size, self.total)
         if len(stretches) > 1 and isinstance(queryset, QuerySet):
             return _from_stretch(queryset, stretches, start, end)
-        if start > self.total - end and _has_total_order(queryset):
-            read = _ids if has_ids_only else _rows
+        if not _has_total_order(queryset):
+            return list(queryset[start:end])
+        read = _ids if has_ids_only else _rows
+        if start > self.total - end:
             return read(queryset.reverse(), self.total - end, self.total - start)[::-1]
-        if has_ids_only and _has_total_order(queryset):
-            return _ids(queryset, start, end)
-        return list(queryset[start:end])
+        return read(queryset, start, end)
 
     def get_paginated_response(self, data: Any) -> Response:
         """Return the list with its paging headers."""

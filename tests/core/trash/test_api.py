@@ -1,15 +1,11 @@
 """The trash over the management API."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from pytest_django.fixtures import Settings
 
 from core.artifacts.models import TrashEntry
 from core.audit.models import AuditEntry
 from tests.core.api.cast import Caller, Cast, basic, body_of, errors_of, make_cast, rows_of
-from tests.factories.artifacts import make_image, storage_in
+from tests.factories.artifacts import make_image
 from tests.factories.members import make_member, make_role
 from tests.factories.robots import make_robot
 
@@ -20,9 +16,8 @@ TRASH = "/projects/secret/trash"
 
 
 @pytest.fixture
-def cast(tmp_path: Path, settings: Settings) -> Iterator[Cast]:
-    with storage_in(tmp_path / "storage", settings):
-        yield make_cast()
+def cast() -> Cast:
+    return make_cast()
 
 
 def test_the_way_in_and_out(cast: Cast) -> None:

@@ -1,12 +1,10 @@
 """Tags come back from the trash with the ends they had."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from core.artifacts.attributes import keep_unread_attributes
 from core.artifacts.models import Tag, TrashEntry
@@ -22,22 +20,10 @@ from core.oci.digest import Digest
 from core.projects.models import Project
 from core.trash import services
 from core.trash.types import LeftOut
-from tests.factories.artifacts import PUSHER, image_document, make_blob, push, storage_in
-from tests.factories.projects import make_project
+from tests.factories.artifacts import PUSHER, image_document, make_blob, push
 
 APP = "team/app"
 WEEKS = timedelta(weeks=2)
-
-
-@pytest.fixture(autouse=True)
-def storage_root(tmp_path: Path, settings: Settings) -> Iterator[Path]:
-    with storage_in(tmp_path / "storage", settings) as root:
-        yield root
-
-
-@pytest.fixture
-def project(db: None) -> Project:
-    return make_project("team")
 
 
 def push_tag(project: Project, tag: str, labels: dict[str, str], **annotations: str) -> Digest:

@@ -1,15 +1,13 @@
 """What is deleted, comes back, and is let go of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from guardian.shortcuts import assign_perm
-from pytest_django.fixtures import Settings
 
 from core.artifacts.errors import ManifestUnknown
 from core.artifacts.models import (
@@ -51,7 +49,6 @@ from tests.factories.artifacts import (
     index_document,
     make_image,
     push,
-    storage_in,
 )
 from tests.factories.labels import make_label, put_label
 from tests.factories.members import make_group
@@ -61,17 +58,6 @@ from tests.support.crowds import at_once
 
 APP = "team/app"
 LAYER = Digest.of(b"layer").to_bytes()
-
-
-@pytest.fixture(autouse=True)
-def storage_root(tmp_path: Path, settings: Settings) -> Iterator[Path]:
-    with storage_in(tmp_path / "storage", settings) as root:
-        yield root
-
-
-@pytest.fixture
-def project(db: None) -> Project:
-    return make_project("team")
 
 
 def entry_of(project: Project) -> TrashEntry:
