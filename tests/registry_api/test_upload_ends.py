@@ -18,6 +18,7 @@ from core.blobs.types import UploadClaim
 from core.common import failpoints
 from core.common.clock import now
 from core.storage.filesystem_upload import FilesystemUploadWriter
+from core.storage.layout import UPLOADS
 from core.storage.selection import default_driver
 from core.storage.types import UploadState
 from registry_api import streaming
@@ -181,15 +182,17 @@ def test_edge_37_progress(developer: Client, place: Place, query: str) -> None:
 
 
 def test_edge_38_cancel(developer: Client, place: Place, storage: Path) -> None:
-    before = sorted(storage.rglob("*"))
+    unfinished = storage / UPLOADS
+    before = sorted(unfinished.rglob("*"))
     location = developer.start_upload(place.name)
     patch(developer, location, b"to be dropped")
+    assert sorted(unfinished.rglob("*")) != before
     assert developer.delete(location).status == 204
     again = developer.delete(location)
     assert again.status == 404
     assert again.codes == ["BLOB_UPLOAD_UNKNOWN"]
     assert patch(developer, location, b"late").codes == ["BLOB_UPLOAD_UNKNOWN"]
-    files = [path for path in storage.rglob("*") if path.is_file()]
+    files = [path for path in unfinished.rglob("*") if path.is_file()]
     assert [path for path in files if path not in before] == []
 
 
