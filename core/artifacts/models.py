@@ -119,6 +119,14 @@ class Manifest(models.Model):
                 condition=_PERHAPS_LISTED,
                 name="artifacts_manifest_in_lists",
             ),
+            models.Index(
+                "repository",
+                models.F("total_bytes").desc(),
+                models.F("id").desc(),
+                include=("is_child",),
+                condition=_PERHAPS_LISTED,
+                name="artifacts_manifest_by_size",
+            ),
             # The smallest that tells how many there are, and what has no tag.
             models.Index(
                 "repository",

@@ -111,6 +111,20 @@ def test_artifacts_are_counted_and_found_by_indexes_alone(cast: Cast) -> None:
         assert listing or path in by_tags, path
 
 
+@pytest.mark.parametrize("sort", ["size", "-size", "push_time", "-push_time"])
+def test_artifacts_by_size_and_time_are_read_in_the_order_of_an_index(
+    cast: Cast, sort: str
+) -> None:
+    path = f"/projects/secret/repositories/{KINDS[0]}/artifacts?sort={sort}&page=8&page_size=100"
+    with CaptureQueriesContext(connection) as captured:
+        assert len(cast["admin"].get(path).json()) == 100
+    (ids,) = [query["sql"] for query in captured if ' AS "pk" FROM' in query["sql"]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        nodes = [node["Node Type"] for node in nodes_of(ids, cursor)]
+    assert "Index Only Scan" in nodes
+    assert not [node for node in nodes if "Sort" in str(node)]
+
+
 def test_tags_are_looked_up_one_by_one_where_memory_does_not_hold_all(cast: Cast) -> None:
     """Otherwise all tags would be gone through for each artifact."""
     seen = 0
