@@ -38,7 +38,7 @@ def measure_reads(setting: Setting) -> Section:
 
 
 def _small_rows(setting: Setting, image: Image, connections: int) -> Iterator[Row]:
-    rounds = setting.rounds_of_small_requests(connections)
+    rounds = setting.rounds_of_reads(connections)
 
     def measured(method: str, work: str, path: str, goal: float) -> Row:
         run = _reader(setting, method, path, connections)
@@ -76,5 +76,6 @@ def _large_blob_rows(setting: Setting, digest: str) -> list[Row]:
             return Sample(load.received_bytes / load.seconds / 1e6, load.requests)
 
         work = f"GET blob of 100 MB, c={connections}"
-        rows.append(setting.compare(work, "MB/s", run, goal=LARGE_RATIO))
+        rounds = setting.rounds_of_reads(connections)
+        rows.append(setting.compare(work, "MB/s", run, goal=LARGE_RATIO, rounds=rounds))
     return rows

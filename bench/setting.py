@@ -16,8 +16,8 @@ ACCEPT = {"Accept": OCI_IMAGE_MANIFEST}
 """Without it docker-registry says that it has no such manifest."""
 
 
-ROUNDS_AT_ONE_CONNECTION: Final = 3
-"""How many times as many rounds small requests get where they come one at a time."""
+MORE_ROUNDS: Final = 3
+"""How many times as many rounds get what differs much from one to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class Setting:
         request = request_bytes(method, server.address, path, {**ACCEPT, **headers})
         return drive(server.address, [request], connections=connections, seconds=self.seconds)
 
-    def rounds_of_small_requests(self, connections: int) -> int:
-        """Return in how many rounds small requests are measured.
+    def rounds_of_reads(self, connections: int) -> int:
+        """Return in how many rounds reads are measured.
 
         With one connection, nothing goes on while the machine pauses, so rounds differ more.
         """
-        return self.rounds * ROUNDS_AT_ONE_CONNECTION if connections == 1 else self.rounds
+        return self.rounds * MORE_ROUNDS if connections == 1 else self.rounds
 
     def compare(
         self,

@@ -1,5 +1,7 @@
 """Part "tokens": how fast tokens are issued, beside the cheapest use of one."""
 
+from dataclasses import replace
+
 from bench.content import ContentMaker, make_image
 from bench.measure import Sample, Side, alternate
 from bench.pusher import Pusher
@@ -9,10 +11,14 @@ from bench.setting import Setting, rate
 
 CONNECTIONS = (1, 32)
 LEAST_RATIO = 1.0
+TURNS_PER_ROUND = 16
+LENGTH_OF_A_TURN = 0.25
+"""In rounds. What is compared costs nearly the same: many short turns tell it apart."""
 
 
 def measure_tokens(setting: Setting) -> Section:
     """Measure tokens for a robot and for a password, and HEAD of a manifest by tag, in turn."""
+    setting = replace(setting, seconds=setting.seconds * LENGTH_OF_A_TURN)
     server = setting.roadstead
     repository = server.repository("tokens")
     with Pusher(server.address) as pusher:
@@ -50,7 +56,7 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
             Side(server.pid, lambda: token(server.robot)),
             Side(server.pid, lambda: token(server.administrator)),
         ],
-        setting.rounds_of_small_requests(connections),
+        setting.rounds * TURNS_PER_ROUND,
     )
     goal = Goal(LEAST_RATIO, Better.HIGHER)
     return [
