@@ -11,7 +11,7 @@ from bench.setting import Setting, rate
 
 CONNECTIONS = (1, 32)
 LEAST_RATIO = 1.0
-TURNS_PER_ROUND = 16
+TURNS_PER_ROUND = 40
 LENGTH_OF_A_TURN = 0.25
 """In rounds. What is compared costs nearly the same: many short turns tell it apart."""
 
