@@ -403,13 +403,17 @@ class ManifestLabel(models.Model):
 
 
 class PullRecord(models.Model):
-    """One pull, waiting to be folded into counters. No foreign keys: inserts stay cheap."""
+    """Pulls that are alike, waiting to be folded into counters, and the time of the latest.
+
+    No foreign keys: inserts stay cheap.
+    """
 
     repository_id = models.BigIntegerField()
     manifest_id = models.BigIntegerField()
     tag_name = models.CharField(max_length=128, blank=True)
     pulled_at = models.DateTimeField()
     user_agent = models.CharField(max_length=128, blank=True, db_default="")
+    pulls = models.IntegerField(db_default=1)
 
 
 class PullUsage(models.Model):

@@ -1,8 +1,8 @@
 """Counting pulls without a write in their way.
 
-A pull is buffered in memory, stored as a row within half a second, and folded into the
-counters of repository, manifest and tag by a periodic run, which also counts it for its day, tag
-and family of clients.
+A pull is buffered in memory, stored as a row within half a second together with its like, and
+folded into the counters of repository, manifest and tag by a periodic run, which also counts it for
+its day, tag and family of clients.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('core.artifacts.pulls', 
 _TAKE = """
 DELETE FROM artifacts_pullrecord
  WHERE id IN (SELECT id FROM artifacts_pullrecord WHERE pulled_at <= %s ORDER BY id LIMIT %s)
-RETURNING repository_id, manifest_id, tag_name, pulled_at, user_agent
+RETURNING repository_id, manifest_id, tag_name, pulled_at, user_agent, pulls
 """
 
 _SHARE_REPOSITORIES = """
@@ -108,15 +108,25 @@ DELETE FROM artifacts_pullusage
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pull:
-    """One pull of a manifest; ``tag_name`` is empty for a pull by digest."""
+    """Pulls of a manifest by one kind of client; ``tag_name`` is empty for pulls by digest.
+
+    A hundred nodes that pull one image at once are one row and not a hundred. ``pulled_at`` is the
+    latest of them, and ``pulls`` how many they are.
+    """
 
     repository_id: int
     manifest_id: int
     tag_name: str
-    pulled_at: datetime
     user_agent: str
+    pulled_at: datetime
+    pulls: int = 1
+
+    def repeat(self) -> None:
+        """Count one more, now."""
+        self.pulls += 1
+        self.pulled_at = clock.now()
 
 
 def _store(pulls: Sequence[Pull]) -> None:
@@ -124,14 +134,15 @@ def _store(pulls: Sequence[Pull]) -> None:
         return
     copy_rows(
         PullRecord._meta.db_table,
-        ("repository_id", "manifest_id", "tag_name", "pulled_at", "user_agent"),
+        ("repository_id", "manifest_id", "tag_name", "user_agent", "pulled_at", "pulls"),
         [
             (
                 pull.repository_id,
                 pull.manifest_id,
                 pull.tag_name,
-                pull.pulled_at,
                 pull.user_agent,
+                pull.pulled_at,
+                pull.pulls,
             )
             for pull in pulls
         ],
@@ -170,12 +181,13 @@ def record_pull(
     )
     # COPY takes no NUL, which no header of HTTP can have, but an actor made otherwise might.
     user_agent = actor.origin.user_agent[:USER_AGENT_CHARACTERS].replace("\0", "")
-    BUFFER.keep(_PULLS, Pull(repository_id, manifest.id, tag_name, clock.now(), user_agent))
+    key = (repository_id, manifest.id, tag_name, user_agent)
+    BUFFER.fold(_PULLS, key, make=lambda: Pull(*key, clock.now()), repeat=Pull.repeat)
 
 
 @durable_write
 def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
-    """Move up to ``limit`` stored pulls into the counters; return how many, 0 when none wait.
+    """Move up to ``limit`` records of pulls into the counters; return how many, 0 when none wait.
 
     A pull is counted exactly once: its record goes in the transaction that counts it.
     """
@@ -187,10 +199,10 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
     manifests: dict[int, datetime] = {}
     tags: dict[tuple[int, str], datetime] = {}
     usage: Counter[tuple[int, date, str, str]] = Counter()
-    for repository_id, manifest_id, tag_name, pulled_at, user_agent in records:
+    for repository_id, manifest_id, tag_name, pulled_at, user_agent, pulls in records:
         day = pulled_at.astimezone(UTC).date()
-        usage[repository_id, day, tag_name, client_family(user_agent)] += 1
-        counts[repository_id] = counts.get(repository_id, 0) + 1
+        usage[repository_id, day, tag_name, client_family(user_agent)] += pulls
+        counts[repository_id] = counts.get(repository_id, 0) + pulls
         manifests[manifest_id] = max(pulled_at, manifests.get(manifest_id, pulled_at))
         if tag_name:
             tag = (repository_id, tag_name)

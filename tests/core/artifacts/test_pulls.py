@@ -10,6 +10,7 @@ from core.artifacts.services.manifests import delete_manifest
 from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.common.clock import now
+from core.oci.digest import Digest
 from core.projects.models import Project
 from tests.factories.artifacts import (
     PUSHER,
@@ -22,7 +23,7 @@ from tests.support.crowds import at_once
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def pull(project: Project, reference: str) -> None:
+def pull(project: Project, reference: Digest | str) -> None:
     found = find_manifest("team/app", reference, VIEWER)
     assert found.manifest is not None
     assert found.repository_id is not None
@@ -32,7 +33,7 @@ def pull(project: Project, reference: str) -> None:
         repository_id=found.repository_id,
         repository_name="team/app",
         manifest=found.manifest,
-        tag_name=reference,
+        tag_name=reference if isinstance(reference, str) else "",
     )
 
 
@@ -42,12 +43,30 @@ def test_a_pull_is_audited_and_counted(project: Project) -> None:
         pull(project, "v1")
     BUFFER.flush()
     assert AuditEntry.objects.filter(action="artifact.pulled").count() == 3
-    assert fold_pull_records(now() + timedelta(seconds=1)) == 3
+    assert fold_pull_records(now() + timedelta(seconds=1)) == 1
     assert fold_pull_records(now() + timedelta(seconds=1)) == 0
     assert Repository.objects.get().pull_count == 3
     manifest, tag = Manifest.objects.get(pk=image.id), Tag.objects.get()
     assert manifest.last_pulled_at is not None
     assert manifest.last_pulled_at == tag.last_pulled_at
+
+
+def test_pulls_that_are_alike_are_one_record(project: Project) -> None:
+    image = make_image(project, "v1")
+    began = now()
+    pull(project, "v1")
+    BUFFER.flush()
+    for reference in ("v1", "v1", image.digest, "v1"):
+        last = now()
+        pull(project, reference)
+    BUFFER.flush()
+    records = PullRecord.objects.order_by("tag_name", "pulled_at")
+    assert list(records.values_list("tag_name", "pulls")) == [("", 1), ("v1", 1), ("v1", 3)]
+    times = [record.pulled_at for record in records]
+    assert began <= times[1] <= times[0] <= last <= times[2]
+    assert fold_pull_records(now() + timedelta(seconds=1)) == 3
+    assert Repository.objects.get().pull_count == 5
+    assert Tag.objects.get().last_pulled_at == times[2]
 
 
 def test_the_latest_pull_counts_whatever_the_order(project: Project) -> None:
@@ -83,6 +102,7 @@ def test_parallel_folds_count_every_pull_once(project: Project) -> None:
             manifest_id=image.id,
             tag_name="v1",
             pulled_at=now(),
+            pulls=2,
         )
         for _ in range(200)
     )
@@ -96,4 +116,4 @@ def test_parallel_folds_count_every_pull_once(project: Project) -> None:
 
     results = at_once(4, fold)
     assert sum(result for result in results if isinstance(result, int)) == 200
-    assert Repository.objects.get().pull_count == 200
+    assert Repository.objects.get().pull_count == 400
