@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from bench.errors import BenchmarkFailed
 
@@ -45,35 +46,74 @@ def request_bytes(
 
 
 def drive(address: str, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
-    """Send the requests in turn over so many connections until the time is over.
+    """Send the requests in turn over so many new connections until the time is over.
 
-    Requests under way at the end are waited for and counted, and the time until then too.
-    Raises BenchmarkFailed.
+    As ``Client.drive``. Raises BenchmarkFailed.
     """
-    buffer = bytearray(BUFFER_BYTES)
-    poll = select.epoll()
-    opened: dict[int, _Connection] = {}
-    latencies: list[float] = []
-    received = count = 0
-    try:
-        for _ in range(connections):
-            connection = _Connection(address)
-            opened[connection.descriptor] = connection
-            poll.register(connection.descriptor, select.EPOLLIN)
+    with Client(address, connections) as client:
+        return client.drive(requests, seconds)
+
+
+def fetch(address: str, request: bytes) -> Load:
+    """Send one request and wait for the answer. Raises BenchmarkFailed."""
+    return drive(address, [request], connections=1, seconds=0)
+
+
+class Client:
+    """Connections that stay open while they are driven again and again; close it at the end."""
+
+    def __init__(self, address: str, connections: int) -> None:
+        """Connect so many times."""
+        self._address = address
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._poll = select.epoll()
+        self._opened: dict[int, _Connection] = {}
+        try:
+            for _ in range(connections):
+                connection = _Connection(address)
+                self._opened[connection.descriptor] = connection
+                self._poll.register(connection.descriptor, select.EPOLLIN)
+        except OSError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._poll.close()
+        for connection in self._opened.values():
+            connection.close()
+
+    def drive(self, requests: Sequence[bytes], seconds: float) -> Load:
+        """Send the requests in turn over all connections until the time is over.
+
+        Requests under way at the end are waited for and counted, and the time until then too.
+        Raises BenchmarkFailed.
+        """
+        latencies: list[float] = []
+        received = count = 0
         began = time.perf_counter()
         until = began + seconds
-        for connection in opened.values():
+        for connection in self._opened.values():
             connection.send(requests[count % len(requests)], time.perf_counter())
             count += 1
-        under_way = connections
+        under_way = len(self._opened)
         ended = began
         while under_way:
-            events = poll.poll(SILENCE_SECONDS)
+            events = self._poll.poll(SILENCE_SECONDS)
             if not events:
-                raise BenchmarkFailed(f"{address} said nothing for {SILENCE_SECONDS:.0f} s.")
+                message = f"{self._address} said nothing for {SILENCE_SECONDS:.0f} s."
+                raise BenchmarkFailed(message)
             for descriptor, _event in events:
-                connection = opened[descriptor]
-                if not connection.receive(buffer):
+                connection = self._opened[descriptor]
+                if not connection.receive(self._buffer):
                     continue
                 ended = time.perf_counter()
                 latencies.append(ended - connection.sent_at)
@@ -84,15 +124,6 @@ def drive(address: str, requests: Sequence[bytes], *, connections: int, seconds:
                 else:
                     under_way -= 1
         return Load(count, received, ended - began, latencies)
-    finally:
-        poll.close()
-        for connection in opened.values():
-            connection.close()
-
-
-def fetch(address: str, request: bytes) -> Load:
-    """Send one request and wait for the answer. Raises BenchmarkFailed."""
-    return drive(address, [request], connections=1, seconds=0)
 
 
 class _Connection:

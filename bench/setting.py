@@ -62,8 +62,13 @@ class Setting:
         connections: int,
     ) -> Load:
         """Send one request again and again for a round, with the own client."""
-        request = request_bytes(method, server.address, path, {**ACCEPT, **headers})
+        request = self.request(server, method, path, headers)
         return drive(server.address, [request], connections=connections, seconds=self.seconds)
+
+    @staticmethod
+    def request(server: Server, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """Return a request as the own client sends it."""
+        return request_bytes(method, server.address, path, {**ACCEPT, **headers})
 
     def rounds_of_reads(self, connections: int) -> int:
         """Return in how many rounds reads are measured.

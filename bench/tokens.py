@@ -1,24 +1,24 @@
 """Part "tokens": how fast tokens are issued, beside the cheapest use of one."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
+from bench.client import Client
 from bench.content import ContentMaker, make_image
 from bench.measure import Sample, Side, alternate
 from bench.pusher import Pusher
 from bench.results import Better, Goal, Row, Section
-from bench.servers import PULL, PULL_AND_PUSH, Login
+from bench.servers import PULL, PULL_AND_PUSH
 from bench.setting import Setting, rate
 
 CONNECTIONS = (1, 32)
 LEAST_RATIO = 1.0
-TURNS_PER_ROUND = 40
-LENGTH_OF_A_TURN = 0.25
+TURNS_PER_ROUND = 80
+LENGTH_OF_A_TURN = 0.1
 """In rounds. What is compared costs nearly the same: many short turns tell it apart."""
 
 
 def measure_tokens(setting: Setting) -> Section:
     """Measure tokens for a robot and for a password, and HEAD of a manifest by tag, in turn."""
-    setting = replace(setting, seconds=setting.seconds * LENGTH_OF_A_TURN)
     server = setting.roadstead
     repository = server.repository("tokens")
     with Pusher(server.address) as pusher:
@@ -40,24 +40,22 @@ def _warm_up(setting: Setting) -> None:
 
 def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
     server = setting.roadstead
-    headers = server.headers(repository, PULL)
+    manifest = f"/v2/{repository}/manifests/latest"
+    token = server.token_path(f"repository:{repository}:pull")
+    requests = [
+        setting.request(server, "HEAD", manifest, server.headers(repository, PULL)),
+        setting.request(server, "GET", token, server.robot.headers),
+        setting.request(server, "GET", token, server.administrator.headers),
+    ]
+    seconds = setting.seconds * LENGTH_OF_A_TURN
+    # The same connections for all: how they are spread over the web processes is chance.
+    with Client(server.address, connections) as client:
 
-    def head() -> Sample:
-        path = f"/v2/{repository}/manifests/latest"
-        return rate(setting.send(server, "HEAD", path, headers, connections))
+        def sending(request: bytes) -> Callable[[], Sample]:
+            return lambda: rate(client.drive([request], seconds))
 
-    def token(login: Login) -> Sample:
-        path = server.token_path(f"repository:{repository}:pull")
-        return rate(setting.send(server, "GET", path, login.headers, connections))
-
-    baseline, robot, password = alternate(
-        [
-            Side(server.pid, head),
-            Side(server.pid, lambda: token(server.robot)),
-            Side(server.pid, lambda: token(server.administrator)),
-        ],
-        setting.rounds * TURNS_PER_ROUND,
-    )
+        sides = [Side(server.pid, sending(request)) for request in requests]
+        baseline, robot, password = alternate(sides, setting.rounds * TURNS_PER_ROUND)
     goal = Goal(LEAST_RATIO, Better.HIGHER)
     return [
         Row(f"Token for {who}, c={connections}", "requests/s", measured, baseline, goal)
