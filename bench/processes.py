@@ -1,11 +1,13 @@
 """What a server and all its descendants use, read from /proc."""
 
 import os
+import time
 from collections import defaultdict
 from pathlib import Path
 
 PROC = Path("/proc")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_SCHEDULER_CLOCK = 2
 
 
 def family(root: int) -> list[int]:
@@ -30,12 +32,22 @@ def cpu_seconds(pids: list[int]) -> float:
     A child's time passes to its parent when it ends, so nothing gets lost between two
     readings as long as `pids` holds the parents.
     """
-    ticks = 0
+    seconds = 0.0
     for pid in pids:
         fields = _stat(pid)
         if fields:
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / _TICKS_PER_SECOND
+            ended = sum(int(field) for field in fields[13:15]) / _TICKS_PER_SECOND
+            seconds += _own_cpu_seconds(pid) + ended
+    return seconds
+
+
+def _own_cpu_seconds(pid: int) -> float:
+    """Return what a process itself has used, to the nanosecond: short turns have few ticks."""
+    try:
+        # The number of the clock is made as by clock_getcpuclockid(3).
+        return time.clock_gettime((~pid << 3) | _SCHEDULER_CLOCK)
+    except OSError:
+        return 0.0
 
 
 def memory_bytes(pids: list[int]) -> int:

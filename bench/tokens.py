@@ -13,8 +13,8 @@ from bench.setting import Setting, rate
 CONNECTIONS = (1, 32)
 LEAST_RATIO = 1.0
 TURNS_PER_ROUND = 80
-LENGTH_OF_A_TURN = 0.1
-"""In rounds. What is compared costs nearly the same: many short turns tell it apart."""
+SHARE_OF_A_ROUND = 0.1
+"""How long a turn is. What is compared costs nearly the same: many short turns tell it apart."""
 
 
 def measure_tokens(setting: Setting) -> Section:
@@ -47,7 +47,7 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
         setting.request(server, "GET", token, server.robot.headers),
         setting.request(server, "GET", token, server.administrator.headers),
     ]
-    seconds = setting.seconds * LENGTH_OF_A_TURN
+    seconds = setting.seconds * SHARE_OF_A_ROUND
     # The same connections for all: how they are spread over the web processes is chance.
     with Client(server.address, connections) as client:
 

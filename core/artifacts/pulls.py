@@ -110,10 +110,10 @@ DELETE FROM artifacts_pullusage
 
 @dataclass(slots=True)
 class Pull:
-    """Pulls of a manifest by one kind of client; ``tag_name`` is empty for pulls by digest.
+    """Pulls of a manifest on one day (in UTC) with one User-Agent, which are one row.
 
-    A hundred nodes that pull one image at once are one row and not a hundred. ``pulled_at`` is the
-    latest of them, and ``pulls`` how many they are.
+    ``tag_name`` is empty for pulls by digest. ``pulled_at`` is the latest of them, and ``pulls``
+    how many they are.
     """
 
     repository_id: int
@@ -123,10 +123,10 @@ class Pull:
     pulled_at: datetime
     pulls: int = 1
 
-    def repeat(self) -> None:
-        """Count one more, now."""
-        self.pulls += 1
-        self.pulled_at = clock.now()
+    def add_to(self, earlier: "Pull") -> None:
+        """Let an earlier one stand for this one too."""
+        earlier.pulls += self.pulls
+        earlier.pulled_at = self.pulled_at
 
 
 def _store(pulls: Sequence[Pull]) -> None:
@@ -181,13 +181,18 @@ def record_pull(
     )
     # COPY takes no NUL, which no header of HTTP can have, but an actor made otherwise might.
     user_agent = actor.origin.user_agent[:USER_AGENT_CHARACTERS].replace("\0", "")
-    key = (repository_id, manifest.id, tag_name, user_agent)
-    BUFFER.fold(_PULLS, key, make=lambda: Pull(*key, clock.now()), repeat=Pull.repeat)
+    pull = Pull(repository_id, manifest.id, tag_name, user_agent, clock.now())
+    BUFFER.fold(
+        _PULLS,
+        (repository_id, manifest.id, tag_name, user_agent, pull.pulled_at.date()),
+        make=lambda: pull,
+        repeat=pull.add_to,
+    )
 
 
 @durable_write
 def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
-    """Move up to ``limit`` records of pulls into the counters; return how many, 0 when none wait.
+    """Move up to ``limit`` records into the counters; return how many pulls, 0 when none wait.
 
     A pull is counted exactly once: its record goes in the transaction that counts it.
     """
@@ -215,7 +220,7 @@ def fold_pull_records(now: datetime, limit: int = FOLD_LIMIT) -> int:
     raw.execute(_FOLD_TAGS, ([row[0] for row in locked], [row[1] for row in locked]))
     _count_usage(usage)
     raw.execute(_FOLD_REPOSITORIES, (list(counts), list(counts.values())))
-    return len(records)
+    return sum(counts.values())
 
 
 def _count_usage(usage: Counter[tuple[int, date, str, str]]) -> None:

@@ -98,6 +98,7 @@ class Buffer:
             record = channel.latest.get(key)
             if record is not None:
                 repeat(record)
+                self._see_to_a_thread()
             else:
                 record = channel.latest[key] = make()
                 self._append(channel, record)
@@ -148,6 +149,9 @@ class Buffer:
 
     def _append(self, channel: Channel[Record], record: Record) -> None:
         channel.waiting.append(record)
+        self._see_to_a_thread()
+
+    def _see_to_a_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._start()
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from bench.client import body_length, drive, fetch, request_bytes
+from bench.client import Client, body_length, drive, fetch, request_bytes
 from bench.content import ContentMaker
 from bench.errors import BenchmarkFailed
 from bench.pusher import push_contents
@@ -107,6 +107,14 @@ def test_answers_to_head_have_no_body(address: str) -> None:
     load = drive(address, [request], connections=2, seconds=0.1)
     assert load.requests >= 2
     assert load.received_bytes == 0
+
+
+def test_connections_are_driven_again_with_other_requests(address: str) -> None:
+    head, get = (request_bytes(method, address, "/1000") for method in ("HEAD", "GET"))
+    with Client(address, 3) as client:
+        loads = [client.drive([request], 0.05) for request in (head, get, head)]
+    assert [load.received_bytes for load in loads] == [0, 1_000 * loads[1].requests, 0]
+    assert min(load.requests for load in loads) >= 3
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -1,7 +1,7 @@
 """Let lists of artifacts by size be read in the order of an index.
 
 Before or after the code that comes with it. Writes wait while the index is built, a second or so
-for each million manifests.
+for each million manifests; what waits for more than ten seconds fails, and may be repeated.
 """
 
 from django.db import migrations, models

@@ -1,7 +1,7 @@
 """Let one record stand for pulls that are alike.
 
-Before the code that comes with it, which writes the column. A worker that does not know it counts
-such a record as one pull.
+Before the code that comes with it, which writes the column. Workers that do not know it count such
+a record as one pull: they are to be restarted before web processes.
 """
 
 from django.db import migrations, models

@@ -254,3 +254,14 @@ def test_what_is_folded_counts_once_each_whenever_it_is_flushed() -> None:
     assert channel.waiting == [[7]]
     own.forget()
     own.close()
+
+
+def test_a_repetition_also_starts_a_thread_that_died() -> None:
+    own = buffer.Buffer()
+    channel: buffer.Channel[list[int]] = own.channel("test", lambda _records: None)
+    channel.latest["same"] = [1]
+    own.fold(channel, "same", make=list, repeat=lambda record: record.append(2))
+    assert channel.latest["same"] == [1, 2]
+    assert own._thread is not None
+    assert own._thread.is_alive()
+    own.close()
