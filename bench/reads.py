@@ -1,13 +1,13 @@
 """Part "reads": manifests by tag and digest, small and large blobs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from bench.content import ContentMaker, Image, make_image
 from bench.measure import Sample
 from bench.pusher import Pusher
 from bench.results import Row, Section
 from bench.servers import PULL, PULL_AND_PUSH, Server
-from bench.setting import Setting, rate
+from bench.setting import Comparison, Setting, rate
 
 SMALL_BYTES = 1_500
 LARGE_BYTES = 100_000_000
@@ -37,19 +37,19 @@ def measure_reads(setting: Setting) -> Section:
     return Section("Reads", "Roadstead", "docker-registry", rows, notes)
 
 
-def _small_rows(setting: Setting, image: Image, connections: int) -> Iterator[Row]:
-    rounds = setting.rounds_of_reads(connections)
-
-    def measured(method: str, work: str, path: str, goal: float) -> Row:
+def _small_rows(setting: Setting, image: Image, connections: int) -> list[Row]:
+    def compared(method: str, work: str, path: str, goal: float) -> Comparison:
         run = _reader(setting, method, path, connections)
-        work = f"{method} {work}, c={connections}"
-        return setting.compare(work, "requests/s", run, goal=goal, rounds=rounds)
+        return Comparison(f"{method} {work}, c={connections}", "requests/s", run, goal)
 
-    for kind, reference in (("tag", "latest"), ("digest", image.digest)):
-        for method in ("GET", "HEAD"):
-            path = f"manifests/{reference}"
-            yield measured(method, f"manifest by {kind}", path, MANIFEST_RATIO)
-    yield measured("GET", "blob of 1.5 KB", f"blobs/{image.layer.digest}", SMALL_RATIO)
+    comparisons = [
+        compared(method, f"manifest by {kind}", f"manifests/{reference}", MANIFEST_RATIO)
+        for kind, reference in (("tag", "latest"), ("digest", image.digest))
+        for method in ("GET", "HEAD")
+    ]
+    blob = f"blobs/{image.layer.digest}"
+    comparisons.append(compared("GET", "blob of 1.5 KB", blob, SMALL_RATIO))
+    return setting.compare_together(comparisons, setting.rounds_of_reads(connections))
 
 
 def _reader(

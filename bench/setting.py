@@ -21,6 +21,16 @@ MORE_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """What both servers do, and the least ratio of Roadstead to the reference."""
+
+    work: str
+    unit: str
+    run: Callable[[Server], Sample]
+    goal: float
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """The servers that run, and how long and how often they are measured."""
 
@@ -87,16 +97,34 @@ class Setting:
         rounds: int | None = None,
     ) -> Row:
         """Measure the servers in turn; `goal` is the least ratio of Roadstead to the reference."""
-        sides = [Side(server.pid, _bound(run, server)) for server in self.servers]
-        *baseline, subject = alternate(sides, rounds or self.rounds)
-        return Row(
-            work,
-            unit,
-            subject,
-            baseline[0] if baseline else None,
-            Goal(goal, Better.HIGHER),
-            needs_baseline=True,
-        )
+        [row] = self.compare_together([Comparison(work, unit, run, goal)], rounds or self.rounds)
+        return row
+
+    def compare_together(self, comparisons: Sequence[Comparison], rounds: int) -> list[Row]:
+        """Measure both servers at one kind of work after the other, and so again each round.
+
+        A machine that is slow for a while is so for a few rounds of each, and not for all of one.
+        """
+        sides = [
+            Side(server.pid, _bound(comparison.run, server))
+            for comparison in comparisons
+            for server in self.servers
+        ]
+        measured = iter(alternate(sides, rounds))
+        rows = []
+        for comparison in comparisons:
+            *baseline, subject = [next(measured) for _ in self.servers]
+            rows.append(
+                Row(
+                    comparison.work,
+                    comparison.unit,
+                    subject,
+                    baseline[0] if baseline else None,
+                    Goal(comparison.goal, Better.HIGHER),
+                    needs_baseline=True,
+                )
+            )
+        return rows
 
 
 def _bound(run: Callable[[Server], Sample], server: Server) -> Callable[[], Sample]:
