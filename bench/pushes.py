@@ -10,7 +10,7 @@ from bench.measure import Sample, timed
 from bench.pusher import Push, push_contents, push_images
 from bench.results import Row, Section
 from bench.servers import PULL_AND_PUSH, Server
-from bench.setting import MORE_ROUNDS, Setting
+from bench.setting import ROUNDS_FACTOR, Setting
 
 LARGE_BYTES = 100_000_000
 LAYER_BYTES = 1_000_000
@@ -64,7 +64,7 @@ def _blob_row(setting: Setting, maker: ContentMaker, connections: int, *, stream
 
 def _image_row(setting: Setting, layers: ContentMaker, connections: int) -> Row:
     count = IMAGES_PER_ROUND[connections]
-    rounds = setting.rounds * MORE_ROUNDS
+    rounds = setting.rounds * ROUNDS_FACTOR
     # Made before the rounds, so that no round pays for tokens.
     prepared = {
         server.name: [_pushes(server, layers, count) for _ in range(rounds + 1)]

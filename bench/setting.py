@@ -16,7 +16,7 @@ ACCEPT = {"Accept": OCI_IMAGE_MANIFEST}
 """Without it docker-registry says that it has no such manifest."""
 
 
-MORE_ROUNDS: Final = 3
+ROUNDS_FACTOR: Final = 3
 """How many times as many rounds get what differs much from one to the next."""
 
 
@@ -85,7 +85,7 @@ class Setting:
 
         With one connection, nothing goes on while the machine pauses, so rounds differ more.
         """
-        return self.rounds * MORE_ROUNDS if connections == 1 else self.rounds
+        return self.rounds * ROUNDS_FACTOR if connections == 1 else self.rounds
 
     def compare(
         self,
