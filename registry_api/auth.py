@@ -31,7 +31,6 @@ from core.common.clock import now
 from core.oci.reference import RepositoryName
 from core.rbac import services as rbac
 from core.rbac.types import Actor, ActorKind, Target
-from core.users.revocations import find_generations
 from registry_api.calls import Call
 from registry_api.challenges import DELETE, INSUFFICIENT_SCOPE, INVALID_TOKEN, PULL, PUSH, challenge
 from registry_api.errors import RegistryError
@@ -169,12 +168,13 @@ def is_current(token: RegistryToken, name: str, lookup: TargetLookup) -> bool:
     return token.projects.get(key) == (project.id, project.generation)
 
 
-def require_unrevoked(call: Call, token: RegistryToken) -> None:
+def require_unrevoked(call: Call, caller: Caller, generation: int) -> None:
     """Let pass a token whose subject has kept its rights and credentials since it was issued.
 
-    For requests about no repository. Raises RegistryError 401.
+    ``generation`` is the subject's present one. For requests about no repository. Raises
+    RegistryError 401.
     """
-    if token.generation != find_generations(token.subject).present:
+    if caller.token is not None and caller.token.generation != generation:
         raise challenge(call, error=INVALID_TOKEN)
 
 

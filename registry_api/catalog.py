@@ -27,14 +27,14 @@ def list_repositories(call: Call) -> Response:
     """Answer one page of full repository names in byte order."""
     caller = auth.identify(call)
     page = page_of(call, default=_DEFAULT_PAGE)
-    names: list[str] = []
-    headers: dict[str, str] = {}
     visible = readable_repositories(_with_rights(call, caller))
-    if page.limit:
-        found = queries.list_repositories(visible, page.after, page.limit + 1)
-        names = found[: page.limit]
-        if len(found) > page.limit:
-            headers = link_to_next("/v2/_catalog", {"n": page.limit, "last": names[-1]})
+    # One more than asked for tells whether there is a next page.
+    found = queries.list_repositories(visible, caller.subject, page.after, page.limit + 1)
+    auth.require_unrevoked(call, caller, found.generation)
+    names = found.names[: page.limit]
+    headers: dict[str, str] = {}
+    if names and len(found.names) > page.limit:
+        headers = link_to_next("/v2/_catalog", {"n": page.limit, "last": names[-1]})
     body = json.dumps({"repositories": names}, separators=(",", ":"))
     return Response(body, headers=headers, media_type="application/json")
 
@@ -44,7 +44,6 @@ def _with_rights(call: Call, caller: Caller) -> Actor:
     token = caller.token
     if token is None:
         return caller.actor
-    auth.require_unrevoked(call, token)
     try:
         return load_actor(token, origin=call.origin)
     except InvalidCredentials as error:

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from core.users.revocations import find_generations
 from registry_api import auth
 from registry_api.calls import Call
 
@@ -14,5 +15,5 @@ def get_version(call: Call) -> Response:
     """
     caller = auth.identify(call, is_login=True)
     if caller.token is not None:
-        auth.require_unrevoked(call, caller.token)
+        auth.require_unrevoked(call, caller, find_generations(caller.subject).present)
     return Response(b"{}", media_type="application/json")

@@ -13,15 +13,17 @@ from core.artifacts.types import (
     ProjectFacts,
     ReadableRepositories,
     Referrer,
+    RepositoryPage,
     TargetLookup,
 )
 from core.database import raw
 from core.oci.digest import Digest
 
-# Every lookup begins with these columns: what a token has to agree with.
-PROJECT_AND_GENERATION: Final = """p.id, p.is_public, p.generation,
-       coalesce((SELECT v.generation FROM users_revocation v
+GENERATION: Final = """coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = asked.subject), 0)"""
+
+# Every lookup begins with these columns: what a token has to agree with.
+PROJECT_AND_GENERATION: Final = f"p.id, p.is_public, p.generation, {GENERATION}"
 
 # The project ``p`` and the repository of a name that begins with it. Here and wherever rows
 # are looked up by several keys, a subquery with a limit has an index asked by all of them. A join
@@ -69,7 +71,7 @@ SELECT name FROM artifacts_tag
 """
 
 _LIST_ALL_REPOSITORIES: Final = """
-SELECT name FROM artifacts_repository WHERE name > %s ORDER BY name LIMIT %s
+SELECT name FROM artifacts_repository WHERE name > %(after)s ORDER BY name LIMIT %(limit)s
 """
 
 # The repositories of a project stand together in byte order, since their names begin with its
@@ -159,15 +161,22 @@ def find_redirected_target(name: str, subject: str) -> TargetLookup:
 
 def list_tags(repository_id: int, after: str, limit: int) -> list[str]:
     """Return up to ``limit`` live tags behind ``after``, in byte order."""
-    return _names(_LIST_TAGS, (repository_id, after, limit))
+    (text,) = _one(f"SELECT {_joined(_LIST_TAGS)}", (repository_id, after, limit))
+    return _names(text)
 
 
-def list_repositories(visible: ReadableRepositories, after: str, limit: int) -> list[str]:
-    """Return up to ``limit`` full names of visible repositories behind ``after``, in order."""
-    if visible.everything:
-        return _names(_LIST_ALL_REPOSITORIES, (after, limit))
+def list_repositories(
+    visible: ReadableRepositories, subject: str, after: str, limit: int
+) -> RepositoryPage:
+    """Return up to ``limit`` full names of visible repositories behind ``after``, in order.
+
+    With them comes the generation of a subject (``Actor.subject``), as from other lookups.
+    """
     statement = _LIST_PROJECTS_AND_REPOSITORIES if visible.repository_ids else _LIST_PROJECTS
+    if visible.everything:
+        statement = _LIST_ALL_REPOSITORIES
     parameters = {
+        "subject": subject,
         "after": after,
         "public": visible.public,
         "projects": sorted(visible.project_ids),
@@ -175,7 +184,11 @@ def list_repositories(visible: ReadableRepositories, after: str, limit: int) -> 
         "repositories": sorted(visible.repository_ids),
         "limit": limit,
     }
-    return _names(statement, parameters)
+    text, generation = _one(
+        f"SELECT {_joined(statement)}, {GENERATION} FROM (SELECT %(subject)s AS subject) AS asked",
+        parameters,
+    )
+    return RepositoryPage(_names(text), generation)
 
 
 def list_referrers(
@@ -237,13 +250,16 @@ def find_mount_sources(
     return list(dict.fromkeys(name for _, _, name in rows))[:limit]
 
 
-def _names(statement: str, parameters: raw.Parameters) -> list[str]:
-    """Return the names that a statement selects, in its order.
+def _joined(statement: str) -> str:
+    """Return SQL for the names that a statement selects, in its order, in one text.
 
-    They come in one row, since a row for each costs more than finding it. None has a space.
+    A row for each costs more than finding it.
     """
-    row = _one(f"SELECT array_to_string(ARRAY({statement}), ' ')", parameters)
-    text: str = row[0]
+    return f"array_to_string(ARRAY({statement}), ' ')"
+
+
+def _names(text: str) -> list[str]:
+    """Take such a text apart; no name has a space."""
     return text.split()
 
 

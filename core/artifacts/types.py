@@ -155,6 +155,13 @@ class ReadableRepositories:
     repository_ids: frozenset[int] = frozenset()
 
 
+class RepositoryPage(NamedTuple):
+    """Full names of repositories in byte order, and the generation of who asked for them."""
+
+    names: list[str]
+    generation: int
+
+
 @dataclass(frozen=True, slots=True)
 class PendingWrite:
     """What a gatekeeper is asked about, while nothing of it is written yet.

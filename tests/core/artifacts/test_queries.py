@@ -82,17 +82,18 @@ READS: dict[str, Callable[[int], object]] = {
         repository_id, Digest.of(b"subject"), None, 0, limit=100, max_bytes=1000
     ),
     "all repositories": lambda _: queries.list_repositories(
-        ReadableRepositories(everything=True), "many-1/", 100
+        ReadableRepositories(everything=True), VIEWER, "many-1/", 100
     ),
     "repositories of some": lambda repository_id: queries.list_repositories(
         ReadableRepositories(
             project_ids=frozenset({1, 2}), repository_ids=frozenset({repository_id})
         ),
+        VIEWER,
         "many-1/",
         100,
     ),
     "repositories of projects by name": lambda _: queries.list_repositories(
-        ReadableRepositories(project_names=frozenset({"many-7", "many-8"})), "many-1/", 100
+        ReadableRepositories(project_names=frozenset({"many-7", "many-8"})), VIEWER, "many-1/", 100
     ),
     "mount sources": lambda _: queries.find_mount_sources(
         Digest.of(b"{}"), target_name="team/target", project_id=1, limit=50
@@ -289,9 +290,10 @@ def test_repositories_are_listed_as_far_as_visible(project: Project) -> None:
     def visible(**members: object) -> list[str]:
         return queries.list_repositories(
             ReadableRepositories(**members),  # type: ignore[arg-type]
+            VIEWER,
             "",
             10,
-        )
+        ).names
 
     assert visible() == ["public/a"]
     assert visible(public=False) == []
@@ -302,10 +304,16 @@ def test_repositories_are_listed_as_far_as_visible(project: Project) -> None:
     assert visible(project_names=names, project_ids=ids) == sorted(repositories)
     one = frozenset({repositories["private/b"].pk})
     assert visible(repository_ids=one) == ["private/b", "public/a"]
-    assert queries.list_repositories(ReadableRepositories(everything=True), "private/a", 2) == [
-        "private/b",
-        "public/a",
-    ]
+    everything = ReadableRepositories(everything=True)
+    page = queries.list_repositories(everything, VIEWER, "private/a", 2)
+    assert page == (["private/b", "public/a"], 0)
+
+
+def test_a_list_of_repositories_tells_the_generation_of_who_asks() -> None:
+    Revocation.objects.create(subject="user:1", generation=1, credentials_generation=0)
+    nothing = ReadableRepositories(public=False)
+    assert queries.list_repositories(nothing, "user:1", "", 10) == ([], 1)
+    assert queries.list_repositories(nothing, "user:2", "", 10) == ([], 0)
 
 
 def test_pages_of_visible_repositories_follow_without_gaps() -> None:
@@ -324,8 +332,10 @@ def test_pages_of_visible_repositories_follow_without_gaps() -> None:
     assert len(expected) == 10
     for size in (1, 3, 10, 11):
         found: list[str] = []
-        while page := queries.list_repositories(visible, found[-1] if found else "", size):
-            found += page
+        after = ""
+        while names := queries.list_repositories(visible, VIEWER, after, size).names:
+            found += names
+            after = names[-1]
         assert found == expected
 
 
