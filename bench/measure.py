@@ -26,14 +26,17 @@ class Side:
 
 
 def alternate(sides: Sequence[Side], rounds: int) -> list[Measured]:
-    """Let every side have its turn in each round (A B A B); the first round is thrown away.
+    """Let every side have its turn in each round; the first round is thrown away.
 
-    Returns what each side measured, in the order of the sides.
+    Every other round goes the other way (A B B A): what a turn leaves to the next one would
+    otherwise always fall on the same side. Returns what each side measured, in the order of the
+    sides.
     """
     values: list[list[float]] = [[] for _ in sides]
     costs: list[list[float]] = [[] for _ in sides]
+    turns = list(zip(sides, values, costs, strict=True))
     for number in range(rounds + 1):
-        for side, side_values, side_costs in zip(sides, values, costs, strict=True):
+        for side, side_values, side_costs in turns if number % 2 else reversed(turns):
             before = cpu_seconds(family(side.pid))
             sample = side.run()
             used = cpu_seconds(family(side.pid)) - before

@@ -80,13 +80,6 @@ class Setting:
         """Return a request as the own client sends it."""
         return request_bytes(method, server.address, path, {**ACCEPT, **headers})
 
-    def rounds_of_reads(self, connections: int) -> int:
-        """Return in how many rounds reads are measured.
-
-        With one connection, nothing goes on while the machine pauses, so rounds differ more.
-        """
-        return self.rounds * ROUNDS_FACTOR if connections == 1 else self.rounds
-
     def compare(
         self,
         work: str,

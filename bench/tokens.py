@@ -12,8 +12,8 @@ from bench.setting import Setting, rate
 
 CONNECTIONS = (1, 32)
 LEAST_RATIO = 1.0
-TURNS_PER_ROUND = 80
-SHARE_OF_A_ROUND = 0.1
+TURNS_PER_ROUND = 300
+SHARE_OF_A_ROUND = 0.02
 """How long a turn is. What is compared costs nearly the same: many short turns tell it apart."""
 
 

@@ -26,9 +26,9 @@ def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
 
     pid = os.getpid()
     first, second = alternate([Side(pid, side("a")), Side(pid, side("b"))], 2)
-    assert turns == ["a", "b", "a", "b", "a", "b"]
-    assert first.values.values == (3.0, 5.0)
-    assert second.values.values == (4.0, 6.0)
+    assert turns == ["b", "a", "a", "b", "b", "a"]
+    assert first.values.values == (3.0, 6.0)
+    assert second.values.values == (4.0, 5.0)
 
 
 def test_the_cost_is_told_for_each_unit_of_work() -> None:
