@@ -184,10 +184,9 @@ def list_repositories(
         "repositories": sorted(visible.repository_ids),
         "limit": limit,
     }
-    text, generation = _one(
-        f"SELECT {_joined(statement)}, {GENERATION} FROM (SELECT %(subject)s AS subject) AS asked",
-        parameters,
-    )
+    asked = "(SELECT %(subject)s AS subject) AS asked"
+    page = f"SELECT {_joined(statement)}, {GENERATION} FROM {asked}"  # noqa: S608  # constants
+    text, generation = _one(page, parameters)
     return RepositoryPage(_names(text), generation)
 
 
