@@ -55,7 +55,8 @@ def measure_management(setting: Setting) -> Section:
         for page in each.pages(_total(server, login, each))
     ]
     notes = [
-        f"{TAGS:,} images with a tag each in one repository; in another {TAGS:,} indexes with a "
+        f"{TAGS:,} images with a tag each, and one without, in one repository; in another {TAGS:,} "
+        "indexes with a "
         f"tag each, which list {CHILDREN} images each; {REPOSITORIES:,} further repositories, "
         f"{PROJECTS:,} projects, {AUDIT_ENTRIES:,} audit entries.",
         f"Pages of {PAGE_SIZE} rows with exact totals. Each value is the median of the requests of "
@@ -72,8 +73,9 @@ def _seed(server: Roadstead) -> Login:
     config = ConfigBlob(image.config.digest, image.config.size_bytes)
     names = [server.repository(kind) for kind in KINDS]
     with Pusher(server.address) as pusher:
-        for name in names:
-            pusher.push_image(name, image, server.headers(name, PULL_AND_PUSH))
+        # The images get one without a tag: it takes longer where not all have one.
+        for name, reference in zip(names, (image.digest, "latest"), strict=True):
+            pusher.push_image(name, image, server.headers(name, PULL_AND_PUSH), reference)
     with server.cursor() as cursor:
         seed_projects(cursor, PREFIX, member.username, PROJECTS)
         seed_repositories(cursor, server.project, PREFIX, 1, REPOSITORIES, image.layer.digest)

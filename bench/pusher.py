@@ -66,8 +66,17 @@ class Pusher:
         location = self._receive("PATCH", 202).location
         self._send("PUT", f"{location}digest={content.digest}", headers, expect=201)
 
-    def push_image(self, repository: str, image: Image, headers: Mapping[str, str]) -> None:
-        """Push an image as podman and crane do: HEAD, POST, PATCH, PUT per blob; a manifest."""
+    def push_image(
+        self,
+        repository: str,
+        image: Image,
+        headers: Mapping[str, str],
+        reference: str = "latest",
+    ) -> None:
+        """Push an image as podman and crane do: HEAD, POST, PATCH, PUT per blob; a manifest.
+
+        The manifest goes to a tag, or to its digest.
+        """
         for content in (image.layer, image.config):
             path = f"/v2/{repository}/blobs/{content.digest}"
             self._send("HEAD", path, headers, expect=404)
@@ -77,7 +86,7 @@ class Pusher:
             closing = f"{answer.location}digest={content.digest}"
             self._send("PUT", closing, headers, expect=201)
         typed = {**headers, "Content-Type": OCI_IMAGE_MANIFEST}
-        path = f"/v2/{repository}/manifests/latest"
+        path = f"/v2/{repository}/manifests/{reference}"
         self._send("PUT", path, typed, (image.manifest,), expect=201)
 
     def _start(self, repository: str, headers: Mapping[str, str]) -> str:

@@ -100,7 +100,7 @@ def test_artifacts_are_counted_and_found_by_indexes_alone(cast: Cast) -> None:
     for path in (*cases, *by_tags):
         with CaptureQueriesContext(connection) as captured:
             assert cast["admin"].get(path).status_code == 200
-        (count,) = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT")]
+        count = next(query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT"))
         with transaction.atomic(), connection.cursor() as cursor:
             used = {str(node.get("Index Name")) for node in nodes_of(count, cursor)}
         listing = {name for name in used if name.startswith("artifacts_manifest_")}

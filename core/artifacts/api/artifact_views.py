@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from core.api.documentation import operation
 from core.api.errors import BadRequest, about_member
 from core.api.flags import flag
+from core.api.pagination import Stretch
 from core.api.permissions import Access
 from core.api.query_language import parse_query
 from core.artifacts import queries
@@ -22,11 +23,11 @@ from core.artifacts.api.filters import (
     artifact_listing,
     artifacts_in,
     artifacts_of,
-    count_artifacts,
+    count_tagged,
     live_tags_in,
     live_tags_of,
     newest_of_each_repository,
-    shown_artifacts,
+    shown,
 )
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
@@ -92,13 +93,17 @@ class ArtifactsView(RepositoryScopedView):
     )
     def get(self, request: Request, project_name: str, repository: str) -> Response:
         """Return the newest artifact first; children of an index and accessories are hidden."""
+        query = request.query_params.get("q", "")
+        tagged = count_tagged(self.repository, query)
+        are_all_tagged = tagged is not None and tagged.are_all
         return self.page(
-            artifacts_of(self.repository, request.query_params.get("q", "")),
+            artifacts_of(self.repository, "" if are_all_tagged else query),
             ArtifactSerializer,
-            artifact_listing(live_tags_of(self.repository)),
+            artifact_listing(live_tags_of(self.repository), are_all_tagged=are_all_tagged),
             partial(_context, self.repository.project_id, _flags(request)),
-            details=shown_artifacts(),
-            count=partial(count_artifacts, self.repository),
+            # They have the repository that was read already.
+            details=shown(self.repository.manifests.all()),
+            count=lambda _request: None if tagged is None else [Stretch(tagged.artifacts)],
         )
 
     @operation(
@@ -170,7 +175,7 @@ class ProjectArtifactsView(ProjectView):
             ArtifactSerializer,
             listing,
             partial(_context, self.project.pk, _flags(request)),
-            details=shown_artifacts(),
+            details=shown(Manifest.objects.select_related("repository")),
         )
 
 

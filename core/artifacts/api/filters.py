@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import (
     BigIntegerField,
@@ -19,11 +19,9 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce, NullIf
-from rest_framework.request import Request
 
 from core.api.errors import BadRequest
 from core.api.listing import Column, ColumnKind, Listing, integer
-from core.api.pagination import Stretch
 from core.api.query_language import AllOf, AnyOf, Exact, Fuzzy, Pattern, parse_query
 from core.artifacts.models import Manifest, ManifestLabel, Repository, Tag
 from core.members.api.filters import projects_where
@@ -191,25 +189,36 @@ def _begin(
     return _perhaps_listed(manifests) if wanted else listed(manifests, tags)
 
 
-def count_artifacts(repository: Repository, request: Request) -> list[Stretch] | None:
-    """Return how many artifacts have such tags, if tags are all the request asks for.
+class Tagged(NamedTuple):
+    """How many artifacts have such tags, and whether these are all that the repository lists."""
 
-    Counting what tags name takes a walk over them, in the order of an index, and no join.
+    artifacts: int
+    are_all: bool
+
+
+def count_tagged(repository: Repository, query: str) -> Tagged | None:
+    """Count the artifacts that have such tags, if tags are all that ``query`` asks for.
+
+    Counting what tags name takes a walk over them, in the order of an index, and no join. Where
+    everything has a tag, no row of a page need be looked at for one.
     """
-    terms = parse_query(request.query_params.get("q", ""))
+    terms = parse_query(query)
     if [term.key for term in terms] != ["tags"]:
         return None
-    tags = _chosen(_own(live_tags_of(repository)), terms[0].pattern)
+    pattern = terms[0].pattern
+    tags = _chosen(_own(live_tags_of(repository)), pattern)
     if tags is None:
         return None
     accessories = Manifest.objects.filter(repository=repository, subject__isnull=False)
     tags = tags.exclude(manifest__in=accessories)
-    return [Stretch(tags.aggregate(number=Count("manifest", distinct=True))["number"])]
+    number = tags.aggregate(number=Count("manifest", distinct=True))["number"]
+    listed = _perhaps_listed(Manifest.objects.filter(repository=repository))
+    return Tagged(number, are_all=pattern == _TAGGED and number == listed.count())
 
 
-def shown_artifacts() -> "QuerySet[Manifest]":
-    """Return what a list shows of an artifact; the payload is never read."""
-    return Manifest.objects.select_related("repository").defer("payload")
+def shown(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+    """Return what a list shows of artifacts; the payload is never read."""
+    return manifests.defer("payload")
 
 
 def _kind() -> Coalesce:
@@ -308,7 +317,7 @@ def _by_labels(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
 
 
 def _unchanged(manifests: "QuerySet[Any]", pattern: Pattern) -> "QuerySet[Any]":
-    """``artifacts_of`` has already looked at the key."""
+    """Others have already looked at the key."""
     return manifests
 
 
@@ -328,13 +337,16 @@ _ARTIFACT_COLUMNS = {
 }
 
 
-def artifact_listing(tags: "QuerySet[Tag]") -> Listing:
-    """Return how artifacts are filtered and ordered; ``tags`` are the live ones among them."""
+def artifact_listing(tags: "QuerySet[Tag]", *, are_all_tagged: bool = False) -> Listing:
+    """Return how artifacts are filtered and ordered; ``tags`` are the live ones among them.
+
+    ``are_all_tagged`` says that one of these names every artifact, as ``q`` asks for.
+    """
     return Listing(
         columns=_ARTIFACT_COLUMNS,
         default_order=("-pushed_at",),
         special={
-            "tags": partial(_by_tags, tags),
+            "tags": _unchanged if are_all_tagged else partial(_by_tags, tags),
             "digest": _by_digest,
             "labels": _by_labels,
             "base": _unchanged,

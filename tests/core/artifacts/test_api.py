@@ -4,6 +4,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from core.artifacts.services.tags import create_tag
@@ -339,6 +341,28 @@ def test_filters_of_artifacts(cast: Cast) -> None:
     assert cast["guest"].get(f"{APP}/artifacts?with_tag=perhaps").status_code == 422
     (row,) = rows_of(cast["guest"].get(f"{APP}/artifacts?with_tag=false&q=tags%3Dv1"))
     assert "tags" not in row
+
+
+def test_where_all_have_a_tag_none_is_looked_at_for_one(cast: Cast) -> None:
+    make_image(cast.project, "v1", path="team/app")
+    make_image(cast.project, layers=(b"other",), path="team/app")
+    document = image_document(b"{}", [b"other"])
+    # What only belongs to an index, or is about another image, is not listed anyway.
+    push(cast.project, index_document(document), "v2", "team/app")
+    push(cast.project, image_document(b"{}", subject=document), "about", "team/app")
+
+    def looks_at_tags() -> bool:
+        with CaptureQueriesContext(connection) as captured:
+            answer = cast["guest"].get(f"{APP}/artifacts?q=tags%3D*")
+        rows = rows_of(answer)
+        assert [[tag["name"] for tag in row["tags"]] for row in rows] == [["v2"], ["v1"]]
+        assert answer["X-Total-Count"] == "2"
+        (ids,) = [query["sql"] for query in captured if ' AS "pk" FROM' in query["sql"]]
+        return "COALESCE" in ids
+
+    assert not looks_at_tags()
+    make_image(cast.project, layers=(b"untagged",), path="team/app")
+    assert looks_at_tags()
 
 
 @pytest.mark.parametrize("slash", ["%2F", "%2f", "%252F", "%252f"])
