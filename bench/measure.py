@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bench.processes import cpu_seconds, family
-from bench.results import Measured
+from bench.processes import ProcessorTime, cpu_seconds, family
+from bench.results import MOST_STOLEN, Measured
 from bench.statistics import Series
+
+TRIES = 3
+"""How many times its turns a side may have, so that disturbed ones are repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +32,51 @@ def alternate(sides: Sequence[Side], rounds: int) -> list[Measured]:
     """Let every side have its turn in each round; the first round is thrown away.
 
     Every other round goes the other way (A B B A): what a turn leaves to the next one would
-    otherwise always fall on the same side. Returns what each side measured, in the order of the
-    sides.
+    otherwise always fall on the same side. A turn in which the hypervisor took more than
+    ``MOST_STOLEN`` is repeated, as long as the side has not had ``TRIES`` times its turns. Returns
+    what each side measured, in the order of the sides.
     """
-    values: list[list[float]] = [[] for _ in sides]
-    costs: list[list[float]] = [[] for _ in sides]
-    turns = list(zip(sides, values, costs, strict=True))
+    turns = [_Turns(side, rounds * (TRIES - 1)) for side in sides]
     for number in range(rounds + 1):
-        for side, side_values, side_costs in turns if number % 2 else reversed(turns):
-            before = cpu_seconds(family(side.pid))
-            sample = side.run()
-            used = cpu_seconds(family(side.pid)) - before
+        for each in turns if number % 2 else reversed(turns):
             if number:
-                side_values.append(sample.value)
-                side_costs.append(used * 1e6 / sample.units)
-    return [
-        Measured(Series(tuple(side_values)), Series(tuple(side_costs)))
-        for side_values, side_costs in zip(values, costs, strict=True)
-    ]
+                each.take()
+            else:
+                each.side.run()
+    return [each.measured() for each in turns]
+
+
+@dataclass(slots=True)
+class _Turns:
+    """What a side has measured so far."""
+
+    side: Side
+    most_repeats: int
+    values: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    repeated: int = 0
+    disturbed: int = 0
+
+    def take(self) -> None:
+        value, cost, stolen = self._try()
+        while stolen > MOST_STOLEN and self.repeated < self.most_repeats:
+            self.repeated += 1
+            value, cost, stolen = self._try()
+        self.disturbed += stolen > MOST_STOLEN
+        self.values.append(value)
+        self.costs.append(cost)
+
+    def _try(self) -> tuple[float, float, float]:
+        """Return the value, the CPU time in µs for a unit, and which share was stolen."""
+        time_before, cpu_before = ProcessorTime.now(), cpu_seconds(family(self.side.pid))
+        sample = self.side.run()
+        used = cpu_seconds(family(self.side.pid)) - cpu_before
+        stolen = ProcessorTime.now().stolen_since(time_before)
+        return sample.value, used * 1e6 / sample.units, stolen
+
+    def measured(self) -> Measured:
+        values, costs = Series(tuple(self.values)), Series(tuple(self.costs))
+        return Measured(values, costs, self.repeated, self.disturbed)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -4,6 +4,7 @@ import os
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -48,6 +49,25 @@ def _own_cpu_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | _SCHEDULER_CLOCK)
     except OSError:
         return 0.0
+
+
+class ProcessorTime(NamedTuple):
+    """What all processors have had so far, in ticks, and what a hypervisor took of it."""
+
+    all: int
+    stolen: int
+
+    @classmethod
+    def now(cls) -> "ProcessorTime":
+        """Read it (proc(5), ``/proc/stat``)."""
+        first = (PROC / "stat").read_text(encoding="ascii").partition("\n")[0]
+        # User, nice, system, idle, iowait, irq, softirq, steal; guests are part of the first two.
+        times = [int(field) for field in first.split()[1:9]]
+        return cls(sum(times), times[7])
+
+    def stolen_since(self, earlier: "ProcessorTime") -> float:
+        """Return the share that was taken in between (0 to 1)."""
+        return (self.stolen - earlier.stolen) / max(1, self.all - earlier.all)
 
 
 def memory_bytes(pids: list[int]) -> int:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.content import ContentMaker, make_image
-from bench.measure import Sample, timed
+from bench.measure import TRIES, Sample, timed
 from bench.pusher import Push, push_contents, push_images
 from bench.results import Row, Section
 from bench.servers import PULL_AND_PUSH, Server
@@ -67,7 +67,7 @@ def _image_row(setting: Setting, layers: ContentMaker, connections: int) -> Row:
     rounds = setting.rounds * ROUNDS_FACTOR
     # Made before the rounds, so that no round pays for tokens.
     prepared = {
-        server.name: [_pushes(server, layers, count) for _ in range(rounds + 1)]
+        server.name: [_pushes(server, layers, count) for _ in range(rounds * TRIES + 1)]
         for server in setting.servers
     }
 

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from bench.statistics import Series
 
+MOST_STOLEN = 0.05
+"""Which share of the processors' time a hypervisor may take in a turn that is not disturbed."""
+
 
 class Better(StrEnum):
     """Which direction of a value is the better one."""
@@ -33,6 +36,10 @@ class Measured:
     values: Series
     cpu_microseconds: Series | None = None
     """CPU time of all processes of the server for each unit of work; None: not measured."""
+    repeated: int = 0
+    """How many turns did not count, because they were disturbed (``MOST_STOLEN``)."""
+    disturbed: int = 0
+    """How many count although they were."""
 
 
 @dataclass(frozen=True, slots=True)

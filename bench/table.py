@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.results import Better, Goal, Measured, Row, Section
+from bench.results import MOST_STOLEN, Better, Goal, Measured, Row, Section
 from bench.statistics import Series
 
 NOTHING = "-"
@@ -26,8 +26,23 @@ def render(section: Section) -> str:
         for row in section.rows
     ]
     parts = [f"### {section.title}", align([header, *rows])]
-    parts += ["\n".join(f"- {note}" for note in section.notes)] if section.notes else []
+    notes = [*section.notes, *_disturbances(section.rows)]
+    parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
     return "\n\n".join(parts)
+
+
+def _disturbances(rows: Sequence[Row]) -> list[str]:
+    """Return what to say of turns that the hypervisor disturbed."""
+    # Rows may be compared with the same baseline.
+    series = {id(each): each for row in rows for each in (row.subject, row.baseline) if each}
+    repeated = sum(each.repeated for each in series.values())
+    disturbed = sum(each.disturbed for each in series.values())
+    if not repeated and not disturbed:
+        return []
+    return [
+        f"The hypervisor took more than {MOST_STOLEN:.0%} of the processors in {repeated:,} turns "
+        f"that were repeated for that, and in {disturbed:,} that count."
+    ]
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:

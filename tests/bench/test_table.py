@@ -57,6 +57,16 @@ def test_a_comparison_shows_both_sides_the_ratio_the_goal_and_the_cost() -> None
     assert note == "- A note."
 
 
+def test_disturbed_turns_are_told_once_for_each_series() -> None:
+    baseline = Measured(Series((1.0,)), repeated=2, disturbed=1)
+    rows = [Row(work, "ms", Measured(Series((1.0,)), repeated=1), baseline) for work in "ab"]
+    note = render(Section("Reads", "own", "other", rows)).splitlines()[-1]
+    assert note == (
+        "- The hypervisor took more than 5% of the processors in 4 turns that were repeated for "
+        "that, and in 1 that count."
+    )
+
+
 def test_columns_that_nothing_fills_are_left_out() -> None:
     row = Row("idle", "MB", Measured(Series((341.0,))))
     _, _, header, _, cells = render(Section("Memory", "all", "-", [row])).splitlines()
