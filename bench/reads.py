@@ -1,7 +1,9 @@
 """Part "reads": manifests by tag and digest, small and large blobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
+from bench.client import Client
 from bench.content import ContentMaker, Image, make_image
 from bench.measure import Sample
 from bench.pusher import Pusher
@@ -71,13 +73,20 @@ def _reader(
 def _large_blob_rows(setting: Setting, digest: str) -> list[Row]:
     rows, access = [], setting.access(REPOSITORY, PULL)
     for connections in LARGE_CONNECTIONS:
+        with ExitStack() as stack:
+            # A client keeps its connections from layer to layer.
+            clients = {
+                server.name: stack.enter_context(Client(server.address, connections))
+                for server in setting.servers
+            }
 
-        def run(server: Server, connections: int = connections) -> Sample:
-            path = f"/v2/{server.repository(REPOSITORY)}/blobs/{digest}"
-            load = setting.send(server, "GET", path, access[server.name], connections)
-            return Sample(load.received_bytes / load.seconds / 1e6, load.requests)
+            def run(server: Server, clients: Mapping[str, Client] = clients) -> Sample:
+                path = f"/v2/{server.repository(REPOSITORY)}/blobs/{digest}"
+                request = setting.request(server, "GET", path, access[server.name])
+                load = clients[server.name].drive([request], setting.seconds)
+                return Sample(load.received_bytes / load.seconds / 1e6, load.requests)
 
-        work = f"GET blob of 100 MB, c={connections}"
-        rounds = setting.rounds * ROUNDS_FACTOR
-        rows.append(setting.compare(work, "MB/s", run, goal=LARGE_RATIO, rounds=rounds))
+            work = f"GET blob of 100 MB, c={connections}"
+            rounds = setting.rounds * ROUNDS_FACTOR
+            rows.append(setting.compare(work, "MB/s", run, goal=LARGE_RATIO, rounds=rounds))
     return rows
