@@ -48,6 +48,7 @@ from registry_api.lookups import (
 from registry_api.scopes import Standing
 
 Answer = TypeVar("Answer")
+Standings = TypeVar("Standings", RobotStanding, TokenStanding, PasswordStanding)
 Find = Callable[[], Coroutine[Any, Any, Answer]]
 Answers = tuple[Any, ...]
 """What a look-up says of each name. While rows stay the same, so do the answers."""
@@ -131,13 +132,10 @@ def _about_robot(credentials: Credentials, prefix: str, names: Sequence[str]) ->
         # A secret that somebody chose is throttled, and slow to verify.
         raise Undecided
     hashed = secret_hash(credentials.secret)
-    finds = [
-        partial(
-            find_robot,
-            RobotQuestion(name.project_name, name.name, project_of(repository), repository),
-        )
-        for repository in names or ("",)
-    ]
+
+    def find(repository: str) -> Coroutine[Any, Any, RobotStanding]:
+        project = project_of(repository)
+        return find_robot(RobotQuestion(name.project_name, name.name, project, repository))
 
     def conclude(found: Sequence[RobotStanding], origin: Origin) -> Recognised:
         robot, at = found[0].robot, now()
@@ -148,15 +146,14 @@ def _about_robot(credentials: Credentials, prefix: str, names: Sequence[str]) ->
         actor = actor_of(robot, permissions, origin, ends_at=ends_at)
         return _recognised(actor, names, [(answer.target, ()) for answer in found])
 
-    return Inquiry(lambda _origin: _answers(finds), conclude)
+    return Inquiry(lambda _origin: _about_each(names, find), conclude)
 
 
 def _about_personal_token(secret: str, names: Sequence[str]) -> Inquiry:
     hashed = secret_hash(secret)
-    finds = [
-        partial(find_personal_token, TokenQuestion(hashed, project_of(repository), repository))
-        for repository in names or ("",)
-    ]
+
+    def find(repository: str) -> Coroutine[Any, Any, TokenStanding]:
+        return find_personal_token(TokenQuestion(hashed, project_of(repository), repository))
 
     def conclude(found: Sequence[TokenStanding], origin: Origin) -> Recognised:
         token, at = found[0].token, now()
@@ -165,7 +162,7 @@ def _about_personal_token(secret: str, names: Sequence[str]) -> Inquiry:
         actor = token_actor(token, origin, at)
         return _recognised(actor, names, [(answer.target, answer.grants) for answer in found])
 
-    return Inquiry(lambda _origin: _answers(finds), conclude)
+    return Inquiry(lambda _origin: _about_each(names, find), conclude)
 
 
 def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
@@ -176,15 +173,12 @@ def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
             # As with failures that are stored, or a password could be guessed while it is in use.
             raise Undecided
         address = throttle_address(origin.address)
-        return _answers(
-            [
-                partial(
-                    find_password,
-                    PasswordQuestion(username, address, project_of(repository), repository),
-                )
-                for repository in names or ("",)
-            ]
-        )
+
+        def find(repository: str) -> Coroutine[Any, Any, PasswordStanding]:
+            project = project_of(repository)
+            return find_password(PasswordQuestion(username, address, project, repository))
+
+        return _about_each(names, find)
 
     def conclude(found: Sequence[PasswordStanding], origin: Origin) -> Recognised:
         user = found[0].user
@@ -200,13 +194,11 @@ def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
 def _recognised(actor: Actor, names: Sequence[str], rights: Rights) -> Recognised:
     """Put answers together.
 
-    Raises Undecided when the subject was revoked between two of them, or when a name may be a
-    former one of a repository, which takes a closer look.
+    Raises Undecided when the subject was revoked between two of them.
     """
     generation = rights[0][0].generation
-    for target, _grants in rights:
-        if target.has_redirect or target.generation != generation:
-            raise Undecided
+    if any(target.generation != generation for target, _grants in rights):
+        raise Undecided
     return _with_rights(actor, generation, names, rights)
 
 
@@ -220,6 +212,21 @@ def _with_rights(actor: Actor, generation: int, names: Sequence[str], rights: Ri
 
     targets = {name: target for name, (target, _) in by_name.items()}
     return Recognised(actor, Standing(Session(actor, generation), targets, held))
+
+
+async def _about_each(
+    names: Sequence[str], find: Callable[[str], Coroutine[Any, Any, Standings]]
+) -> tuple[Standings, ...]:
+    """Return what is found with each of the repositories, or with none of a name.
+
+    Raises Undecided where a name may be a former one of a repository, which takes a closer look.
+    """
+    found = await _answers([partial(find, repository) for repository in names or ("",)])
+    for name, standing in zip(names, found, strict=False):
+        # Asked apart, for few names are none of a repository; the answer is the same for all.
+        if standing.target.repository_id is None and (await find_target(name, "")).has_redirect:
+            raise Undecided
+    return found
 
 
 async def _answers(finds: Sequence[Find[Answer]]) -> tuple[Answer, ...]:

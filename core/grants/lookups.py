@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_REPOSITORY
+from core.artifacts.queries import PROJECT_AND_REPOSITORY
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.authn.types import TokenFacts
 from core.database.prepared import Lookup
@@ -65,13 +65,13 @@ class TokenStanding:
 @lru_cache(maxsize=1024)
 def _by_password(_question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
-    return PasswordStanding(user, target, grants, row[12])
+    return PasswordStanding(user, target, grants, row[11])
 
 
 @lru_cache(maxsize=1024)
 def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
     user, target, grants = _user(row)
-    token_id, scopes, project_names, *times = row[12:]
+    token_id, scopes, project_names, *times = row[11:]
     if user is None:
         return TokenStanding(None, target, grants)
     token = TokenFacts(
@@ -82,22 +82,21 @@ def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
 
 def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]:
     user = LoginFacts(*row[:5]) if row[0] is not None else None
-    generation, repository_id, grants, has_redirect = row[5], *row[9:12]
+    generation, repository_id, grants = row[5], *row[9:11]
     project = ProjectFacts(*row[6:9]) if row[6] is not None else None
     return (
         user,
-        TargetLookup(project, generation, repository_id, has_redirect=has_redirect),
+        TargetLookup(project, generation, repository_id),
         tuple(to_grants(grants, repository_id=repository_id)),
     )
 
 
-_USER_AND_GRANTS: Final = f"""u.id, u.username, u.password, u.is_active, u.is_superuser,
+_USER_AND_GRANTS: Final = """u.id, u.username, u.password, u.is_active, u.is_superuser,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'user:' || u.id), 0),
        p.id, p.is_public, p.generation, r.id,
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
-            grants_held(u.id, p.id, r.id) END,
-       {HAS_REDIRECT.format(repository="r.id")}"""  # noqa: S608  # made of constants
+            grants_held(u.id, p.id, r.id) END"""
 _REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="r")
 
 PASSWORDS: Final[Lookup[PasswordQuestion, PasswordStanding]] = Lookup(

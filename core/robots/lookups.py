@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from core.artifacts.queries import HAS_REDIRECT, PROJECT_AND_REPOSITORY
+from core.artifacts.queries import PROJECT_AND_REPOSITORY
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
@@ -50,7 +50,7 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     """Make sense of a row, once for as long as it stays the same."""
     (robot_id, *secrets_and_times), (here, everywhere, named_id) = row[:7], row[7:10]
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
-    target = TargetLookup(project, generation, row[14], has_redirect=row[15])
+    target = TargetLookup(project, generation, row[14])
     if robot_id is None:
         return RobotStanding(None, {}, target)
     secret, previous, *times = secrets_and_times
@@ -72,14 +72,12 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
 
 
 _COLUMNS: Final = {"owner": "text", "name": "text", "project": "text", "repository": "text"}
-_SELECT: Final = f"""r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
+_SELECT: Final = """r.id, r.secret_hash, r.previous_secret_hash, r.previous_valid_until,
        r.is_disabled, r.expires_at, r.last_used_at,
-       (r.permissions -> asked.project)::text, (r.permissions -> '*')::text,
-       (r.project_ids ->> asked.project)::bigint,
+       (r.permissions -> asked.project)::text, {everywhere}, {named},
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'robot:' || r.id), 0),
-       p.id, p.is_public, p.generation, t.id,
-       {HAS_REDIRECT.format(repository="t.id")}"""  # noqa: S608  # made of constants
+       p.id, p.is_public, p.generation, t.id"""
 _REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="t")
 _ROBOT: Final = """
   LEFT JOIN LATERAL (SELECT * FROM robots_robot
@@ -89,7 +87,8 @@ _ROBOT: Final = """
 PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_project_robot",
     _COLUMNS,
-    select=_SELECT,
+    # It holds rights in its own project alone, which goes with it.
+    select=_SELECT.format(everywhere="NULL", named="NULL"),
     joins=f"""
   LEFT JOIN projects_project o ON o.name = asked.owner
 {_ROBOT.format(is_owner="= o.id")}
@@ -100,7 +99,10 @@ PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
 SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_system_robot",
     _COLUMNS,
-    select=_SELECT,
+    select=_SELECT.format(
+        everywhere="(r.permissions -> '*')::text",
+        named="(r.project_ids ->> asked.project)::bigint",
+    ),
     joins=f"""{_ROBOT.format(is_owner="IS NULL")}
 {_REPOSITORY}""",
     answer=_standing,

@@ -172,8 +172,15 @@ def test_a_page_of_the_catalog_costs_two_statements(
 
 
 def test_a_token_costs_one_statement(
-    server: Server, developer: Client, anonymous: Client, place: Place, public_place: Place
+    server: Server,
+    administrator: Client,
+    developer: Client,
+    anonymous: Client,
+    place: Place,
+    public_place: Place,
 ) -> None:
+    for each in (place, public_place):
+        administrator.push_image(each.name, "v1")
     LoginFailure.objects.all().delete()
     new = make_robot(project=place.project)
     user = User.objects.get(username="developer")
@@ -189,3 +196,10 @@ def test_a_token_costs_one_statement(
         with statements() as sent:
             assert client.ask_token(scope).status == 200
         assert len(sent) == 1, sent
+        # Whether a name that is none of a repository was once one is asked apart, for tokens that
+        # could be meant to push there.
+        missing = scope.replace(":pull", "-missing:pull")
+        client.ask_token(missing)
+        with statements() as sent:
+            assert client.ask_token(missing).status == 200
+        assert len(sent) == (1 if client is anonymous else 2), sent
