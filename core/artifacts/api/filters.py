@@ -41,6 +41,7 @@ _KINDS = {text: kind for text in _KNOWN_TYPES if (kind := artifact_kind(text, No
 _COMMON_FIRST = sorted(_KINDS.items(), key=lambda each: each[1] is not ArtifactKind.IMAGE)
 _LIST = "repository:list"
 _TAGGED, _UNTAGGED = Exact("*"), Exact("nil")
+_NEWEST = 100
 
 REPOSITORY_LISTING = Listing(
     columns={
@@ -212,8 +213,20 @@ def count_tagged(repository: Repository, query: str) -> Tagged | None:
     accessories = Manifest.objects.filter(repository=repository, subject__isnull=False)
     tags = tags.exclude(manifest__in=accessories)
     number = tags.aggregate(number=Count("manifest", distinct=True))["number"]
-    listed = _perhaps_listed(Manifest.objects.filter(repository=repository))
-    return Tagged(number, are_all=pattern == _TAGGED and number == listed.count())
+    return Tagged(number, are_all=pattern == _TAGGED and _lists_so_many(repository, number))
+
+
+def _lists_so_many(repository: Repository, tagged: int) -> bool:
+    """Tell whether the repository lists no more artifacts than those that have a tag.
+
+    Where some have none, the newest ones mostly tell, and all the others need not be counted.
+    """
+    manifests = Manifest.objects.filter(repository=repository)
+    newest = _perhaps_listed(manifests).order_by("-pushed_at", "-id").values("pk")[:_NEWEST]
+    untagged = ~_tagged(_own(live_tags_of(repository)))
+    if manifests.filter(untagged, pk__in=newest).exists():
+        return False
+    return tagged == _perhaps_listed(manifests).count()
 
 
 def shown(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
