@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.client import drive, request_bytes
 from bench.content import ContentMaker, make_image
-from bench.measure import Sample, Side, alternate, timed
+from bench.measure import TRIES, Sample, Side, alternate, timed
 from bench.pusher import Push, Pusher, push_images
 from bench.results import Better, Goal, Row, Section
 from bench.seed import SeededRepository, find_seeded, refresh_statistics, seed_repositories
@@ -116,7 +116,7 @@ def _with_host(target: tuple[str, str], address: str) -> tuple[str, str, str]:
 
 def _pusher(setting: Setting) -> Work:
     def made(grower: _Grower) -> Callable[[], Sample]:
-        batches = [_pushes(grower.server) for _ in range(setting.rounds + 1)]
+        batches = [_pushes(grower.server) for _ in range(setting.rounds * TRIES + 1)]
 
         def run() -> Sample:
             pushes = batches.pop()

@@ -10,11 +10,11 @@ from bench.results import Better, Goal, Row, Section
 from bench.servers import PULL, PULL_AND_PUSH
 from bench.setting import Setting, rate
 
-CONNECTIONS = (1, 32)
+# How long a turn is for so many connections, as a share of a round, and how many a round has. What
+# is compared costs nearly the same: many short turns tell it apart, but one over many connections
+# has to be longer than it takes until all of them are at work.
+TURNS = {1: (0.02, 300), 32: (0.1, 60)}
 LEAST_RATIO = 1.0
-TURNS_PER_ROUND = 300
-SHARE_OF_A_ROUND = 0.02
-"""How long a turn is. What is compared costs nearly the same: many short turns tell it apart."""
 
 
 def measure_tokens(setting: Setting) -> Section:
@@ -25,7 +25,7 @@ def measure_tokens(setting: Setting) -> Section:
         headers = server.headers(repository, PULL_AND_PUSH)
         pusher.push_image(repository, make_image(ContentMaker(1_500)), headers)
     _warm_up(setting)
-    rows = [row for connections in CONNECTIONS for row in _rows(setting, repository, connections)]
+    rows = [row for connections in TURNS for row in _rows(setting, repository, connections)]
     notes = ["The password has been verified before, as on every login but the first in a while."]
     return Section("Tokens", "token", "HEAD manifest", rows, notes)
 
@@ -35,7 +35,7 @@ def _warm_up(setting: Setting) -> None:
     server = setting.roadstead
     path = server.token_path("registry:catalog:*")
     for login in (server.robot, server.administrator):
-        setting.send(server, "GET", path, login.headers, CONNECTIONS[-1])
+        setting.send(server, "GET", path, login.headers, max(TURNS))
 
 
 def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
@@ -47,7 +47,8 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
         setting.request(server, "GET", token, server.robot.headers),
         setting.request(server, "GET", token, server.administrator.headers),
     ]
-    seconds = setting.seconds * SHARE_OF_A_ROUND
+    share, turns = TURNS[connections]
+    seconds = setting.seconds * share
     # The same connections for all: how they are spread over the web processes is chance.
     with Client(server.address, connections) as client:
 
@@ -55,7 +56,7 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
             return lambda: rate(client.drive([request], seconds))
 
         sides = [Side(server.pid, sending(request)) for request in requests]
-        baseline, robot, password = alternate(sides, setting.rounds * TURNS_PER_ROUND)
+        baseline, robot, password = alternate(sides, setting.rounds * turns)
     goal = Goal(LEAST_RATIO, Better.HIGHER)
     return [
         Row(f"Token for {who}, c={connections}", "requests/s", measured, baseline, goal)

@@ -48,7 +48,6 @@ from registry_api.lookups import (
 from registry_api.scopes import Standing
 
 Answer = TypeVar("Answer")
-Standings = TypeVar("Standings", RobotStanding, TokenStanding, PasswordStanding)
 Find = Callable[[], Coroutine[Any, Any, Answer]]
 Answers = tuple[Any, ...]
 """What a look-up says of each name. While rows stay the same, so do the answers."""
@@ -214,19 +213,30 @@ def _with_rights(actor: Actor, generation: int, names: Sequence[str], rights: Ri
     return Recognised(actor, Standing(Session(actor, generation), targets, held))
 
 
-async def _about_each(
-    names: Sequence[str], find: Callable[[str], Coroutine[Any, Any, Standings]]
-) -> tuple[Standings, ...]:
-    """Return what is found with each of the repositories, or with none of a name.
+def _about_each(
+    names: Sequence[str], find: Callable[[str], Coroutine[Any, Any, Answer]]
+) -> Coroutine[Any, Any, tuple[Answer, ...]]:
+    """Return what is found with each of the repositories, or with none of a name."""
+    return _answers([partial(find, repository) for repository in names or ("",)])
 
-    Raises Undecided where a name may be a former one of a repository, which takes a closer look.
+
+async def ensure_no_former_name(names: Sequence[str], found: Answers) -> None:
+    """Let nobody have a quick token for what may be a former name of a repository.
+
+    Asked apart, since few names are none of a repository; and behind the proof of credentials, for
+    it takes longer where there is no repository. Raises Undecided.
     """
-    found = await _answers([partial(find, repository) for repository in names or ("",)])
-    for name, standing in zip(names, found, strict=False):
-        # Asked apart, for few names are none of a repository; the answer is the same for all.
-        if standing.target.repository_id is None and (await find_target(name, "")).has_redirect:
+    # Without names one question was asked, about none.
+    missing = [
+        name
+        for name, standing in zip(names, found, strict=False)
+        if standing.target.repository_id is None
+    ]
+    if missing:
+        # The answer is the same for everybody.
+        targets = await _answers([partial(find_target, name, "") for name in missing])
+        if any(target.has_redirect for target in targets):
             raise Undecided
-    return found
 
 
 async def _answers(finds: Sequence[Find[Answer]]) -> tuple[Answer, ...]:

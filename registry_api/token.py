@@ -28,7 +28,13 @@ from registry_api.answers import Answer, Headers
 from registry_api.batches import Batches
 from registry_api.calls import Call, parsed_query
 from registry_api.errors import RegistryError
-from registry_api.logins import Inquiry, Undecided, inquiry_about, inquiry_about_anybody
+from registry_api.logins import (
+    Inquiry,
+    Undecided,
+    ensure_no_former_name,
+    inquiry_about,
+    inquiry_about_anybody,
+)
 from registry_api.recent_tokens import RecentToken, RecentTokens, fingerprint
 from registry_api.scopes import (
     RequestedScopes,
@@ -249,12 +255,16 @@ async def _issue_once_a_second(
     if recent is not None:
         answers = await recent.look_up(origin)
         if answers == recent.answers:
+            if presented is not None:
+                await ensure_no_former_name(asked.names, answers)
             return recent
         inquiry = inquire()
     else:
         inquiry = inquire()
         answers = await inquiry.look_up(origin)
     recognised = inquiry.conclude(answers, origin)
+    if presented is not None:
+        await ensure_no_former_name(asked.names, answers)
     body = _issue(service, asked, recognised.standing, signer=signer)
     token = RecentToken(inquiry.look_up, answers, recognised.actor, body, _headers(body))
     _RECENT.put(question, token)

@@ -16,7 +16,10 @@ from bench.processes import ProcessorTime, cpu_seconds, family, memory_bytes
 pytestmark = pytest.mark.pure
 
 
-def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
+def test_sides_take_turns_and_the_first_round_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ProcessorTime, "stolen_since", lambda *_: 0.0)
     turns: list[str] = []
 
     def side(name: str) -> Callable[[], Sample]:

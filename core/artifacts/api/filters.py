@@ -221,12 +221,12 @@ def _lists_so_many(repository: Repository, tagged: int) -> bool:
 
     Where some have none, the newest ones mostly tell, and all the others need not be counted.
     """
-    manifests = Manifest.objects.filter(repository=repository)
-    newest = _perhaps_listed(manifests).order_by("-pushed_at", "-id").values("pk")[:_NEWEST]
-    untagged = ~_tagged(_own(live_tags_of(repository)))
-    if manifests.filter(untagged, pk__in=newest).exists():
+    all_listed = _perhaps_listed(Manifest.objects.filter(repository=repository))
+    newest = [*all_listed.order_by("-pushed_at", "-id").values_list("pk", flat=True)[:_NEWEST]]
+    tags = _own(live_tags_of(repository)).filter(manifest__in=newest)
+    if tags.values("manifest").distinct().count() < len(newest):
         return False
-    return tagged == _perhaps_listed(manifests).count()
+    return tagged == all_listed.count()
 
 
 def shown(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":

@@ -222,7 +222,7 @@ CASES: list[tuple[str, str, More, int]] = [
     ("guest", "/projects/secret/repositories", more_repositories, 7),
     ("guest", "/repositories", more_repositories, 6),
     ("guest", f"{APP}/artifacts?with_accessory=true", more_artifacts, 14),
-    ("guest", f"{APP}/artifacts?q=tags%3D*&sort=-size", more_artifacts, 14),
+    ("guest", f"{APP}/artifacts?q=tags%3D*&sort=-size", more_artifacts, 15),
     (
         "guest",
         "/projects/secret/artifacts?with_accessory=true&with_inherited_accessory=true",
