@@ -55,9 +55,9 @@ def measure_management(setting: Setting) -> Section:
         for page in each.pages(_total(server, login, each))
     ]
     notes = [
-        f"{TAGS:,} images with a tag each, and one without, in one repository; in another {TAGS:,} "
-        "indexes with a "
-        f"tag each, which list {CHILDREN} images each; {REPOSITORIES:,} further repositories, "
+        f"{TAGS:,} images with a tag each, and one without, in one repository; in another "
+        f"{TAGS:,} indexes with a tag each, which list {CHILDREN} images each; "
+        f"{REPOSITORIES:,} further repositories, "
         f"{PROJECTS:,} projects, {AUDIT_ENTRIES:,} audit entries.",
         f"Pages of {PAGE_SIZE} rows with exact totals. Each value is the median of the requests of "
         "a round; one connection, Basic auth.",

@@ -188,6 +188,7 @@ async def _answer_quickly(
     origin = call.origin
     try:
         token = await _issue_once_a_second(origin, service, asked, signer, presented, inquire)
+        await ensure_no_former_name(asked.names, token.answers)
     except (Undecided, InvalidCredentials):
         return None
     note_login(token.actor, origin)
@@ -255,16 +256,12 @@ async def _issue_once_a_second(
     if recent is not None:
         answers = await recent.look_up(origin)
         if answers == recent.answers:
-            if presented is not None:
-                await ensure_no_former_name(asked.names, answers)
             return recent
         inquiry = inquire()
     else:
         inquiry = inquire()
         answers = await inquiry.look_up(origin)
     recognised = inquiry.conclude(answers, origin)
-    if presented is not None:
-        await ensure_no_former_name(asked.names, answers)
     body = _issue(service, asked, recognised.standing, signer=signer)
     token = RecentToken(inquiry.look_up, answers, recognised.actor, body, _headers(body))
     _RECENT.put(question, token)

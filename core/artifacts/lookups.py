@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
 from core.artifacts.queries import (
-    HAS_REDIRECT,
     PROJECT_AND_GENERATION,
     PROJECT_AND_REPOSITORY,
 )
@@ -160,7 +159,10 @@ _REDIRECTED: Final = """
 TARGETS: Final = Lookup(
     "find_target",
     _WHO_AND_WHERE,
-    select=f"{PROJECT_AND_GENERATION}, r.id, {HAS_REDIRECT.format(repository='r.id')}",
+    select=f"""{PROJECT_AND_GENERATION}, r.id,
+       CASE WHEN r.id IS NULL THEN
+       EXISTS (SELECT FROM artifacts_redirect
+                WHERE name = asked.repository AND repository_id IS NOT NULL) ELSE false END""",
     joins=_REPOSITORY,
     answer=_target,
 )

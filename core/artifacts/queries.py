@@ -35,11 +35,6 @@ PROJECT_AND_REPOSITORY: Final = """
                       WHERE name = asked.repository AND project_id = p.id LIMIT 1) {repository}
          ON true"""
 
-# For names without a repository only, so others pay nothing for it.
-HAS_REDIRECT: Final = """CASE WHEN {repository} IS NULL THEN
-       EXISTS (SELECT FROM artifacts_redirect
-                WHERE name = asked.repository AND repository_id IS NOT NULL) ELSE false END"""
-
 _VIEWER_PROJECT_REPOSITORY: Final = """
   FROM (SELECT %s AS subject) AS asked
   LEFT JOIN projects_project p ON p.name = %s
@@ -184,8 +179,11 @@ def list_repositories(
         "repositories": sorted(visible.repository_ids),
         "limit": limit,
     }
-    asked = "(SELECT %(subject)s AS subject) AS asked"
-    page = f"SELECT {_joined(statement)}, {GENERATION} FROM {asked}"  # noqa: S608  # constants
+    columns, asked = (
+        f"{_joined(statement)}, {GENERATION}",
+        "(SELECT %(subject)s AS subject) AS asked",
+    )
+    page = f"SELECT {columns} FROM {asked}"  # noqa: S608  # made of constants
     text, generation = _one(page, parameters)
     return RepositoryPage(_names(text), generation)
 

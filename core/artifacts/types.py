@@ -30,8 +30,8 @@ class TargetLookup:
     ``generation`` is that of the subject the look-up was made for (``core.users.revocations``);
     a token of another one has been revoked. ``redirected_to`` is the present name of a
     repository that was found by a former one, whose project ``project`` is then.
-    ``has_redirect`` says, of look-ups for tokens, that the name is none of a repository and may
-    be a former one.
+    ``has_redirect`` says, where nothing but the target is looked up, that the name is none of a
+    repository and may be a former one.
     """
 
     project: ProjectFacts | None

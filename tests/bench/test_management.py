@@ -100,9 +100,12 @@ def test_artifacts_are_counted_and_found_by_indexes_alone(cast: Cast) -> None:
     for path in (*cases, *by_tags):
         with CaptureQueriesContext(connection) as captured:
             assert cast["admin"].get(path).status_code == 200
-        count = next(query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT"))
+        counts = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT")]
+        # Whether any artifact needs to be looked at is told by the tags of the newest ones.
+        assert len(counts) == (2 if path.endswith("*") else 1), path
         with transaction.atomic(), connection.cursor() as cursor:
-            used = {str(node.get("Index Name")) for node in nodes_of(count, cursor)}
+            nodes = [node for count in counts for node in nodes_of(count, cursor)]
+            used = {str(node.get("Index Name")) for node in nodes}
         listing = {name for name in used if name.startswith("artifacts_manifest_")}
         listing -= {"artifacts_manifest_subject"}
         # With so few rows the planner finds the index of the lists as cheap at times.

@@ -27,7 +27,7 @@ from core.artifacts.api.filters import (
     live_tags_in,
     live_tags_of,
     newest_of_each_repository,
-    shown,
+    without_payload,
 )
 from core.artifacts.api.scope import RepositoryScopedView
 from core.artifacts.api.serializers import (
@@ -102,7 +102,7 @@ class ArtifactsView(RepositoryScopedView):
             artifact_listing(live_tags_of(self.repository), are_all_tagged=are_all_tagged),
             partial(_context, self.repository.project_id, _flags(request)),
             # They have the repository that was read already.
-            details=shown(self.repository.manifests.all()),
+            details=without_payload(self.repository.manifests.all()),
             count=lambda _request: None if tagged is None else [Stretch(tagged.artifacts)],
         )
 
@@ -175,7 +175,7 @@ class ProjectArtifactsView(ProjectView):
             ArtifactSerializer,
             listing,
             partial(_context, self.project.pk, _flags(request)),
-            details=shown(Manifest.objects.select_related("repository")),
+            details=without_payload(Manifest.objects.select_related("repository")),
         )
 
 

@@ -229,7 +229,7 @@ def _lists_so_many(repository: Repository, tagged: int) -> bool:
     return tagged == all_listed.count()
 
 
-def shown(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
+def without_payload(manifests: "QuerySet[Manifest]") -> "QuerySet[Manifest]":
     """Return what a list shows of artifacts; the payload is never read."""
     return manifests.defer("payload")
 
