@@ -9,7 +9,6 @@ which counts, audits and words every refusal. Credentials go to the sort that th
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from core.artifacts.types import TargetLookup
@@ -39,16 +38,16 @@ from core.robots.lookups import RobotQuestion, RobotStanding
 from core.robots.rules import actor_of, parse_full_name, proven_until
 from core.system_settings import queries as system_settings
 from registry_api.lookups import (
-    find_password,
-    find_personal_token,
-    find_robot,
+    PASSWORD_STANDINGS,
+    ROBOT_STANDINGS,
+    TOKEN_STANDINGS,
     find_target,
     project_of,
 )
 from registry_api.scopes import Standing
 
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
-Find = Callable[[], Coroutine[Any, Any, Answer]]
 Answers = tuple[Any, ...]
 """What a look-up says of each name. While rows stay the same, so do the answers."""
 Rights = Sequence[tuple[TargetLookup, Sequence[Grant]]]
@@ -100,7 +99,7 @@ def inquiry_about_anybody(names: Sequence[str]) -> Inquiry:
 
     async def look_up(origin: Origin) -> Answers:
         subject = Actor.anonymous(origin).subject
-        found = await _answers([partial(find_target, name, subject) for name in names])
+        found = await _answers(lambda name: find_target(name, subject), names)
         return tuple(
             [
                 await _followed(name, target, subject) if target.has_redirect else target
@@ -131,59 +130,58 @@ def _about_robot(credentials: Credentials, prefix: str, names: Sequence[str]) ->
         # A secret that somebody chose is throttled, and slow to verify.
         raise Undecided
     hashed = secret_hash(credentials.secret)
-
-    def find(repository: str) -> Coroutine[Any, Any, RobotStanding]:
-        project = project_of(repository)
-        return find_robot(RobotQuestion(name.project_name, name.name, project, repository))
+    questions = [
+        RobotQuestion(name.project_name, name.name, project, repository)
+        for project, repository in _asked_about(names)
+    ]
 
     def conclude(found: Sequence[RobotStanding], origin: Origin) -> Recognised:
         robot, at = found[0].robot, now()
         if robot is None or use_is_due(robot.last_used_at, at):
             raise Undecided
         ends_at = proven_until(robot, hashed, at)
+        ROBOT_STANDINGS.keep(questions, found)
         permissions = {key: held for answer in found for key, held in answer.permissions.items()}
         actor = actor_of(robot, permissions, origin, ends_at=ends_at)
         return _recognised(actor, names, [(answer.target, ()) for answer in found])
 
-    return Inquiry(lambda _origin: _about_each(names, find), conclude)
+    return Inquiry(lambda _origin: _answers(ROBOT_STANDINGS.ask, questions), conclude)
 
 
 def _about_personal_token(secret: str, names: Sequence[str]) -> Inquiry:
     hashed = secret_hash(secret)
-
-    def find(repository: str) -> Coroutine[Any, Any, TokenStanding]:
-        return find_personal_token(TokenQuestion(hashed, project_of(repository), repository))
+    questions = [TokenQuestion(hashed, *asked) for asked in _asked_about(names)]
 
     def conclude(found: Sequence[TokenStanding], origin: Origin) -> Recognised:
         token, at = found[0].token, now()
         if token is None or use_is_due(token.last_used_at, at):
             raise Undecided
         actor = token_actor(token, origin, at)
+        TOKEN_STANDINGS.keep(questions, found)
         return _recognised(actor, names, [(answer.target, answer.grants) for answer in found])
 
-    return Inquiry(lambda _origin: _about_each(names, find), conclude)
+    return Inquiry(lambda _origin: _answers(TOKEN_STANDINGS.ask, questions), conclude)
 
 
 def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
-    username = credentials.username
+    username, asked_about = credentials.username, _asked_about(names)
+
+    def questions_from(origin: Origin) -> list[PasswordQuestion]:
+        address = throttle_address(origin.address)
+        return [PasswordQuestion(username, address, *asked) for asked in asked_about]
 
     def look_up(origin: Origin) -> Coroutine[Any, Any, Answers]:
         if are_failures_remembered():
             # As with failures that are stored, or a password could be guessed while it is in use.
             raise Undecided
-        address = throttle_address(origin.address)
-
-        def find(repository: str) -> Coroutine[Any, Any, PasswordStanding]:
-            project = project_of(repository)
-            return find_password(PasswordQuestion(username, address, project, repository))
-
-        return _about_each(names, find)
+        return _answers(PASSWORD_STANDINGS.ask, questions_from(origin))
 
     def conclude(found: Sequence[PasswordStanding], origin: Origin) -> Recognised:
         user = found[0].user
         # While failures are stored, the limits have to be looked at, and a success clears them.
         if user is None or found[0].has_failures or not is_remembered(user, credentials):
             raise Undecided
+        PASSWORD_STANDINGS.keep(questions_from(origin), found)
         rights = [(answer.target, answer.grants) for answer in found]
         return _recognised(user_actor(user, origin), names, rights)
 
@@ -213,33 +211,26 @@ def _with_rights(actor: Actor, generation: int, names: Sequence[str], rights: Ri
     return Recognised(actor, Standing(Session(actor, generation), targets, held))
 
 
-def _about_each(
-    names: Sequence[str], find: Callable[[str], Coroutine[Any, Any, Answer]]
-) -> Coroutine[Any, Any, tuple[Answer, ...]]:
-    """Return what is found with each of the repositories, or with none of a name."""
-    return _answers([partial(find, repository) for repository in names or ("",)])
+def _asked_about(names: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Return project and name of each repository, or the question about none."""
+    return [(project_of(repository), repository) for repository in names or ("",)]
 
 
-async def ensure_no_former_name(names: Sequence[str], found: Answers) -> None:
+async def ensure_no_former_name(names: Sequence[str]) -> None:
     """Let nobody have a quick token for what may be a former name of a repository.
 
-    Asked apart, since few names are none of a repository; and behind the proof of credentials, for
-    it takes longer where there is no repository. Raises Undecided.
+    ``names`` are those without a repository, which few are. Asked apart for this reason, and
+    behind the proof of credentials. Raises Undecided.
     """
-    # Without names one question was asked, about none.
-    missing = [
-        name
-        for name, standing in zip(names, found, strict=False)
-        if standing.target.repository_id is None
-    ]
-    if missing:
-        # The answer is the same for everybody.
-        targets = await _answers([partial(find_target, name, "") for name in missing])
-        if any(target.has_redirect for target in targets):
-            raise Undecided
+    # The answer is the same for everybody.
+    targets = await _answers(lambda name: find_target(name, ""), names)
+    if any(target.has_redirect for target in targets):
+        raise Undecided
 
 
-async def _answers(finds: Sequence[Find[Answer]]) -> tuple[Answer, ...]:
-    if len(finds) == 1:
-        return (await finds[0](),)
-    return tuple(await asyncio.gather(*[find() for find in finds]))
+async def _answers(
+    find: Callable[[Question], Coroutine[Any, Any, Answer]], questions: Sequence[Question]
+) -> tuple[Answer, ...]:
+    if len(questions) == 1:
+        return (await find(questions[0]),)
+    return tuple(await asyncio.gather(*[find(question) for question in questions]))

@@ -24,22 +24,30 @@ from core.artifacts.lookups import (
 )
 from core.artifacts.types import BlobLookup, ManifestLookup, TargetLookup
 from core.database.asynchronous import Connections
+from core.database.versions import Versions
 from core.grants.lookups import (
+    PASSWORD_VERSIONS,
     PASSWORDS,
+    TOKEN_VERSIONS,
     TOKENS,
     PasswordQuestion,
+    PasswordRows,
     PasswordStanding,
     TokenQuestion,
+    TokenRows,
     TokenStanding,
 )
 from core.oci.digest import Digest
 from core.robots.lookups import (
     PROJECT_ROBOTS,
+    ROBOT_VERSIONS,
     SYSTEM_ROBOTS,
     RobotQuestion,
+    RobotRows,
     RobotStanding,
 )
 from registry_api.batches import Batches
+from registry_api.remembered import Remembered
 
 CONNECTIONS: Final = Connections(4)
 """What all look-ups of this process go through; each kind uses two at a time."""
@@ -64,10 +72,19 @@ _PROJECT_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
 _SYSTEM_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
     partial(SYSTEM_ROBOTS.ask, CONNECTIONS)
 )
+_ROBOT_VERSIONS: Final[Batches[RobotRows, Versions]] = Batches(
+    partial(ROBOT_VERSIONS.ask, CONNECTIONS)
+)
 _PASSWORDS: Final[Batches[PasswordQuestion, PasswordStanding]] = Batches(
     partial(PASSWORDS.ask, CONNECTIONS)
 )
+_PASSWORD_VERSIONS: Final[Batches[PasswordRows, Versions]] = Batches(
+    partial(PASSWORD_VERSIONS.ask, CONNECTIONS)
+)
 _TOKENS: Final[Batches[TokenQuestion, TokenStanding]] = Batches(partial(TOKENS.ask, CONNECTIONS))
+_TOKEN_VERSIONS: Final[Batches[TokenRows, Versions]] = Batches(
+    partial(TOKEN_VERSIONS.ask, CONNECTIONS)
+)
 
 
 def project_of(repository_name: str) -> str:
@@ -123,17 +140,16 @@ async def find_blob(
     return await (_REDIRECTED_BLOBS if redirected else _BLOBS).ask(question)
 
 
-def find_robot(question: RobotQuestion) -> Coroutine[Any, Any, RobotStanding]:
-    """Return a robot and its rights in a project."""
+def _find_robot(question: RobotQuestion) -> Coroutine[Any, Any, RobotStanding]:
     robots = _SYSTEM_ROBOTS if question.owner is None else _PROJECT_ROBOTS
     return robots.ask(question)
 
 
-def find_password(question: PasswordQuestion) -> Coroutine[Any, Any, PasswordStanding]:
-    """Return a user with its password's hash and its grants for a repository."""
-    return _PASSWORDS.ask(question)
+ROBOT_STANDINGS: Final = Remembered(_find_robot, _ROBOT_VERSIONS.ask)
+"""Robots and their rights in a project."""
 
+PASSWORD_STANDINGS: Final = Remembered(_PASSWORDS.ask, _PASSWORD_VERSIONS.ask)
+"""Users with their passwords' hashes and their grants for a repository."""
 
-def find_personal_token(question: TokenQuestion) -> Coroutine[Any, Any, TokenStanding]:
-    """Return a personal access token and its user's grants for a repository."""
-    return _TOKENS.ask(question)
+TOKEN_STANDINGS: Final = Remembered(_TOKENS.ask, _TOKEN_VERSIONS.ask)
+"""Personal access tokens and their users' grants for a repository."""

@@ -6,7 +6,7 @@ answered from the past, and a token signed earlier in the same second does not e
 """
 
 import os
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from hashlib import blake2b
 from time import time
 from typing import Any, Final, NamedTuple
@@ -23,12 +23,14 @@ _KEY: Final = os.urandom(32)
 class RecentToken(NamedTuple):
     """An answer with a token, and what was looked up for it.
 
-    The answer stays right for as long as ``look_up`` returns ``answers``.
+    The answer stays right for as long as ``look_up`` returns ``answers``. ``without_repository``
+    are the names that were asked about and are none of a repository.
     """
 
     look_up: Callable[[Origin], Coroutine[Any, Any, Answers]]
     answers: Answers
     actor: Actor
+    without_repository: Sequence[str]
     body: bytes
     headers: Headers
 

@@ -34,6 +34,10 @@ class Standing:
     targets: Mapping[str, TargetLookup]
     held: Held
 
+    def without_repository(self) -> list[str]:
+        """Return those of the names that are none of a repository."""
+        return [name for name, target in self.targets.items() if target.repository_id is None]
+
 
 def parse_scopes(texts: Iterable[str]) -> RequestedScopes:
     """Return what is asked for, from scopes that are repeated, joined by spaces, or both.

@@ -188,7 +188,8 @@ async def _answer_quickly(
     origin = call.origin
     try:
         token = await _issue_once_a_second(origin, service, asked, signer, presented, inquire)
-        await ensure_no_former_name(asked.names, token.answers)
+        if token.without_repository:
+            await ensure_no_former_name(token.without_repository)
     except (Undecided, InvalidCredentials):
         return None
     note_login(token.actor, origin)
@@ -263,7 +264,14 @@ async def _issue_once_a_second(
         answers = await inquiry.look_up(origin)
     recognised = inquiry.conclude(answers, origin)
     body = _issue(service, asked, recognised.standing, signer=signer)
-    token = RecentToken(inquiry.look_up, answers, recognised.actor, body, _headers(body))
+    token = RecentToken(
+        inquiry.look_up,
+        answers,
+        recognised.actor,
+        recognised.standing.without_repository(),
+        body,
+        _headers(body),
+    )
     _RECENT.put(question, token)
     return token
 

@@ -10,6 +10,7 @@ from core.artifacts.types import ProjectFacts, TargetLookup
 from core.authn.types import TokenFacts
 from core.database.prepared import Lookup
 from core.database.raw import Row
+from core.database.versions import Basis, Versions
 from core.grants.source import to_grants
 from core.rbac.types import Grant
 from core.users.types import LoginFacts
@@ -41,43 +42,85 @@ class PasswordStanding:
     """The user, if there is one, with what it was granted where the question leads.
 
     ``has_failures`` says that wrong passwords for the name or from the address are stored. One
-    and the same object answers a question for as long as the row stays the same.
+    and the same object answers a question for as long as the row stays the same. Without a user
+    or a project there is no ``basis``: another answer would rest on rows that are new.
     """
 
     user: LoginFacts | None
     target: TargetLookup
     grants: tuple[Grant, ...]
     has_failures: bool
+    basis: Basis | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenStanding:
     """The token, if there is one, with what its user was granted where the question leads.
 
-    One and the same object answers a question for as long as the row stays the same.
+    One and the same object answers a question for as long as the row stays the same, and it has
+    a ``basis`` as the standing for a password has.
     """
 
     token: TokenFacts | None
     target: TargetLookup
     grants: tuple[Grant, ...]
+    basis: Basis | None
+
+
+class PasswordRows(NamedTuple):
+    """The rows that a standing for a password rests on.
+
+    ``grantee_id`` is the user where grants decide, None where they do not. Names of logins that
+    failed are stored as ``failing_username`` is.
+    """
+
+    user_id: int
+    grantee_id: int | None
+    project_id: int
+    repository_id: int | None
+    repository: str
+    failing_username: str
+    address: str
+
+
+class TokenRows(NamedTuple):
+    """The rows that a standing for a personal access token rests on, as with a password."""
+
+    user_id: int
+    grantee_id: int | None
+    project_id: int
+    repository_id: int | None
+    repository: str
+    token_id: int
 
 
 @lru_cache(maxsize=1024)
-def _by_password(_question: PasswordQuestion, row: Row) -> PasswordStanding:
+def _by_password(question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
-    return PasswordStanding(user, target, grants, row[11])
+    has_failures, failing_username = row[13:]
+    basis = None
+    if user is not None and target.project is not None:
+        common = _common_rows(user, target.project.id, row[9], question.repository)
+        rows = PasswordRows(*common, failing_username, question.address)
+        basis = Basis(rows, (*_common_versions(row), has_failures))
+    return PasswordStanding(user, target, grants, has_failures, basis)
 
 
 @lru_cache(maxsize=1024)
-def _by_token(_question: TokenQuestion, row: Row) -> TokenStanding:
+def _by_token(question: TokenQuestion, row: Row) -> TokenStanding:
     user, target, grants = _user(row)
-    token_id, scopes, project_names, *times = row[11:]
+    token_id, scopes, project_names, *times, version = row[13:]
     if user is None:
-        return TokenStanding(None, target, grants)
+        return TokenStanding(None, target, grants, None)
     token = TokenFacts(
         token_id, user, frozenset(json.loads(scopes)), frozenset(json.loads(project_names)), *times
     )
-    return TokenStanding(token, target, grants)
+    basis = None
+    if target.project is not None:
+        common = _common_rows(user, target.project.id, row[9], question.repository)
+        rows = TokenRows(*common, token_id)
+        basis = Basis(rows, (*_common_versions(row), version))
+    return TokenStanding(token, target, grants, basis)
 
 
 def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]:
@@ -91,21 +134,42 @@ def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]
     )
 
 
+def _common_rows(
+    user: LoginFacts, project_id: int, repository_id: int | None, repository: str
+) -> tuple[int, int | None, int, int | None, str]:
+    """Return what the rows begin with, whatever proves the user."""
+    needs_grants = user.is_active and not user.is_system_admin
+    grantee_id = user.user_id if needs_grants else None
+    return user.user_id, grantee_id, project_id, repository_id, repository
+
+
+def _common_versions(row: Row) -> Versions:
+    """Return what the versions begin with: user, project, generation, repository, grants."""
+    return row[11], row[12], row[5], row[9], row[10]
+
+
+def _versions(_question: PasswordRows | TokenRows, row: Row) -> Versions:
+    return tuple(row)
+
+
 _USER_AND_GRANTS: Final = """u.id, u.username, u.password, u.is_active, u.is_superuser,
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'user:' || u.id), 0),
        p.id, p.is_public, p.generation, r.id,
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
-            grants_held(u.id, p.id, r.id) END"""
+            grants_held(u.id, p.id, r.id) END,
+       u.xmin, p.xmin"""
 _REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="r")
+
+_HAS_FAILURES: Final = """EXISTS (SELECT FROM authn_loginfailure WHERE username = {username})
+       OR EXISTS (SELECT FROM authn_loginfailure WHERE address = asked.address)"""
+_FAILING_USERNAME: Final = "left(lower(asked.username), 255)"
 
 PASSWORDS: Final[Lookup[PasswordQuestion, PasswordStanding]] = Lookup(
     "find_password",
     {"username": "text", "address": "text", "project": "text", "repository": "text"},
     select=f"""{_USER_AND_GRANTS},
-       EXISTS (SELECT FROM authn_loginfailure
-                WHERE username = left(lower(asked.username), 255))
-       OR EXISTS (SELECT FROM authn_loginfailure WHERE address = asked.address)""",  # noqa: S608  # made of constants
+       {_HAS_FAILURES.format(username=_FAILING_USERNAME)}, {_FAILING_USERNAME}""",
     joins=f"""
   LEFT JOIN users_user u ON lower(u.username) = lower(asked.username)
   {_REPOSITORY}""",
@@ -116,10 +180,45 @@ TOKENS: Final[Lookup[TokenQuestion, TokenStanding]] = Lookup(
     "find_personal_token",
     {"secret_hash": "bytea", "project": "text", "repository": "text"},
     select=f"""{_USER_AND_GRANTS},
-       t.id, t.scopes::text, t.project_names::text, t.expires_at, t.revoked_at, t.last_used_at""",
+       t.id, t.scopes::text, t.project_names::text, t.expires_at, t.revoked_at, t.last_used_at,
+       t.xmin""",
     joins=f"""
   LEFT JOIN authn_personaltoken t ON t.secret_hash = asked.secret_hash
   LEFT JOIN users_user u ON u.id = t.user_id
   {_REPOSITORY}""",
     answer=_by_token,
+)
+
+# The repository that grants are held on is the one found by name, or versions differ anyway.
+_COMMON_ROWS: Final = {
+    "user_id": "bigint",
+    "grantee_id": "bigint",
+    "project_id": "bigint",
+    "repository_id": "bigint",
+    "repository": "text",
+}
+_COMMON_VERSIONS: Final = """(SELECT xmin FROM users_user WHERE id = asked.user_id),
+       (SELECT xmin FROM projects_project WHERE id = asked.project_id),
+       coalesce((SELECT v.generation FROM users_revocation v
+                  WHERE v.subject = 'user:' || asked.user_id), 0),
+       (SELECT id FROM artifacts_repository
+         WHERE name = asked.repository AND project_id = asked.project_id),
+       CASE WHEN asked.grantee_id IS NOT NULL THEN
+            grants_held(asked.grantee_id, asked.project_id, asked.repository_id) END"""
+_CREDENTIAL_VERSION: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"
+
+PASSWORD_VERSIONS: Final[Lookup[PasswordRows, Versions]] = Lookup(
+    "find_password_versions",
+    _COMMON_ROWS | {"failing_username": "text", "address": "text"},
+    select=f"{_COMMON_VERSIONS}, {_HAS_FAILURES.format(username='asked.failing_username')}",
+    joins="",
+    answer=_versions,
+)
+
+TOKEN_VERSIONS: Final[Lookup[TokenRows, Versions]] = Lookup(
+    "find_token_versions",
+    _COMMON_ROWS | {"token_id": "bigint"},
+    select=f"{_COMMON_VERSIONS}, {_CREDENTIAL_VERSION}",
+    joins="",
+    answer=_versions,
 )

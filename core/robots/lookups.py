@@ -9,6 +9,7 @@ from core.artifacts.queries import PROJECT_AND_REPOSITORY
 from core.artifacts.types import ProjectFacts, TargetLookup
 from core.database.prepared import Lookup
 from core.database.raw import Row
+from core.database.versions import Basis, Versions
 from core.rbac.rules import EVERY_PROJECT
 from core.robots.rules import full_name
 from core.robots.types import Permissions, RobotFacts
@@ -32,17 +33,35 @@ class RobotQuestion(NamedTuple):
 class RobotStanding:
     """The robot, if there is one, and what it holds in the project that was asked about.
 
-    One and the same object answers a question for as long as the row stays the same.
+    One and the same object answers a question for as long as the row stays the same. Without a
+    robot or a project there is no ``basis``: another answer would rest on rows that are new.
     """
 
     robot: RobotFacts | None
     permissions: Permissions
     target: TargetLookup
+    basis: Basis | None
+
+
+class RobotRows(NamedTuple):
+    """The rows that a standing rests on.
+
+    ``owner_id`` is the project of the robot, unless that is the one asked about or there is none.
+    """
+
+    robot_id: int
+    owner_id: int | None
+    project_id: int
+    repository: str
 
 
 def _standing(question: RobotQuestion, row: Row) -> RobotStanding:
+    return _understood(question, row, _prefix())
+
+
+def _prefix() -> str:
     # Whoever asks has made sure that the settings are known.
-    return _understood(question, row, system_settings.remembered().robot_name_prefix)
+    return system_settings.remembered().robot_name_prefix
 
 
 @lru_cache(maxsize=1024)
@@ -52,7 +71,7 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     generation, project = row[10], ProjectFacts(*row[11:14]) if row[11] is not None else None
     target = TargetLookup(project, generation, row[14])
     if robot_id is None:
-        return RobotStanding(None, {}, target)
+        return RobotStanding(None, {}, target, None)
     secret, previous, *times = secrets_and_times
     facts = RobotFacts(
         robot_id,
@@ -68,7 +87,23 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     is_meant = named_id is None or (project is not None and named_id == project.id)
     if here is not None and is_meant:
         permissions[question.project] = frozenset(json.loads(here))
-    return RobotStanding(facts, permissions, target)
+    basis = None if project is None else _basis(question, row, prefix)
+    return RobotStanding(facts, permissions, target, basis)
+
+
+def _basis(question: RobotQuestion, row: Row, prefix: str) -> Basis:
+    robot_id, generation, project_id, repository_id = row[0], row[10], row[11], row[14]
+    owner_id, robot_version, owner_version, project_version = row[15:]
+    if owner_id == project_id:
+        owner_id = owner_version = None
+    return Basis(
+        RobotRows(robot_id, owner_id, project_id, question.repository),
+        (robot_version, owner_version, project_version, generation, repository_id, prefix),
+    )
+
+
+def _versions(_question: RobotRows, row: Row) -> Versions:
+    return (*row, _prefix())
 
 
 _COLUMNS: Final = {"owner": "text", "name": "text", "project": "text", "repository": "text"}
@@ -77,10 +112,11 @@ _SELECT: Final = """r.id, r.secret_hash, r.previous_secret_hash, r.previous_vali
        (r.permissions -> asked.project)::text, {everywhere}, {named},
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'robot:' || r.id), 0),
-       p.id, p.is_public, p.generation, t.id"""
+       p.id, p.is_public, p.generation, t.id,
+       r.project_id, r.xmin, {owner_version}, p.xmin"""
 _REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="t")
 _ROBOT: Final = """
-  LEFT JOIN LATERAL (SELECT * FROM robots_robot
+  LEFT JOIN LATERAL (SELECT *, xmin FROM robots_robot
                       WHERE project_id {is_owner} AND name = asked.name LIMIT 1) r
          ON true"""
 
@@ -88,7 +124,7 @@ PROJECT_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     "find_project_robot",
     _COLUMNS,
     # It holds rights in its own project alone, which goes with it.
-    select=_SELECT.format(everywhere="NULL", named="NULL"),
+    select=_SELECT.format(everywhere="NULL", named="NULL", owner_version="o.xmin"),
     joins=f"""
   LEFT JOIN projects_project o ON o.name = asked.owner
 {_ROBOT.format(is_owner="= o.id")}
@@ -102,8 +138,23 @@ SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     select=_SELECT.format(
         everywhere="(r.permissions -> '*')::text",
         named="(r.project_ids ->> asked.project)::bigint",
+        owner_version="NULL",
     ),
     joins=f"""{_ROBOT.format(is_owner="IS NULL")}
 {_REPOSITORY}""",
     answer=_standing,
+)
+
+ROBOT_VERSIONS: Final[Lookup[RobotRows, Versions]] = Lookup(
+    "find_robot_versions",
+    {"robot_id": "bigint", "owner_id": "bigint", "project_id": "bigint", "repository": "text"},
+    select="""(SELECT xmin FROM robots_robot WHERE id = asked.robot_id),
+       (SELECT xmin FROM projects_project WHERE id = asked.owner_id),
+       (SELECT xmin FROM projects_project WHERE id = asked.project_id),
+       coalesce((SELECT v.generation FROM users_revocation v
+                  WHERE v.subject = 'robot:' || asked.robot_id), 0),
+       (SELECT id FROM artifacts_repository
+         WHERE name = asked.repository AND project_id = asked.project_id)""",
+    joins="",
+    answer=_versions,
 )

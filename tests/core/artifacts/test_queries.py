@@ -23,10 +23,10 @@ from core.artifacts.lookups import (
 from core.artifacts.types import ReadableRepositories
 from core.database.asynchronous import PLAN_BY_KEY
 from core.database.prepared import Lookup
-from core.grants.lookups import PASSWORDS, TOKENS
+from core.grants.lookups import PASSWORD_VERSIONS, PASSWORDS, TOKEN_VERSIONS, TOKENS
 from core.oci.digest import Digest
 from core.projects.models import Project
-from core.robots.lookups import PROJECT_ROBOTS, SYSTEM_ROBOTS
+from core.robots.lookups import PROJECT_ROBOTS, ROBOT_VERSIONS, SYSTEM_ROBOTS
 from core.users.models import Revocation
 from tests.factories.artifacts import (
     VIEWER,
@@ -183,6 +183,12 @@ ASKED: dict[str, tuple[Lookup[Any, Any], tuple[object, ...]]] = {
     "token": (TOKENS, (b"secret", "many-9", "many-9/more-2999")),
     "robot": (PROJECT_ROBOTS, ("many-9", "robot-7", "many-9", "many-9/more-2999")),
     "robot of the system": (SYSTEM_ROBOTS, (None, "robot-7", "many-9", "many-9/more-2999")),
+    "versions of a robot": (ROBOT_VERSIONS, (7, 8, 9, "many-9/more-2999")),
+    "versions for a password": (
+        PASSWORD_VERSIONS,
+        (7, None, 9, 10, "many-9/more-2999", "many", "192.0.2.1"),
+    ),
+    "versions for a token": (TOKEN_VERSIONS, (7, None, 9, 10, "many-9/more-2999", 11)),
 }
 
 ROBOTS = """

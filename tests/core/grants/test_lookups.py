@@ -1,0 +1,197 @@
+"""A user's standing: it stays the same for as long as nothing it rests on changes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from core.artifacts.models import Repository
+from core.authn.models import LoginFailure, PersonalToken
+from core.authn.services import create_personal_token
+from core.common.clock import now
+from core.common.secrets_format import secret_hash
+from core.grants.lookups import (
+    PASSWORD_VERSIONS,
+    PASSWORDS,
+    TOKEN_VERSIONS,
+    TOKENS,
+    PasswordQuestion,
+    PasswordStanding,
+    TokenQuestion,
+    TokenStanding,
+)
+from core.grants.services import grant_repository
+from core.members.models import Membership, Role
+from core.projects.models import Project
+from core.rbac.types import Actor
+from core.users.models import Group, Revocation, User
+from tests.factories.artifacts import make_image
+from tests.factories.lookups import ask_here, one_transaction
+from tests.factories.members import make_group, make_member, make_role
+from tests.factories.projects import make_project, make_repository
+from tests.factories.users import actor_of, make_user
+
+pytestmark = pytest.mark.django_db
+
+SYSTEM = Actor.system()
+ADDRESS = "192.0.2.1"
+Standing = PasswordStanding | TokenStanding
+Find = Callable[[], Standing]
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    """A private project."""
+    return make_project("team")
+
+
+@pytest.fixture(params=["admin", "member"])
+def user(request: pytest.FixtureRequest, project: Project) -> User:
+    """Somebody whom grants do not concern, or whom they do, in a project with a repository."""
+    make_repository(project, "app")
+    user = make_user("Alice", is_system_admin=request.param == "admin")
+    make_member(project, user, make_role("custom", ["repository:pull"]))
+    make_group("crew", user)
+    return user
+
+
+@pytest.fixture(params=["password", "token"])
+def find(request: pytest.FixtureRequest, user: User) -> Find:
+    if request.param == "password":
+        question = PasswordQuestion("alice", ADDRESS, "team", "team/app")
+        return lambda: ask_here(PASSWORDS, question)
+    created = create_personal_token(
+        user, name="ci", scopes=["repository:pull"], actor=actor_of(user)
+    )
+    hashed = secret_hash(created.secret)
+    return lambda: ask_here(TOKENS, TokenQuestion(hashed, "team", "team/app"))
+
+
+def holds(found: Standing) -> bool:
+    assert found.basis is not None
+    if isinstance(found, PasswordStanding):
+        return ask_here(PASSWORD_VERSIONS, found.basis.question) == found.basis.versions
+    return ask_here(TOKEN_VERSIONS, found.basis.question) == found.basis.versions
+
+
+def replace_project() -> None:
+    Repository.objects.update(name="gone/app")
+    Project.objects.filter(name="team").update(name="gone")
+    make_repository(make_project("team"), "app")
+
+
+def revoke() -> None:
+    subject = f"user:{User.objects.get(username='Alice').pk}"
+    Revocation.objects.create(subject=subject, generation=1, credentials_generation=0)
+
+
+CHANGES: dict[str, Callable[[], object]] = {
+    "password": lambda: User.objects.update(password="!"),
+    "disabled": lambda: User.objects.update(is_active=False),
+    "renamed": lambda: User.objects.update(username="bob"),
+    "system admin": lambda: User.objects.update(is_superuser=True),
+    "revoked": revoke,
+    "public": lambda: Project.objects.update(is_public=True),
+    "generation": lambda: Project.objects.update(generation=7),
+    "project renamed": lambda: Project.objects.update(name="renamed"),
+    "project replaced": replace_project,
+    "repository deleted": lambda: Repository.objects.all().delete(),
+    "repository renamed": lambda: Repository.objects.update(name="team/renamed"),
+}
+GRANTS: dict[str, Callable[[Project, Repository, User, Group], object]] = {
+    "membership ends": lambda *_: Membership.objects.all().delete(),
+    "role": lambda project, *_: Membership.objects.filter(project=project).update(
+        role=Role.objects.get(name="guest")
+    ),
+    "what the role gives": lambda *_: Role.objects.filter(name="custom").update(permissions=[]),
+    "group": lambda project, _repository, _user, group: make_member(project, group, "guest"),
+    "repository": lambda _project, repository, user, _group: grant_repository(
+        repository, user=user, permission="push", actor=SYSTEM
+    ),
+    "repository for the group": lambda _project, repository, _user, group: grant_repository(
+        repository, group=group, permission="push", actor=SYSTEM
+    ),
+}
+
+
+def test_a_standing_holds_while_nothing_changes(find: Find, project: Project) -> None:
+    found = find()
+    assert holds(found)
+    make_image(project, "v1")
+    with one_transaction():
+        Repository.objects.update(pull_count=7, updated_at=now())
+        make_member(project, make_user("bob"), "guest")
+    assert holds(found)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_standing_ends_when_user_or_place_change(
+    find: Find, change: Callable[[], object]
+) -> None:
+    found = find()
+    with one_transaction():
+        change()
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("change", GRANTS.values(), ids=GRANTS.keys())
+def test_a_standing_ends_when_grants_change_if_they_decide(
+    find: Find,
+    user: User,
+    project: Project,
+    change: Callable[[Project, Repository, User, Group], object],
+) -> None:
+    found = find()
+    change(project, Repository.objects.get(), user, Group.objects.get())
+    assert holds(found) == user.is_superuser
+
+
+@pytest.mark.parametrize("user", ["member"], indirect=True)
+@pytest.mark.parametrize(
+    "failure", [("alice", "198.51.100.7"), ("bob", ADDRESS)], ids=["name", "address"]
+)
+def test_a_standing_for_a_password_ends_when_failures_are_stored(
+    user: User, failure: tuple[str, str]
+) -> None:
+    found = ask_here(PASSWORDS, PasswordQuestion("ALICE", ADDRESS, "team", "team/app"))
+    other = LoginFailure(username="bob", address="198.51.100.7", attempt=b"1", failed_at=now())
+    other.save()
+    assert holds(found)
+    username, address = failure
+    LoginFailure(username=username, address=address, attempt=b"2", failed_at=now()).save()
+    assert not holds(found)
+    found = ask_here(PASSWORDS, PasswordQuestion("ALICE", ADDRESS, "team", "team/app"))
+    assert found.has_failures
+    assert holds(found)
+    LoginFailure.objects.all().delete()
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("find", ["token"], indirect=True)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: PersonalToken.objects.update(revoked_at=now()),
+        lambda: PersonalToken.objects.update(expires_at=now() + timedelta(days=1)),
+        lambda: PersonalToken.objects.update(last_used_at=now()),
+        lambda: PersonalToken.objects.all().delete(),
+    ],
+    ids=["revoked", "expires", "used", "deleted"],
+)
+def test_a_standing_for_a_token_ends_when_the_token_changes(
+    find: Find, change: Callable[[], object]
+) -> None:
+    found = find()
+    with one_transaction():
+        change()
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("user", ["member"], indirect=True)
+def test_nothing_holds_that_could_be_made_by_new_rows(user: User) -> None:
+    assert (
+        ask_here(PASSWORDS, PasswordQuestion("nobody", ADDRESS, "team", "team/app")).basis is None
+    )
+    assert ask_here(PASSWORDS, PasswordQuestion("alice", ADDRESS, "gone", "gone/app")).basis is None
+    assert ask_here(PASSWORDS, PasswordQuestion("alice", ADDRESS, "", "")).basis is None
+    assert ask_here(TOKENS, TokenQuestion(b"nothing", "team", "team/app")).basis is None
