@@ -10,7 +10,7 @@ from bench.measure import TRIES, Sample, timed
 from bench.pusher import Push, push_contents, push_images
 from bench.results import Row, Section
 from bench.servers import PULL_AND_PUSH, Server
-from bench.setting import ROUNDS_FACTOR, Setting
+from bench.setting import Setting
 
 LARGE_BYTES = 100_000_000
 LAYER_BYTES = 1_000_000
@@ -18,7 +18,9 @@ REPOSITORY = "pushes"
 BLOBS_PER_ROUND = {1: 2, 4: 4}
 """By the number of connections."""
 
-IMAGES_PER_ROUND = {1: 24, 8: 64}
+# How many images a turn pushes over so many connections, and how many turns a round has: the disk
+# is slow for moments, which many short turns share out.
+IMAGE_TURNS = {1: (8, 15), 8: (32, 9)}
 LEAST_RATIO = 1.2
 
 
@@ -30,7 +32,7 @@ def measure_pushes(setting: Setting) -> Section:
         for streamed in (False, True)
         for connections in BLOBS_PER_ROUND
     ]
-    rows += [_image_row(setting, layers, connections) for connections in IMAGES_PER_ROUND]
+    rows += [_image_row(setting, layers, connections) for connections in IMAGE_TURNS]
     notes = [
         "A 100 MB blob goes as POST and PUT, or as POST, a chunked PATCH and PUT.",
         "An image goes into a repository of its own: HEAD, POST, PATCH and PUT for the layer of "
@@ -63,8 +65,8 @@ def _blob_row(setting: Setting, maker: ContentMaker, connections: int, *, stream
 
 
 def _image_row(setting: Setting, layers: ContentMaker, connections: int) -> Row:
-    count = IMAGES_PER_ROUND[connections]
-    rounds = setting.rounds * ROUNDS_FACTOR
+    count, turns = IMAGE_TURNS[connections]
+    rounds = setting.rounds * turns
     # Made before the rounds, so that no round pays for tokens.
     prepared = {
         server.name: [_pushes(server, layers, count) for _ in range(rounds * TRIES + 1)]

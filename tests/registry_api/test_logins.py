@@ -489,6 +489,30 @@ def test_what_is_answered_again_within_a_second_follows_from_the_present(
     assert (ways.quick, ways.careful) == (8, 2)
 
 
+def test_a_crowd_that_asks_for_the_same_has_it_signed_once(
+    server: Server, ways: Ways, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = make_robot(project=place.project)
+    client = Client(server, login_name(new.robot), new.secret)
+    scope = f"repository:{place.name}:pull"
+    client.ask_token(scope)
+    issue, issued = endpoint._issue, []
+
+    def counting(*arguments: Any, **options: Any) -> bytes:
+        issued.append(arguments)
+        return issue(*arguments, **options)
+
+    monkeypatch.setattr(endpoint, "_issue", counting)
+    with (
+        time_machine.travel(now() + timedelta(seconds=1), tick=False),
+        ThreadPoolExecutor(16) as crowd,
+    ):
+        answers = list(crowd.map(lambda _: client.ask_token(scope), range(64)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == len(issued) == 1
+    assert (ways.quick, ways.careful) == (64, 1)
+
+
 def test_what_tokens_are_made_with_is_read_once_for_all_who_wait(
     server: Server, ways: Ways, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
