@@ -20,7 +20,7 @@ BLOBS_PER_ROUND = {1: 2, 4: 4}
 
 # How many images a turn pushes over so many connections, and how many turns a round has: the disk
 # is slow for moments, which many short turns share out.
-IMAGE_TURNS = {1: (8, 15), 8: (32, 9)}
+IMAGE_TURNS = {1: (8, 25), 8: (32, 9)}
 LEAST_RATIO = 1.2
 
 
