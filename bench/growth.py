@@ -18,9 +18,16 @@ SMALL = 10
 SIZES = (1_000, 100_000)
 PREFIX = "grown"
 SAMPLE = 64
-"""How many different repositories the requests of a round go round."""
+"""How many different repositories the requests of a turn go round."""
 
-PUSHES_PER_ROUND = 16
+# What is compared costs nearly the same: many short turns tell it apart.
+TURNS = 9
+"""How many turns a round has."""
+
+TURN_SHARE = 0.1
+"""How long a turn of reads is, as a share of a round."""
+
+PUSHES_PER_TURN = 4
 MOST_RATIO = 1.25
 LAYER_BYTES = 4_096
 
@@ -70,7 +77,7 @@ Work = Callable[[_Grower], Callable[[], Sample]]
 
 def _row(setting: Setting, work: str, made: Work, small: _Grower, grown: _Grower) -> Row:
     sides = [Side(each.server.pid, made(each)) for each in (small, grown)]
-    baseline, subject = alternate(sides, setting.rounds)
+    baseline, subject = alternate(sides, setting.rounds * TURNS)
     return Row(work, "ms", subject, baseline, Goal(MOST_RATIO, Better.LOWER))
 
 
@@ -94,9 +101,8 @@ def _reader(setting: Setting, target: Callable[[SeededRepository], tuple[str, st
             request_bytes(*_with_host(target(one), address), grower.server.headers(one.name, PULL))
             for one in grower.sample()
         ]
-        return lambda: milliseconds(
-            drive(address, requests, connections=1, seconds=setting.seconds / 2)
-        )
+        seconds = setting.seconds * TURN_SHARE
+        return lambda: milliseconds(drive(address, requests, connections=1, seconds=seconds))
 
     return made
 
@@ -116,7 +122,7 @@ def _with_host(target: tuple[str, str], address: str) -> tuple[str, str, str]:
 
 def _pusher(setting: Setting) -> Work:
     def made(grower: _Grower) -> Callable[[], Sample]:
-        batches = [_pushes(grower.server) for _ in range(setting.rounds * TRIES + 1)]
+        batches = [_pushes(grower.server) for _ in range(setting.rounds * TURNS * TRIES + 1)]
 
         def run() -> Sample:
             pushes = batches.pop()
@@ -130,7 +136,7 @@ def _pusher(setting: Setting) -> Work:
 
 def _pushes(server: Roadstead) -> Sequence[Push]:
     layers = ContentMaker(LAYER_BYTES)
-    names = [server.repository(f"new-{os.urandom(6).hex()}") for _ in range(PUSHES_PER_ROUND)]
+    names = [server.repository(f"new-{os.urandom(6).hex()}") for _ in range(PUSHES_PER_TURN)]
     return [Push(name, server.headers(name, PULL_AND_PUSH), make_image(layers)) for name in names]
 
 
