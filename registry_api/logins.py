@@ -9,6 +9,7 @@ which counts, audits and words every refusal. Credentials go to the sort that th
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from core.artifacts.types import TargetLookup
@@ -44,6 +45,7 @@ from registry_api.lookups import (
     find_target,
     project_of,
 )
+from registry_api.remembered import fingerprint
 from registry_api.scopes import Standing
 
 Question = TypeVar("Question")
@@ -140,12 +142,13 @@ def _about_robot(credentials: Credentials, prefix: str, names: Sequence[str]) ->
         if robot is None or use_is_due(robot.last_used_at, at):
             raise Undecided
         ends_at = proven_until(robot, hashed, at)
-        ROBOT_STANDINGS.keep(questions, found)
+        ROBOT_STANDINGS.keep(questions, hashed, found)
         permissions = {key: held for answer in found for key, held in answer.permissions.items()}
         actor = actor_of(robot, permissions, origin, ends_at=ends_at)
         return _recognised(actor, names, [(answer.target, ()) for answer in found])
 
-    return Inquiry(lambda _origin: _answers(ROBOT_STANDINGS.ask, questions), conclude)
+    find = partial(ROBOT_STANDINGS.ask, proof=hashed)
+    return Inquiry(lambda _origin: _answers(find, questions), conclude)
 
 
 def _about_personal_token(secret: str, names: Sequence[str]) -> Inquiry:
@@ -157,14 +160,17 @@ def _about_personal_token(secret: str, names: Sequence[str]) -> Inquiry:
         if token is None or use_is_due(token.last_used_at, at):
             raise Undecided
         actor = token_actor(token, origin, at)
-        TOKEN_STANDINGS.keep(questions, found)
+        TOKEN_STANDINGS.keep(questions, hashed, found)
         return _recognised(actor, names, [(answer.target, answer.grants) for answer in found])
 
-    return Inquiry(lambda _origin: _answers(TOKEN_STANDINGS.ask, questions), conclude)
+    find = partial(TOKEN_STANDINGS.ask, proof=hashed)
+    return Inquiry(lambda _origin: _answers(find, questions), conclude)
 
 
 def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
     username, asked_about = credentials.username, _asked_about(names)
+    proof = fingerprint(credentials.secret)
+    find = partial(PASSWORD_STANDINGS.ask, proof=proof)
 
     def questions_from(origin: Origin) -> list[PasswordQuestion]:
         address = throttle_address(origin.address)
@@ -174,14 +180,14 @@ def _about_password(credentials: Credentials, names: Sequence[str]) -> Inquiry:
         if are_failures_remembered():
             # As with failures that are stored, or a password could be guessed while it is in use.
             raise Undecided
-        return _answers(PASSWORD_STANDINGS.ask, questions_from(origin))
+        return _answers(find, questions_from(origin))
 
     def conclude(found: Sequence[PasswordStanding], origin: Origin) -> Recognised:
         user = found[0].user
         # While failures are stored, the limits have to be looked at, and a success clears them.
         if user is None or found[0].has_failures or not is_remembered(user, credentials):
             raise Undecided
-        PASSWORD_STANDINGS.keep(questions_from(origin), found)
+        PASSWORD_STANDINGS.keep(questions_from(origin), proof, found)
         rights = [(answer.target, answer.grants) for answer in found]
         return _recognised(user_actor(user, origin), names, rights)
 
@@ -219,8 +225,8 @@ def _asked_about(names: Sequence[str]) -> Sequence[tuple[str, str]]:
 async def ensure_no_former_name(names: Sequence[str]) -> None:
     """Let nobody have a quick token for what may be a former name of a repository.
 
-    ``names`` are those without a repository, which few are. Asked apart for this reason, and
-    behind the proof of credentials. Raises Undecided.
+    ``names`` are those without a repository. Asked apart, since few are; and behind the proof of
+    credentials, for with it the answer takes longer where there is no repository. Raises Undecided.
     """
     # The answer is the same for everybody.
     targets = await _answers(lambda name: find_target(name, ""), names)

@@ -5,9 +5,7 @@ for each of them; only what follows from equal answers is not worked out again. 
 answered from the past, and a token signed earlier in the same second does not end later.
 """
 
-import os
 from collections.abc import Callable, Coroutine, Hashable, Sequence
-from hashlib import blake2b
 from time import time
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +15,6 @@ from registry_api.answers import Headers
 from registry_api.logins import Answers
 
 _MAX_REMEMBERED: Final = 1_024
-_KEY: Final = os.urandom(32)
 
 
 class RecentToken(NamedTuple):
@@ -53,8 +50,3 @@ class RecentTokens:
             self._second, self._tokens = second, {}
         if len(self._tokens) < _MAX_REMEMBERED:
             self._tokens[question] = token
-
-
-def fingerprint(presented: str) -> bytes:
-    """Return what stands for credentials in a question, so that no secret is kept."""
-    return blake2b(presented.encode(), key=_KEY, digest_size=16).digest()

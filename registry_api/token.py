@@ -35,7 +35,8 @@ from registry_api.logins import (
     inquiry_about,
     inquiry_about_anybody,
 )
-from registry_api.recent_tokens import RecentToken, RecentTokens, fingerprint
+from registry_api.recent_tokens import RecentToken, RecentTokens
+from registry_api.remembered import fingerprint
 from registry_api.scopes import (
     RequestedScopes,
     Standing,
@@ -254,14 +255,11 @@ async def _issue_once_a_second(
     proof = None if presented is None else fingerprint(presented)
     question = (service, signer.key_id, lifetime, proof, asked.requested)
     recent = _RECENT.get(question)
-    if recent is not None:
-        answers = await recent.look_up(origin)
-        if answers == recent.answers:
-            return recent
-        inquiry = inquire()
-    else:
-        inquiry = inquire()
-        answers = await inquiry.look_up(origin)
+    if recent is not None and await recent.look_up(origin) == recent.answers:
+        return recent
+    # Looked up anew: the credentials may be understood otherwise than in the last look-up.
+    inquiry = inquire()
+    answers = await inquiry.look_up(origin)
     recent = _RECENT.get(question)
     if recent is not None and answers == recent.answers:
         # Of those who waited for these answers, the first has made the token.

@@ -1,8 +1,9 @@
 """Telling that rows are still as they were, which costs less than reading them again.
 
 PostgreSQL notes with each version of a row which transaction wrote it (the system column
-``xmin``). A row with the same key and the same ``xmin`` is the same version: the number of a
-transaction comes again after some four billion others, so versions serve for a short time only.
+``xmin``). A row with the same key and the same ``xmin`` is the same version, for a short time: the
+number of a transaction comes again after some four billion others, or after a failover that has
+lost it.
 """
 
 from typing import Any, NamedTuple

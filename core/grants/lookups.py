@@ -43,7 +43,7 @@ class PasswordStanding:
 
     ``has_failures`` says that wrong passwords for the name or from the address are stored. One
     and the same object answers a question for as long as the row stays the same. Without a user
-    or a project there is no ``basis``: another answer would rest on rows that are new.
+    or a repository there is no ``basis``: another answer would rest on rows that are new.
     """
 
     user: LoginFacts | None
@@ -67,8 +67,8 @@ class TokenStanding:
     basis: Basis | None
 
 
-class PasswordRows(NamedTuple):
-    """The rows that a standing for a password rests on.
+class PasswordKeys(NamedTuple):
+    """What the rows that a standing for a password rests on are found by.
 
     ``grantee_id`` is the user where grants decide, None where they do not. Names of logins that
     failed are stored as ``failing_username`` is.
@@ -77,19 +77,19 @@ class PasswordRows(NamedTuple):
     user_id: int
     grantee_id: int | None
     project_id: int
-    repository_id: int | None
+    repository_id: int
     repository: str
     failing_username: str
     address: str
 
 
-class TokenRows(NamedTuple):
-    """The rows that a standing for a personal access token rests on, as with a password."""
+class TokenKeys(NamedTuple):
+    """What the rows that a standing for a personal access token rests on are found by."""
 
     user_id: int
     grantee_id: int | None
     project_id: int
-    repository_id: int | None
+    repository_id: int
     repository: str
     token_id: int
 
@@ -99,10 +99,10 @@ def _by_password(question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
     has_failures, failing_username = row[13:]
     basis = None
-    if user is not None and target.project is not None:
-        common = _common_rows(user, target.project.id, row[9], question.repository)
-        rows = PasswordRows(*common, failing_username, question.address)
-        basis = Basis(rows, (*_common_versions(row), has_failures))
+    if user is not None and target.repository_id is not None:
+        common = _common_keys(user, row, question.repository)
+        keys = PasswordKeys(*common, failing_username, question.address)
+        basis = Basis(keys, (*_common_versions(row), has_failures))
     return PasswordStanding(user, target, grants, has_failures, basis)
 
 
@@ -116,10 +116,9 @@ def _by_token(question: TokenQuestion, row: Row) -> TokenStanding:
         token_id, user, frozenset(json.loads(scopes)), frozenset(json.loads(project_names)), *times
     )
     basis = None
-    if target.project is not None:
-        common = _common_rows(user, target.project.id, row[9], question.repository)
-        rows = TokenRows(*common, token_id)
-        basis = Basis(rows, (*_common_versions(row), version))
+    if target.repository_id is not None:
+        keys = TokenKeys(*_common_keys(user, row, question.repository), token_id)
+        basis = Basis(keys, (*_common_versions(row), version))
     return TokenStanding(token, target, grants, basis)
 
 
@@ -134,13 +133,13 @@ def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]
     )
 
 
-def _common_rows(
-    user: LoginFacts, project_id: int, repository_id: int | None, repository: str
-) -> tuple[int, int | None, int, int | None, str]:
-    """Return what the rows begin with, whatever proves the user."""
+def _common_keys(
+    user: LoginFacts, row: Row, repository: str
+) -> tuple[int, int | None, int, int, str]:
+    """Return what the keys begin with, whatever proves the user."""
     needs_grants = user.is_active and not user.is_system_admin
     grantee_id = user.user_id if needs_grants else None
-    return user.user_id, grantee_id, project_id, repository_id, repository
+    return user.user_id, grantee_id, row[6], row[9], repository
 
 
 def _common_versions(row: Row) -> Versions:
@@ -148,7 +147,7 @@ def _common_versions(row: Row) -> Versions:
     return row[11], row[12], row[5], row[9], row[10]
 
 
-def _versions(_question: PasswordRows | TokenRows, row: Row) -> Versions:
+def _versions(_question: PasswordKeys | TokenKeys, row: Row) -> Versions:
     return tuple(row)
 
 
@@ -190,7 +189,7 @@ TOKENS: Final[Lookup[TokenQuestion, TokenStanding]] = Lookup(
 )
 
 # The repository that grants are held on is the one found by name, or versions differ anyway.
-_COMMON_ROWS: Final = {
+_KEY_COLUMNS: Final = {
     "user_id": "bigint",
     "grantee_id": "bigint",
     "project_id": "bigint",
@@ -205,20 +204,20 @@ _COMMON_VERSIONS: Final = """(SELECT xmin FROM users_user WHERE id = asked.user_
          WHERE name = asked.repository AND project_id = asked.project_id),
        CASE WHEN asked.grantee_id IS NOT NULL THEN
             grants_held(asked.grantee_id, asked.project_id, asked.repository_id) END"""
-_CREDENTIAL_VERSION: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"
+_VERSION_BY_ID: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"
 
-PASSWORD_VERSIONS: Final[Lookup[PasswordRows, Versions]] = Lookup(
+PASSWORD_VERSIONS: Final[Lookup[PasswordKeys, Versions]] = Lookup(
     "find_password_versions",
-    _COMMON_ROWS | {"failing_username": "text", "address": "text"},
+    _KEY_COLUMNS | {"failing_username": "text", "address": "text"},
     select=f"{_COMMON_VERSIONS}, {_HAS_FAILURES.format(username='asked.failing_username')}",
     joins="",
     answer=_versions,
 )
 
-TOKEN_VERSIONS: Final[Lookup[TokenRows, Versions]] = Lookup(
+TOKEN_VERSIONS: Final[Lookup[TokenKeys, Versions]] = Lookup(
     "find_token_versions",
-    _COMMON_ROWS | {"token_id": "bigint"},
-    select=f"{_COMMON_VERSIONS}, {_CREDENTIAL_VERSION}",
+    _KEY_COLUMNS | {"token_id": "bigint"},
+    select=f"{_COMMON_VERSIONS}, {_VERSION_BY_ID}",
     joins="",
     answer=_versions,
 )

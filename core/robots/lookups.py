@@ -34,7 +34,7 @@ class RobotStanding:
     """The robot, if there is one, and what it holds in the project that was asked about.
 
     One and the same object answers a question for as long as the row stays the same. Without a
-    robot or a project there is no ``basis``: another answer would rest on rows that are new.
+    robot or a repository there is no ``basis``: another answer would rest on rows that are new.
     """
 
     robot: RobotFacts | None
@@ -43,8 +43,8 @@ class RobotStanding:
     basis: Basis | None
 
 
-class RobotRows(NamedTuple):
-    """The rows that a standing rests on.
+class RobotKeys(NamedTuple):
+    """What the rows that a standing rests on are found by.
 
     ``owner_id`` is the project of the robot, unless that is the one asked about or there is none.
     """
@@ -87,7 +87,7 @@ def _understood(question: RobotQuestion, row: Row, prefix: str) -> RobotStanding
     is_meant = named_id is None or (project is not None and named_id == project.id)
     if here is not None and is_meant:
         permissions[question.project] = frozenset(json.loads(here))
-    basis = None if project is None else _basis(question, row, prefix)
+    basis = None if target.repository_id is None else _basis(question, row, prefix)
     return RobotStanding(facts, permissions, target, basis)
 
 
@@ -97,12 +97,12 @@ def _basis(question: RobotQuestion, row: Row, prefix: str) -> Basis:
     if owner_id == project_id:
         owner_id = owner_version = None
     return Basis(
-        RobotRows(robot_id, owner_id, project_id, question.repository),
+        RobotKeys(robot_id, owner_id, project_id, question.repository),
         (robot_version, owner_version, project_version, generation, repository_id, prefix),
     )
 
 
-def _versions(_question: RobotRows, row: Row) -> Versions:
+def _versions(_question: RobotKeys, row: Row) -> Versions:
     return (*row, _prefix())
 
 
@@ -145,7 +145,7 @@ SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     answer=_standing,
 )
 
-ROBOT_VERSIONS: Final[Lookup[RobotRows, Versions]] = Lookup(
+ROBOT_VERSIONS: Final[Lookup[RobotKeys, Versions]] = Lookup(
     "find_robot_versions",
     {"robot_id": "bigint", "owner_id": "bigint", "project_id": "bigint", "repository": "text"},
     select="""(SELECT xmin FROM robots_robot WHERE id = asked.robot_id),

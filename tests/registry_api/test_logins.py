@@ -270,17 +270,24 @@ def test_credentials_of_nothing_are_not_those_of_everybody(server: Server, place
 # --- What is left to the careful way ----------------------------------------------
 
 
+def remembered_scope(place: Place) -> str:
+    """Return a scope of a repository that is there: what it rests on is remembered."""
+    make_repository(place.project, place.name.partition("/")[2])
+    return f"repository:{place.name}:pull"
+
+
 def test_a_secret_of_before_works_until_its_end(server: Server, ways: Ways, place: Place) -> None:
     former = make_robot(project=place.project)
     rotate_secret(former.robot, overlap=timedelta(minutes=5), actor=SYSTEM)
     client = Client(server, login_name(former.robot), former.secret)
-    client.ask_token()
-    answer = client.ask_token()
-    assert ways.quick == 1
-    assert answer.json()["expires_in"] <= 300
+    scope = remembered_scope(place)
+    client.ask_token(scope)
+    answers = [client.ask_token(scope) for _ in range(2)]
+    assert ways.quick == 2
+    assert answers[-1].json()["expires_in"] <= 300
     Robot.objects.filter(pk=former.robot.pk).update(previous_valid_until=now())
-    assert client.ask_token().status == 401
-    assert ways.quick == 1
+    assert client.ask_token(scope).status == 401
+    assert ways.quick == 2
 
 
 @pytest.mark.parametrize(
@@ -298,28 +305,59 @@ def test_a_robot_that_has_ended_gets_nothing(
 ) -> None:
     new = make_robot(project=place.project)
     client = Client(server, login_name(new.robot), new.secret)
-    assert [client.ask_token().status for _ in range(2)] == [200, 200]
-    assert ways.quick == 1
+    scope = remembered_scope(place)
+    assert [client.ask_token(scope).status for _ in range(3)] == [200] * 3
+    assert ways.quick == 2
     end(Robot.objects.get(pk=new.robot.pk))  # type: ignore[operator]
-    assert client.ask_token().status == 401
-    assert ways.quick == 1
+    assert client.ask_token(scope).status == 401
+    assert ways.quick == 2
 
 
-def test_a_user_that_has_ended_gets_nothing(server: Server, ways: Ways) -> None:
+def test_what_ends_by_itself_ends_though_no_row_changes(
+    server: Server, ways: Ways, place: Place
+) -> None:
+    scope = remembered_scope(place)
+    user = User.objects.get(username="developer")
+    at = now().replace(microsecond=0)
+    token = create_personal_token(
+        user,
+        name=f"{place.project.name}-ends",
+        scopes=["repository:pull"],
+        expires_at=at + timedelta(seconds=30),
+        actor=actor_of(user),
+    )
+    robot, former = (make_robot(name, project=place.project) for name in ("ends", "former"))
+    Robot.objects.filter(pk=robot.robot.pk).update(expires_at=at + timedelta(seconds=30))
+    rotate_secret(former.robot, overlap=timedelta(seconds=30), actor=SYSTEM)
+    clients = [
+        Client(server, login_name(robot.robot), robot.secret),
+        Client(server, login_name(former.robot), former.secret),
+        Client(server, "", token.secret),
+    ]
+    for client in clients:
+        assert [client.ask_token(scope).status for _ in range(3)] == [200] * 3
+    assert ways.quick == 6
+    with time_machine.travel(at + timedelta(seconds=40), tick=False):
+        assert [client.ask_token(scope).status for client in clients] == [401] * 3
+    assert ways.quick == 6
+
+
+def test_a_user_that_has_ended_gets_nothing(server: Server, ways: Ways, place: Place) -> None:
     user = create_user("ending", password=PASSWORD, actor=SYSTEM)
+    scope = remembered_scope(place)
     token = create_personal_token(user, name="ci", scopes=["repository:pull"], actor=actor_of(user))
     by_password, by_token = (Client(server, "ending", text) for text in (PASSWORD, token.secret))
-    assert [client.ask_token().status for client in (by_password, by_token) * 2] == [200] * 4
+    assert [client.ask_token(scope).status for client in (by_password, by_token) * 2] == [200] * 4
     assert ways.quick == 2
     set_active(user, False, actor=SYSTEM)
-    assert [client.ask_token().status for client in (by_password, by_token)] == [401, 401]
+    assert [client.ask_token(scope).status for client in (by_password, by_token)] == [401, 401]
     LoginFailure.objects.all().delete()
     set_active(user, True, actor=SYSTEM)
-    assert [client.ask_token().status for client in (by_password, by_token)] == [200, 200]
+    assert [client.ask_token(scope).status for client in (by_password, by_token)] == [200, 200]
     assert ways.quick == 4
     set_password(user, "Another-horse-2", actor=SYSTEM)
     revoke_personal_token(token.token, actor=actor_of(user))
-    assert [client.ask_token().status for client in (by_password, by_token)] == [401, 401]
+    assert [client.ask_token(scope).status for client in (by_password, by_token)] == [401, 401]
     assert ways.quick == 4
 
 

@@ -43,6 +43,9 @@ class Table:
         return (self.rows[question[0]][1] if question[0] in self.rows else None,)
 
 
+PROOF = b"proof"
+
+
 class Proven:
     """Somebody who has proven that they may know the answers."""
 
@@ -51,8 +54,8 @@ class Proven:
 
     def ask(self, question: str) -> Found:
         """Ask, and let the answer be remembered."""
-        found = asyncio.run(self.memory.ask(question))
-        self.memory.keep([question], [found])
+        found = asyncio.run(self.memory.ask(question, PROOF))
+        self.memory.keep([question], PROOF, [found])
         return found
 
 
@@ -65,12 +68,29 @@ def test_the_same_object_is_given_while_it_holds() -> None:
     assert table.reads == ["find a", "version a", "find b"]
 
 
-def test_only_what_is_kept_is_remembered() -> None:
+def test_only_what_is_kept_is_remembered_and_only_for_the_proof() -> None:
     table = Table(a=(1, 10))
-    memory = Remembered(table.find, table.find_versions)
+    proven = Proven(table)
+
+    def ask(proof: bytes) -> None:
+        asyncio.run(proven.memory.ask("a", proof))
+
+    ask(PROOF)
+    ask(PROOF)
+    proven.ask("a")
+    ask(b"other")
+    ask(PROOF)
+    assert table.reads == ["find a"] * 4 + ["version a"]
+
+
+def test_what_does_not_hold_is_forgotten_though_nothing_takes_its_place() -> None:
+    table = Table(a=(1, 10))
+    proven = Proven(table)
+    proven.ask("a")
+    table.rows["a"] = (2, 11)
     for _ in range(2):
-        asyncio.run(memory.ask("a"))
-    assert table.reads == ["find a", "find a"]
+        asyncio.run(proven.memory.ask("a", PROOF))
+    assert table.reads == ["find a", "version a", "find a", "find a"]
 
 
 def test_a_new_version_is_read_and_holds_from_then_on() -> None:
@@ -96,19 +116,21 @@ def test_what_has_no_basis_is_asked_for_each_time() -> None:
     assert table.reads == ["find gone", "find gone"]
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "_MAX_REMEMBERED", 1)
-    table = Table(a=(1, 10), b=(2, 20))
+def test_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "_MAX_REMEMBERED", 2)
+    table = Table(a=(1, 10), b=(2, 20), c=(3, 30))
     proven = Proven(table)
-    for question in ("a", "b", "b", "a"):
+    for question in ("a", "b", "c", "b", "a"):
         proven.ask(question)
-    assert table.reads == ["find a", "find b", "find b", "version a"]
+    assert table.reads == ["find a", "find b", "find c", "version b", "find a"]
 
 
-def test_nothing_is_remembered_for_more_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_minute_an_answer_is_asked_for_anew_however_often_it_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     table = Table(a=(1, 10))
     proven = Proven(table)
-    for seconds in (1000, 1059, 1060, 1061):
+    for seconds in (1000, 1030, 1059, 1060, 1061):
         monkeypatch.setattr(remembered, "monotonic", lambda at=seconds: float(at))
         proven.ask("a")
-    assert table.reads == ["find a", "version a", "find a", "version a"]
+    assert table.reads == ["find a", "version a", "version a", "find a", "version a"]

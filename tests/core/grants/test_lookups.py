@@ -26,7 +26,7 @@ from core.projects.models import Project
 from core.rbac.types import Actor
 from core.users.models import Group, Revocation, User
 from tests.factories.artifacts import make_image
-from tests.factories.lookups import ask_here, one_transaction
+from tests.factories.lookups import ask_here, ask_together, one_transaction
 from tests.factories.members import make_group, make_member, make_role
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import actor_of, make_user
@@ -194,4 +194,25 @@ def test_nothing_holds_that_could_be_made_by_new_rows(user: User) -> None:
     )
     assert ask_here(PASSWORDS, PasswordQuestion("alice", ADDRESS, "gone", "gone/app")).basis is None
     assert ask_here(PASSWORDS, PasswordQuestion("alice", ADDRESS, "", "")).basis is None
+    assert ask_here(PASSWORDS, PasswordQuestion("alice", ADDRESS, "team", "team/x")).basis is None
     assert ask_here(TOKENS, TokenQuestion(b"nothing", "team", "team/app")).basis is None
+
+
+@pytest.mark.parametrize("user", ["member"], indirect=True)
+def test_versions_of_many_are_those_of_each(user: User, find: Find, project: Project) -> None:
+    make_repository(project, "lib")
+    alice = find()
+    admin = make_user("root", is_system_admin=True)
+    lookup = PASSWORD_VERSIONS if isinstance(alice, PasswordStanding) else TOKEN_VERSIONS
+    assert alice.basis is not None
+    keys = alice.basis.question
+    others = [
+        keys._replace(user_id=admin.pk, grantee_id=None),
+        keys._replace(repository="team/lib"),
+        keys._replace(repository="team/x"),
+    ]
+    first, root, lib, nowhere = ask_together(lookup, [keys, *others])
+    assert first == alice.basis.versions
+    assert [root, lib, nowhere] == [ask_here(lookup, other) for other in others]
+    assert (root[4], first[4] is None) == (None, False)
+    assert nowhere[3] is None

@@ -19,7 +19,7 @@ from core.robots.models import Robot
 from core.system_settings import queries as system_settings
 from core.users.models import Revocation
 from tests.factories.artifacts import make_image
-from tests.factories.lookups import ask_here, one_transaction
+from tests.factories.lookups import ask_here, ask_together, one_transaction
 from tests.factories.projects import make_project, make_repository
 from tests.factories.robots import make_robot
 
@@ -135,15 +135,6 @@ def test_a_standing_elsewhere_ends_when_the_project_of_the_robot_is_renamed() ->
     assert not holds(found)
 
 
-def test_a_standing_ends_when_a_repository_begins() -> None:
-    question = OWN._replace(repository="team/new")
-    found = standing(question)
-    assert holds(found)
-    with one_transaction():
-        make_repository(Project.objects.get(name="team"), "new")
-    assert not holds(found)
-
-
 def test_a_standing_ends_when_the_robot_is_revoked(robots: list[Robot]) -> None:
     own, of_the_system = standing(OWN), standing(OF_THE_SYSTEM)
     subject = f"robot:{robots[0].pk}"
@@ -163,4 +154,15 @@ def test_a_standing_ends_when_the_prefix_of_robots_changes(
 def test_nothing_holds_that_could_be_made_by_new_rows() -> None:
     assert standing(OWN._replace(name="nobody")).basis is None
     assert standing(OWN._replace(project="nowhere", repository="nowhere/app")).basis is None
+    assert standing(OWN._replace(repository="team/new")).basis is None
     assert standing(RobotQuestion("team", "ci", "", "")).basis is None
+
+
+def test_versions_of_many_are_those_of_each() -> None:
+    bases = [basis for each in QUESTIONS if (basis := standing(each).basis) is not None]
+    assert len({basis.question for basis in bases}) == 3
+    missing = bases[0].question._replace(robot_id=0)
+    asked = [missing, *(basis.question for basis in bases)]
+    nothing, *found = ask_together(ROBOT_VERSIONS, asked)
+    assert found == [basis.versions for basis in bases]
+    assert nothing[0] is None
