@@ -98,7 +98,8 @@ def wanted(**changes: Any) -> dict[str, Any]:
 
 
 def details_of(action: str) -> list[Any]:
-    return list(AuditEntry.objects.filter(action=action).values_list("detail", flat=True))
+    entries = AuditEntry.objects.filter(action=action).order_by("id")
+    return list(entries.values_list("detail", flat=True))
 
 
 @pytest.fixture
