@@ -30,11 +30,11 @@ from core.grants.lookups import (
     PASSWORDS,
     TOKEN_VERSIONS,
     TOKENS,
-    PasswordKeys,
     PasswordQuestion,
+    PasswordRowKeys,
     PasswordStanding,
-    TokenKeys,
     TokenQuestion,
+    TokenRowKeys,
     TokenStanding,
 )
 from core.oci.digest import Digest
@@ -42,8 +42,8 @@ from core.robots.lookups import (
     PROJECT_ROBOTS,
     ROBOT_VERSIONS,
     SYSTEM_ROBOTS,
-    RobotKeys,
     RobotQuestion,
+    RobotRowKeys,
     RobotStanding,
 )
 from registry_api.batches import Batches
@@ -72,17 +72,17 @@ _PROJECT_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
 _SYSTEM_ROBOTS: Final[Batches[RobotQuestion, RobotStanding]] = Batches(
     partial(SYSTEM_ROBOTS.ask, CONNECTIONS)
 )
-_ROBOT_VERSIONS: Final[Batches[RobotKeys, Versions]] = Batches(
+_ROBOT_VERSIONS: Final[Batches[RobotRowKeys, Versions]] = Batches(
     partial(ROBOT_VERSIONS.ask, CONNECTIONS)
 )
 _PASSWORDS: Final[Batches[PasswordQuestion, PasswordStanding]] = Batches(
     partial(PASSWORDS.ask, CONNECTIONS)
 )
-_PASSWORD_VERSIONS: Final[Batches[PasswordKeys, Versions]] = Batches(
+_PASSWORD_VERSIONS: Final[Batches[PasswordRowKeys, Versions]] = Batches(
     partial(PASSWORD_VERSIONS.ask, CONNECTIONS)
 )
 _TOKENS: Final[Batches[TokenQuestion, TokenStanding]] = Batches(partial(TOKENS.ask, CONNECTIONS))
-_TOKEN_VERSIONS: Final[Batches[TokenKeys, Versions]] = Batches(
+_TOKEN_VERSIONS: Final[Batches[TokenRowKeys, Versions]] = Batches(
     partial(TOKEN_VERSIONS.ask, CONNECTIONS)
 )
 

@@ -35,6 +35,9 @@ PROJECT_AND_REPOSITORY: Final = """
                       WHERE name = asked.repository AND project_id = p.id LIMIT 1) {repository}
          ON true"""
 
+_FOR_SUBJECT: Final = """
+  FROM (SELECT %(subject)s AS subject) AS asked"""
+
 _VIEWER_PROJECT_REPOSITORY: Final = """
   FROM (SELECT %s AS subject) AS asked
   LEFT JOIN projects_project p ON p.name = %s
@@ -179,11 +182,7 @@ def list_repositories(
         "repositories": sorted(visible.repository_ids),
         "limit": limit,
     }
-    columns, asked = (
-        f"{_joined(statement)}, {GENERATION}",
-        "(SELECT %(subject)s AS subject) AS asked",
-    )
-    page = f"SELECT {columns} FROM {asked}"  # noqa: S608  # made of constants
+    page = f"SELECT {_joined(statement)}, {GENERATION}{_FOR_SUBJECT}"
     text, generation = _one(page, parameters)
     return RepositoryPage(_names(text), generation)
 

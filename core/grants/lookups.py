@@ -67,7 +67,7 @@ class TokenStanding:
     basis: Basis | None
 
 
-class PasswordKeys(NamedTuple):
+class PasswordRowKeys(NamedTuple):
     """What the rows that a standing for a password rests on are found by.
 
     ``grantee_id`` is the user where grants decide, None where they do not. Names of logins that
@@ -83,7 +83,7 @@ class PasswordKeys(NamedTuple):
     address: str
 
 
-class TokenKeys(NamedTuple):
+class TokenRowKeys(NamedTuple):
     """What the rows that a standing for a personal access token rests on are found by."""
 
     user_id: int
@@ -101,7 +101,7 @@ def _by_password(question: PasswordQuestion, row: Row) -> PasswordStanding:
     basis = None
     if user is not None and target.repository_id is not None:
         common = _common_keys(user, row, question.repository)
-        keys = PasswordKeys(*common, failing_username, question.address)
+        keys = PasswordRowKeys(*common, failing_username, question.address)
         basis = Basis(keys, (*_common_versions(row), has_failures))
     return PasswordStanding(user, target, grants, has_failures, basis)
 
@@ -117,7 +117,7 @@ def _by_token(question: TokenQuestion, row: Row) -> TokenStanding:
     )
     basis = None
     if target.repository_id is not None:
-        keys = TokenKeys(*_common_keys(user, row, question.repository), token_id)
+        keys = TokenRowKeys(*_common_keys(user, row, question.repository), token_id)
         basis = Basis(keys, (*_common_versions(row), version))
     return TokenStanding(token, target, grants, basis)
 
@@ -147,7 +147,7 @@ def _common_versions(row: Row) -> Versions:
     return row[11], row[12], row[5], row[9], row[10]
 
 
-def _versions(_question: PasswordKeys | TokenKeys, row: Row) -> Versions:
+def _versions(_question: PasswordRowKeys | TokenRowKeys, row: Row) -> Versions:
     return tuple(row)
 
 
@@ -206,7 +206,7 @@ _COMMON_VERSIONS: Final = """(SELECT xmin FROM users_user WHERE id = asked.user_
             grants_held(asked.grantee_id, asked.project_id, asked.repository_id) END"""
 _VERSION_BY_ID: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"
 
-PASSWORD_VERSIONS: Final[Lookup[PasswordKeys, Versions]] = Lookup(
+PASSWORD_VERSIONS: Final[Lookup[PasswordRowKeys, Versions]] = Lookup(
     "find_password_versions",
     _KEY_COLUMNS | {"failing_username": "text", "address": "text"},
     select=f"{_COMMON_VERSIONS}, {_HAS_FAILURES.format(username='asked.failing_username')}",
@@ -214,7 +214,7 @@ PASSWORD_VERSIONS: Final[Lookup[PasswordKeys, Versions]] = Lookup(
     answer=_versions,
 )
 
-TOKEN_VERSIONS: Final[Lookup[TokenKeys, Versions]] = Lookup(
+TOKEN_VERSIONS: Final[Lookup[TokenRowKeys, Versions]] = Lookup(
     "find_token_versions",
     _KEY_COLUMNS | {"token_id": "bigint"},
     select=f"{_COMMON_VERSIONS}, {_VERSION_BY_ID}",

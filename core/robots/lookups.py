@@ -43,7 +43,7 @@ class RobotStanding:
     basis: Basis | None
 
 
-class RobotKeys(NamedTuple):
+class RobotRowKeys(NamedTuple):
     """What the rows that a standing rests on are found by.
 
     ``owner_id`` is the project of the robot, unless that is the one asked about or there is none.
@@ -97,12 +97,12 @@ def _basis(question: RobotQuestion, row: Row, prefix: str) -> Basis:
     if owner_id == project_id:
         owner_id = owner_version = None
     return Basis(
-        RobotKeys(robot_id, owner_id, project_id, question.repository),
+        RobotRowKeys(robot_id, owner_id, project_id, question.repository),
         (robot_version, owner_version, project_version, generation, repository_id, prefix),
     )
 
 
-def _versions(_question: RobotKeys, row: Row) -> Versions:
+def _versions(_question: RobotRowKeys, row: Row) -> Versions:
     return (*row, _prefix())
 
 
@@ -145,7 +145,7 @@ SYSTEM_ROBOTS: Final[Lookup[RobotQuestion, RobotStanding]] = Lookup(
     answer=_standing,
 )
 
-ROBOT_VERSIONS: Final[Lookup[RobotKeys, Versions]] = Lookup(
+ROBOT_VERSIONS: Final[Lookup[RobotRowKeys, Versions]] = Lookup(
     "find_robot_versions",
     {"robot_id": "bigint", "owner_id": "bigint", "project_id": "bigint", "repository": "text"},
     select="""(SELECT xmin FROM robots_robot WHERE id = asked.robot_id),

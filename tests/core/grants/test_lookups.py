@@ -74,6 +74,14 @@ def holds(found: Standing) -> bool:
     return ask_here(TOKEN_VERSIONS, found.basis.question) == found.basis.versions
 
 
+def ends(find: Find, change: Callable[[], object]) -> bool:
+    """Tell whether what was found before a change holds no more after it."""
+    found = find()
+    with one_transaction():
+        change()
+    return not holds(found)
+
+
 def replace_project() -> None:
     Repository.objects.update(name="gone/app")
     Project.objects.filter(name="team").update(name="gone")
@@ -128,10 +136,7 @@ def test_a_standing_holds_while_nothing_changes(find: Find, project: Project) ->
 def test_a_standing_ends_when_user_or_place_change(
     find: Find, change: Callable[[], object]
 ) -> None:
-    found = find()
-    with one_transaction():
-        change()
-    assert not holds(found)
+    assert ends(find, change)
 
 
 @pytest.mark.parametrize("change", GRANTS.values(), ids=GRANTS.keys())
@@ -181,10 +186,7 @@ def test_a_standing_for_a_password_ends_when_failures_are_stored(
 def test_a_standing_for_a_token_ends_when_the_token_changes(
     find: Find, change: Callable[[], object]
 ) -> None:
-    found = find()
-    with one_transaction():
-        change()
-    assert not holds(found)
+    assert ends(find, change)
 
 
 @pytest.mark.parametrize("user", ["member"], indirect=True)
