@@ -4,7 +4,8 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
+from tempfile import gettempdir
 
 import pytest
 
@@ -69,10 +70,21 @@ def server() -> Iterator[RunningServer]:
         yield running
 
 
+def _directory_that_is_a_name() -> Path:
+    """Make a directory whose path can be a repository name.
+
+    podman and buildah name what they read from an OCI layout after its path, so no part of it may
+    end in `_`, as those of `mkdtemp` do at times.
+    """
+    directory = Path(gettempdir()) / f"roadstead-clients-{token_hex(4)}"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
 @pytest.fixture(scope="session")
 def clients() -> Iterator[Clients]:
     """Return the clients of this session."""
-    directory = Path(mkdtemp(prefix="roadstead-clients-"))
+    directory = _directory_that_is_a_name()
     made = Clients(directory)
     try:
         yield made
