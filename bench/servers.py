@@ -74,6 +74,7 @@ class Roadstead:
     def __init__(self) -> None:
         self._server = RunningServer(log_level="warning")
         self._robot: Robot | None = None
+        self._developer: Account | None = None
         self._project = ""
 
     def start(self) -> None:
@@ -82,6 +83,7 @@ class Roadstead:
         management = Management(self.address, Account(ADMINISTRATOR, PASSWORD))
         self._project = management.create_project()
         self._robot = management.create_robot(self._project, "pull", "push", "delete")
+        self._developer = management.create_member(self._project, "developer")
 
     def stop(self) -> None:
         """Stop it and remove its data."""
@@ -118,8 +120,15 @@ class Roadstead:
         return Login(self._robot.account.username, self._robot.account.secret)
 
     @property
+    def developer(self) -> Login:
+        """Somebody with a password and a role in the project."""
+        if self._developer is None:
+            raise BenchmarkFailed("The server has not been started.")
+        return Login(self._developer.username, self._developer.secret)
+
+    @property
     def administrator(self) -> Login:
-        """Somebody with a password."""
+        """Somebody with a password who may do everything."""
         return Login(ADMINISTRATOR, PASSWORD)
 
     def repository(self, path: str) -> str:

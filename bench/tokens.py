@@ -24,20 +24,20 @@ def measure_tokens(setting: Setting) -> Section:
     with Pusher(server.address) as pusher:
         headers = server.headers(repository, PULL_AND_PUSH)
         pusher.push_image(repository, make_image(ContentMaker(1_500)), headers)
-    _warm_up(setting)
+    _warm_up(setting, repository)
     rows = [row for connections in TURNS for row in _rows(setting, repository, connections)]
     notes = [
-        "The password is an administrator's, of whom no grants are read. It has been verified "
-        "before, as on every login but the first in a while."
+        "The password is that of a developer of the project. It has been verified before, as on "
+        "every login but the first in a while."
     ]
     return Section("Tokens", "token", "HEAD manifest", rows, notes)
 
 
-def _warm_up(setting: Setting) -> None:
+def _warm_up(setting: Setting, repository: str) -> None:
     """Let every web process verify the password once, whichever the rounds will reach."""
     server = setting.roadstead
-    path = server.token_path("registry:catalog:*")
-    for login in (server.robot, server.administrator):
+    path = server.token_path(f"repository:{repository}:pull")
+    for login in (server.robot, server.developer):
         setting.send(server, "GET", path, login.headers, max(TURNS))
 
 
@@ -48,7 +48,7 @@ def _rows(setting: Setting, repository: str, connections: int) -> list[Row]:
     requests = [
         setting.request(server, "HEAD", manifest, server.headers(repository, PULL)),
         setting.request(server, "GET", token, server.robot.headers),
-        setting.request(server, "GET", token, server.administrator.headers),
+        setting.request(server, "GET", token, server.developer.headers),
     ]
     share, turns = TURNS[connections]
     seconds = setting.seconds * share

@@ -70,14 +70,11 @@ class TokenStanding:
 class PasswordRowKeys(NamedTuple):
     """What the rows that a standing for a password rests on are found by.
 
-    ``grantee_id`` is the user where grants decide, None where they do not. Names of logins that
-    failed are stored as ``failing_username`` is.
+    Names of logins that failed are stored as ``failing_username`` is.
     """
 
     user_id: int
-    grantee_id: int | None
     project_id: int
-    repository_id: int
     repository: str
     failing_username: str
     address: str
@@ -87,9 +84,7 @@ class TokenRowKeys(NamedTuple):
     """What the rows that a standing for a personal access token rests on are found by."""
 
     user_id: int
-    grantee_id: int | None
     project_id: int
-    repository_id: int
     repository: str
     token_id: int
 
@@ -133,18 +128,18 @@ def _user(row: Row) -> tuple[LoginFacts | None, TargetLookup, tuple[Grant, ...]]
     )
 
 
-def _common_keys(
-    user: LoginFacts, row: Row, repository: str
-) -> tuple[int, int | None, int, int, str]:
+def _common_keys(user: LoginFacts, row: Row, repository: str) -> tuple[int, int, str]:
     """Return what the keys begin with, whatever proves the user."""
-    needs_grants = user.is_active and not user.is_system_admin
-    grantee_id = user.user_id if needs_grants else None
-    return user.user_id, grantee_id, row[6], row[9], repository
+    return user.user_id, row[6], repository
 
 
 def _common_versions(row: Row) -> Versions:
-    """Return what the versions begin with: user, project, generation, repository, grants."""
-    return row[11], row[12], row[5], row[9], row[10]
+    """Return what the versions begin with: user, project, generation, repository.
+
+    No grants: whoever is given one has its row changed (migration 0005), and whoever loses one
+    its generation.
+    """
+    return row[11], row[12], row[5], row[9]
 
 
 def _versions(_question: PasswordRowKeys | TokenRowKeys, row: Row) -> Versions:
@@ -188,22 +183,13 @@ TOKENS: Final[Lookup[TokenQuestion, TokenStanding]] = Lookup(
     answer=_by_token,
 )
 
-# The repository that grants are held on is the one found by name, or versions differ anyway.
-_KEY_COLUMNS: Final = {
-    "user_id": "bigint",
-    "grantee_id": "bigint",
-    "project_id": "bigint",
-    "repository_id": "bigint",
-    "repository": "text",
-}
+_KEY_COLUMNS: Final = {"user_id": "bigint", "project_id": "bigint", "repository": "text"}
 _COMMON_VERSIONS: Final = """(SELECT xmin FROM users_user WHERE id = asked.user_id),
        (SELECT xmin FROM projects_project WHERE id = asked.project_id),
        coalesce((SELECT v.generation FROM users_revocation v
                   WHERE v.subject = 'user:' || asked.user_id), 0),
        (SELECT id FROM artifacts_repository
-         WHERE name = asked.repository AND project_id = asked.project_id),
-       CASE WHEN asked.grantee_id IS NOT NULL THEN
-            grants_held(asked.grantee_id, asked.project_id, asked.repository_id) END"""
+         WHERE name = asked.repository AND project_id = asked.project_id)"""
 _VERSION_BY_ID: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"
 
 PASSWORD_VERSIONS: Final[Lookup[PasswordRowKeys, Versions]] = Lookup(

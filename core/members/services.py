@@ -211,10 +211,10 @@ def update_role(
         rules.ensure_within(added, frozenset(covered))
     if description is not None:
         role.description = description
+    memberships = Membership.objects.filter(role=role)
+    _hold_groups(memberships)
     _save_role(role)
     if before - queries.role_permissions(role):
-        memberships = Membership.objects.filter(role=role)
-        _hold_groups(memberships)
         _revoke_subjects(memberships)
     _record_role("members.role.updated", actor, role)
     return role

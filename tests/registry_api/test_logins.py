@@ -1,9 +1,9 @@
 """The quick way to a token and the careful one: the same tokens, or no quick answer."""
 
-import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import connection
 from starlette.responses import Response
 
-from core.artifacts.models import Repository
 from core.audit.buffer import BUFFER
 from core.audit.models import AuditEntry
 from core.authn import throttle
@@ -24,22 +24,20 @@ from core.authn.signing_keys import KEY_RING, Signer
 from core.authn.types import Credentials
 from core.authn.unstored_failures import UNSTORED
 from core.common.clock import now
+from core.common.errors import DomainError
 from core.common.origin import Origin
 from core.common.secrets_format import new_secret
-from core.grants.services import grant_repository
-from core.members.models import Role
 from core.projects.models import Project
 from core.projects.services import create_project, delete_project
 from core.rbac.types import Actor
 from core.robots.models import Robot
 from core.robots.queries import login_name
-from core.robots.services import NewRobot, rotate_secret, set_disabled
+from core.robots.services import rotate_secret, set_disabled
 from core.system_settings import queries as system_settings
-from core.users.models import Group, User
+from core.users.models import User
 from core.users.services import create_user, set_active, set_password
 from registry_api import token as endpoint
 from registry_api.recent_tokens import RecentTokens
-from tests.factories.members import make_group, make_member, make_role
 from tests.factories.projects import make_project, make_repository
 from tests.factories.robots import make_robot
 from tests.factories.users import actor_of
@@ -47,6 +45,7 @@ from tests.registry_api.asgi import Answer, Server
 from tests.registry_api.cast import Client
 from tests.registry_api.conftest import PASSWORD, Place
 from tests.registry_api.tokens import access_of, claims_of, post_token
+from tests.registry_api.worlds import World
 
 pytestmark = pytest.mark.django_db
 
@@ -122,112 +121,53 @@ def test_the_quick_way_mirrors_the_authenticators() -> None:
 # --- The same rights ----------------------------------------------------------------
 
 
-class World:
-    """Projects, people, groups, robots and grants, put together by a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
-        self.mark = f"w{seed}"
-        self.projects = [
-            make_project(f"{self.mark}p{number}", is_public=self.dice.random() < 0.3)
-            for number in range(3)
-        ]
-        self.repositories = [
-            make_repository(project, path) for project in self.projects for path in ("app", "lib")
-        ]
-        self.users = [
-            create_user(
-                f"{self.mark}user{number}",
-                password=PASSWORD,
-                is_system_admin=number == 0,
-                actor=SYSTEM,
-            )
-            for number in range(3)
-        ]
-        self.groups = [
-            make_group(f"{self.mark}group{number}", *self.some(self.users)) for number in range(2)
-        ]
-        roles: list[str | Role] = [*ROLES, self.custom_role()]
-        for project in self.projects:
-            for subject in [*self.some(self.users), *self.some(self.groups)]:
-                make_member(project, subject, self.dice.choice(roles))
-        for repository in self.repositories:
-            for subject in [*self.some(self.users), *self.some(self.groups)]:
-                self.grant(repository, subject)
-
-    def some(self, things: list[object]) -> list[object]:
-        return [thing for thing in things if self.dice.random() < 0.5]
-
-    def custom_role(self) -> Role:
-        return make_role(f"{self.mark}role", self.dice.sample(CONTENT, self.dice.randint(0, 2)))
-
-    def grant(self, repository: Repository, subject: User | Group) -> None:
-        right = self.dice.choice(("pull", "push", "delete"))
-        if isinstance(subject, User):
-            grant_repository(repository, user=subject, permission=right, actor=SYSTEM)
-        else:
-            grant_repository(repository, group=subject, permission=right, actor=SYSTEM)
-
-    def robots(self) -> list[NewRobot]:
-        def held() -> list[str]:
-            return self.dice.sample(CONTENT[:2], self.dice.randint(1, 2))
-
-        own, *others = self.projects
-        return [
-            make_robot("own", project=own, permissions={own.name: held()}),
-            make_robot(f"{self.mark}all", project=None, permissions={"*": held()}),
-            make_robot(
-                f"{self.mark}some",
-                project=None,
-                permissions={project.name: held() for project in others},
-            ),
-        ]
-
-    def personal_tokens(self, user: User) -> list[str]:
-        names = [[], [self.projects[0].name]]
-        # Whoever has a token may have lost the role with which it was made.
-        project = Project.objects.filter(pk=self.projects[0].pk)
-        is_public = project.values_list("is_public", flat=True).get()
-        project.update(is_public=True)
-        made = [
-            create_personal_token(
-                user,
-                name=f"token{number}",
-                scopes=self.dice.sample(SCOPES, self.dice.randint(1, 3)),
-                project_names=projects,
-                expires_at=now() + timedelta(hours=1) if number else None,
-                actor=actor_of(user),
-            ).secret
-            for number, projects in enumerate(names)
-        ]
-        project.update(is_public=is_public)
-        return made
-
-    def clients(self, server: Server) -> list[Client]:
-        robots = [Client(server, login_name(new.robot), new.secret) for new in self.robots()]
-        people = [Client(server, user.username, PASSWORD) for user in self.users]
-        tokens = [
-            Client(server, "whoever", secret)
-            for user in self.users
-            for secret in self.personal_tokens(user)
-        ]
-        return [*robots, *people, *tokens]
-
-    def scopes(self) -> list[str]:
-        names = [repository.name for repository in self.repositories]
-        names += [f"{self.projects[0].name}/new", f"{self.mark}gone/app"]
-        return [*(f"repository:{name}:pull,push,delete" for name in names), "registry:catalog:*"]
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_both_ways_grant_the_same(server: Server, ways: Ways, seed: int) -> None:
-    world = World(seed)
+    world = World(f"w{seed}", seed)
     for client in world.clients(server):
         quick, careful = both(ways, client, *world.scopes())
         assert quick == careful
         for scope in world.scopes():
             alone = content_of(client.ask_token(scope))
             assert alone["scope"] in ("", *str(careful["scope"]).split())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_remembered_follows_every_change_of_grants(
+    server: Server, ways: Ways, seed: int
+) -> None:
+    world = World(f"c{seed}", seed)
+    people = world.people(server)
+    seen: dict[str, set[str]] = {}
+    for _ in range(15):
+        for client in people:
+            quick, careful = both(ways, client, *world.scopes())
+            assert quick == careful
+            seen.setdefault(str(quick["sub"]), set()).add(str(quick["scope"]))
+        world.change_grants()
+    assert max(map(len, seen.values())) > 2, "nothing that was changed made a difference"
+
+
+def test_grants_that_change_at_once_are_all_seen(server: Server, ways: Ways) -> None:
+    world = World("storm", 0)
+    people = world.people(server)
+
+    def change(times: int) -> None:
+        for _ in range(times):
+            # What somebody else has given or taken meanwhile cannot be once more.
+            with suppress(DomainError):
+                world.change_grants()
+        connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        changing = [pool.submit(change, 25) for _ in range(4)]
+        while not all(future.done() for future in changing):
+            for client in people:
+                assert client.ask_token(*world.scopes()).status == 200
+    assert [future.exception() for future in changing] == [None] * 4
+    for client in people:
+        quick, careful = both(ways, client, *world.scopes())
+        assert quick == careful
 
 
 def test_a_form_goes_the_quick_way_too(server: Server, ways: Ways, place: Place) -> None:

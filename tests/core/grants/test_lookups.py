@@ -20,14 +20,20 @@ from core.grants.lookups import (
     TokenQuestion,
     TokenStanding,
 )
-from core.grants.services import grant_repository
-from core.members.models import Membership, Role
+from core.grants.services import (
+    add_user_to_group,
+    grant_repository,
+    revoke_repository_grant,
+)
+from core.members.models import Membership
+from core.members.services import add_member, change_role, remove_member, update_role
 from core.projects.models import Project
 from core.rbac.types import Actor
 from core.users.models import Group, Revocation, User
+from core.users.services import delete_group, remove_user_from_group
 from tests.factories.artifacts import make_image
 from tests.factories.lookups import ask_here, ask_together, one_transaction
-from tests.factories.members import make_group, make_member, make_role
+from tests.factories.members import built_in, make_group, make_member, make_role
 from tests.factories.projects import make_project, make_repository
 from tests.factories.users import actor_of, make_user
 
@@ -50,8 +56,10 @@ def user(request: pytest.FixtureRequest, project: Project) -> User:
     """Somebody whom grants do not concern, or whom they do, in a project with a repository."""
     make_repository(project, "app")
     user = make_user("Alice", is_system_admin=request.param == "admin")
-    make_member(project, user, make_role("custom", ["repository:pull"]))
-    make_group("crew", user)
+    make_member(project, user, "developer")
+    crew = make_group("crew", user)
+    make_group("others")
+    grant_repository(Repository.objects.get(), group=crew, permission="push", actor=SYSTEM)
     return user
 
 
@@ -106,18 +114,44 @@ CHANGES: dict[str, Callable[[], object]] = {
     "repository deleted": lambda: Repository.objects.all().delete(),
     "repository renamed": lambda: Repository.objects.update(name="team/renamed"),
 }
+
+
+def change_role_of_group(project: Project, group: Group) -> None:
+    change_role(make_member(project, group, "guest"), built_in("maintainer"), actor=SYSTEM)
+
+
 GRANTS: dict[str, Callable[[Project, Repository, User, Group], object]] = {
-    "membership ends": lambda *_: Membership.objects.all().delete(),
-    "role": lambda project, *_: Membership.objects.filter(project=project).update(
-        role=Role.objects.get(name="guest")
+    "member removed": lambda *_: remove_member(Membership.objects.get(), actor=SYSTEM),
+    "more rights": lambda *_: change_role(
+        Membership.objects.get(), built_in("maintainer"), actor=SYSTEM
     ),
-    "what the role gives": lambda *_: Role.objects.filter(name="custom").update(permissions=[]),
-    "group": lambda project, _repository, _user, group: make_member(project, group, "guest"),
-    "repository": lambda _project, repository, user, _group: grant_repository(
-        repository, user=user, permission="push", actor=SYSTEM
+    "fewer rights": lambda *_: change_role(
+        Membership.objects.get(), built_in("guest"), actor=SYSTEM
     ),
-    "repository for the group": lambda _project, repository, _user, group: grant_repository(
-        repository, group=group, permission="push", actor=SYSTEM
+    "custom role": lambda *_: change_role(
+        Membership.objects.get(), make_role("custom", ["repository:pull"]), actor=SYSTEM
+    ),
+    "group added": lambda project, _repository, _user, group: add_member(
+        project, group=group, role=built_in("guest"), actor=SYSTEM
+    ),
+    "role of the group": lambda project, _repository, _user, group: change_role_of_group(
+        project, group
+    ),
+    "group joined": lambda _project, _repository, user, _group: add_user_to_group(
+        user, Group.objects.get(name="others"), actor=SYSTEM
+    ),
+    "group left": lambda _project, _repository, user, group: remove_user_from_group(
+        user, group, actor=SYSTEM
+    ),
+    "group deleted": lambda _project, _repository, _user, group: delete_group(group, actor=SYSTEM),
+    "right granted": lambda _project, repository, user, _group: grant_repository(
+        repository, user=user, permission="delete", actor=SYSTEM
+    ),
+    "right granted to the group": lambda _project, repository, _user, group: grant_repository(
+        repository, group=group, permission="delete", actor=SYSTEM
+    ),
+    "right of the group revoked": lambda _project, repository, _user, group: (
+        revoke_repository_grant(repository, group=group, permission="push", actor=SYSTEM)
     ),
 }
 
@@ -139,16 +173,33 @@ def test_a_standing_ends_when_user_or_place_change(
     assert ends(find, change)
 
 
+@pytest.mark.parametrize("user", ["member"], indirect=True)
 @pytest.mark.parametrize("change", GRANTS.values(), ids=GRANTS.keys())
-def test_a_standing_ends_when_grants_change_if_they_decide(
+def test_a_standing_ends_when_grants_change(
     find: Find,
     user: User,
     project: Project,
     change: Callable[[Project, Repository, User, Group], object],
 ) -> None:
     found = find()
-    change(project, Repository.objects.get(), user, Group.objects.get())
-    assert holds(found) == user.is_superuser
+    change(project, Repository.objects.get(), user, Group.objects.get(name="crew"))
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("user", ["member"], indirect=True)
+@pytest.mark.parametrize("holder", ["user", "group"])
+@pytest.mark.parametrize("permissions", [[], ["repository:pull", "repository:push"]])
+def test_a_standing_ends_when_a_custom_role_changes(
+    find: Find, user: User, project: Project, holder: str, permissions: list[str]
+) -> None:
+    role = make_role("custom", ["repository:pull"])
+    Membership.objects.all().delete()
+    make_member(project, user if holder == "user" else Group.objects.get(name="crew"), role)
+    found = find()
+    update_role(role, description="For the crew.", actor=SYSTEM)
+    assert holds(found)
+    update_role(role, permissions=permissions, actor=SYSTEM)
+    assert not holds(found)
 
 
 @pytest.mark.parametrize("user", ["member"], indirect=True)
@@ -209,12 +260,12 @@ def test_versions_of_many_are_those_of_each(user: User, find: Find, project: Pro
     assert alice.basis is not None
     keys = alice.basis.question
     others = [
-        keys._replace(user_id=admin.pk, grantee_id=None),
+        keys._replace(user_id=admin.pk),
         keys._replace(repository="team/lib"),
         keys._replace(repository="team/x"),
     ]
     first, root, lib, nowhere = ask_together(lookup, [keys, *others])
     assert first == alice.basis.versions
     assert [root, lib, nowhere] == [ask_here(lookup, other) for other in others]
-    assert (root[4], first[4] is None) == (None, False)
+    assert root[0] != first[0]
     assert nowhere[3] is None
