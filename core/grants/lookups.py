@@ -92,7 +92,7 @@ class TokenRowKeys(NamedTuple):
 @lru_cache(maxsize=1024)
 def _by_password(question: PasswordQuestion, row: Row) -> PasswordStanding:
     user, target, grants = _user(row)
-    has_failures, failing_username = row[13:]
+    has_failures, failing_username = row[14:]
     basis = None
     if user is not None and target.repository_id is not None:
         common = _common_keys(user, row, question.repository)
@@ -104,7 +104,7 @@ def _by_password(question: PasswordQuestion, row: Row) -> PasswordStanding:
 @lru_cache(maxsize=1024)
 def _by_token(question: TokenQuestion, row: Row) -> TokenStanding:
     user, target, grants = _user(row)
-    token_id, scopes, project_names, *times, version = row[13:]
+    token_id, scopes, project_names, *times, version = row[14:]
     if user is None:
         return TokenStanding(None, target, grants, None)
     token = TokenFacts(
@@ -134,12 +134,12 @@ def _common_keys(user: LoginFacts, row: Row, repository: str) -> tuple[int, int,
 
 
 def _common_versions(row: Row) -> Versions:
-    """Return what the versions begin with: user, project, generation, repository.
+    """Return what the versions begin with: user, project, revocation, repository.
 
-    No grants: whoever is given one has its row changed (migration 0005), and whoever loses one
-    its generation.
+    No grants: whoever is given one or loses one has its row of ``core.users.revocations`` changed.
+    With a repository that goes or moves, the repository's id or the project's row changes.
     """
-    return row[11], row[12], row[5], row[9]
+    return row[11], row[12], row[13], row[9]
 
 
 def _versions(_question: PasswordRowKeys | TokenRowKeys, row: Row) -> Versions:
@@ -152,7 +152,8 @@ _USER_AND_GRANTS: Final = """u.id, u.username, u.password, u.is_active, u.is_sup
        p.id, p.is_public, p.generation, r.id,
        CASE WHEN u.is_active AND NOT u.is_superuser AND p.id IS NOT NULL THEN
             grants_held(u.id, p.id, r.id) END,
-       u.xmin, p.xmin"""
+       u.xmin, p.xmin,
+       (SELECT v.xmin FROM users_revocation v WHERE v.subject = 'user:' || u.id)"""
 _REPOSITORY: Final = PROJECT_AND_REPOSITORY.format(repository="r")
 
 _HAS_FAILURES: Final = """EXISTS (SELECT FROM authn_loginfailure WHERE username = {username})
@@ -186,8 +187,7 @@ TOKENS: Final[Lookup[TokenQuestion, TokenStanding]] = Lookup(
 _KEY_COLUMNS: Final = {"user_id": "bigint", "project_id": "bigint", "repository": "text"}
 _COMMON_VERSIONS: Final = """(SELECT xmin FROM users_user WHERE id = asked.user_id),
        (SELECT xmin FROM projects_project WHERE id = asked.project_id),
-       coalesce((SELECT v.generation FROM users_revocation v
-                  WHERE v.subject = 'user:' || asked.user_id), 0),
+       (SELECT v.xmin FROM users_revocation v WHERE v.subject = 'user:' || asked.user_id),
        (SELECT id FROM artifacts_repository
          WHERE name = asked.repository AND project_id = asked.project_id)"""
 _VERSION_BY_ID: Final = "(SELECT xmin FROM authn_personaltoken WHERE id = asked.token_id)"

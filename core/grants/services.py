@@ -16,7 +16,7 @@ from core.members.services import lock_subject, people_behind
 from core.rbac.services import allowed_among
 from core.rbac.types import Actor
 from core.users.models import Group, User
-from core.users.revocations import revoke_registry_tokens_locked
+from core.users.revocations import announce_rights_locked, revoke_registry_tokens_locked
 from core.users.services import add_user_to_group_locked, lock_group
 
 
@@ -43,6 +43,7 @@ def grant_repository(
     if _is_held(repository, subject, right):
         return False
     assign_perm(right.value, subject, repository)
+    announce_rights_locked(*_people_behind(subject))
     _record("grants.right.granted", actor, repository, subject, right.value)
     return True
 
@@ -66,12 +67,7 @@ def revoke_repository_grant(
     if not _is_held(repository, subject, right):
         raise GrantUnknown
     remove_perm(right.value, subject, repository)
-    people = (
-        people_behind([subject.pk], ())
-        if isinstance(subject, User)
-        else people_behind((), [subject.pk])
-    )
-    revoke_registry_tokens_locked(*people)
+    revoke_registry_tokens_locked(*_people_behind(subject))
     _record("grants.right.revoked", actor, repository, subject, right.value)
 
 
@@ -123,6 +119,7 @@ def restore_grants_locked(
     """
     kept = TrashedGrant.objects.filter(entry=entry_id).order_by("subject_kind", "subject_id", "pk")
     left_out: list[RepositoryGrant] = []
+    people: list[str] = []
     if not kept:
         return ()
     repository = Repository.objects.select_related("project").get(pk=repository_id)
@@ -137,7 +134,16 @@ def restore_grants_locked(
             continue
         assign_perm(grant.right, subject, repository)
         _record("grants.right.granted", actor, repository, subject, grant.right)
+        people += _people_behind(subject)
+    announce_rights_locked(*people)
     return tuple(left_out)
+
+
+def _people_behind(subject: User | Group) -> list[str]:
+    """Return the subject keys of the user or of everybody in the group."""
+    if isinstance(subject, User):
+        return people_behind([subject.pk], ())
+    return people_behind((), [subject.pk])
 
 
 def _lock_holder(grant: TrashedGrant) -> User | Group:

@@ -36,7 +36,7 @@ from core.rbac.services import allowed_among
 from core.rbac.types import Actor, ActorKind
 from core.system_settings.queries import share_locked
 from core.users.models import Group, User
-from core.users.revocations import revoke_registry_tokens_locked
+from core.users.revocations import announce_rights_locked, revoke_registry_tokens_locked
 
 
 @durable_write
@@ -70,6 +70,7 @@ def create_project_with_owner(
             created_at=project.created_at,
         )
         _record("members.membership.added", actor, membership, actor.label)
+        _change_rights_locked([membership], withdraw=False)
     return project
 
 
@@ -118,6 +119,7 @@ def add_member(
     except IntegrityError as error:
         raise MemberExists from error
     _record("members.membership.added", actor, membership, membership.subject_name)
+    _change_rights_locked([membership], withdraw=False)
     return membership
 
 
@@ -138,8 +140,8 @@ def change_role(membership: Membership, role: Role, *, actor: Actor) -> Membersh
         return membership
     membership.role = role
     membership.save(update_fields=["role"])
-    if queries.role_permissions(before) - queries.role_permissions(role):
-        _revoke_subjects([membership])
+    is_narrower = bool(queries.role_permissions(before) - queries.role_permissions(role))
+    _change_rights_locked([membership], withdraw=is_narrower)
     _record(
         "members.membership.changed",
         actor,
@@ -160,7 +162,7 @@ def remove_member(membership: Membership, *, actor: Actor) -> None:
     _ensure_may_take(membership, actor)
     label = membership.subject_name
     _record("members.membership.removed", actor, membership, label)
-    _revoke_subjects([membership])
+    _change_rights_locked([membership], withdraw=True)
     membership.delete()
 
 
@@ -211,11 +213,12 @@ def update_role(
         rules.ensure_within(added, frozenset(covered))
     if description is not None:
         role.description = description
-    memberships = Membership.objects.filter(role=role)
-    _hold_groups(memberships)
     _save_role(role)
-    if before - queries.role_permissions(role):
-        _revoke_subjects(memberships)
+    if permissions is not None:
+        memberships = Membership.objects.filter(role=role)
+        _hold_groups(memberships)
+        is_narrower = bool(before - queries.role_permissions(role))
+        _change_rights_locked(memberships, withdraw=is_narrower)
     _record_role("members.role.updated", actor, role)
     return role
 
@@ -339,13 +342,14 @@ def people_behind(user_ids: Iterable[int], group_ids: Iterable[int]) -> list[str
     return [f"user:{user_id}" for user_id in people]
 
 
-def _revoke_subjects(memberships: Iterable[Membership]) -> None:
+def _change_rights_locked(memberships: Iterable[Membership], *, withdraw: bool) -> None:
+    """Let changed roles take effect, and ``withdraw`` the registry tokens issued before."""
     ids = [(membership.user_id, membership.group_id) for membership in memberships]
     people = people_behind(
         [user_id for user_id, _ in ids if user_id is not None],
         [group_id for _, group_id in ids if group_id is not None],
     )
-    revoke_registry_tokens_locked(*people)
+    (revoke_registry_tokens_locked if withdraw else announce_rights_locked)(*people)
 
 
 def _record(

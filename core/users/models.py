@@ -74,7 +74,7 @@ class Registration(models.Model):
 
 
 class Revocation(models.Model):
-    """How often what was issued to a subject has been withdrawn; no row stands for never.
+    """How often what was issued to a subject has been withdrawn; no row, and 0, stand for never.
 
     Registry tokens of ``subject`` count in the ``generation`` they were issued in and in no
     other. Refresh tokens of generations before ``credentials_generation`` have ended; a smaller

@@ -9,10 +9,16 @@ issuers off, and no clocks are compared.
 Two strengths. ``revoke_registry_tokens_locked`` is for smaller rights (a lesser role, a
 removed membership): clients fetch a new registry token by themselves. ``revoke_subject_locked``
 is for changed or lost credentials (new password, disabled account, rotated robot secret): it
-ends refresh tokens too. Both belong last in the caller's transaction, after the rows it locks:
-changes of one subject queue here.
+ends refresh tokens too. ``announce_rights_locked`` is for what a subject is given: it ends
+nothing. All belong last in the caller's transaction, after the rows it locks: changes of one
+subject queue here.
+
+Each of them gives the subject's row another version. What a user may do in a project is remembered
+for as long as this row stays the same (``core.grants.lookups``), so no change of rights may do
+without.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from django.db import transaction
@@ -23,6 +29,12 @@ _REVOKE_REGISTRY_TOKENS: Final = """
 INSERT INTO users_revocation AS stored (subject, generation, credentials_generation)
 SELECT subject, 1, 0 FROM unnest(%s::text[]) AS subject
 ON CONFLICT (subject) DO UPDATE SET generation = stored.generation + 1
+"""
+
+_ANNOUNCE_RIGHTS: Final = """
+INSERT INTO users_revocation AS stored (subject, generation, credentials_generation)
+SELECT subject, 0, 0 FROM unnest(%s::text[]) AS subject
+ON CONFLICT (subject) DO UPDATE SET generation = stored.generation
 """
 
 _REVOKE_CREDENTIALS: Final = """
@@ -55,13 +67,25 @@ def revoke_subject_locked(subject: str) -> None:
 def revoke_registry_tokens_locked(*subjects: str) -> None:
     """End the subjects' registry tokens with one statement, keeping their logins.
 
-    Must run inside the transaction that takes rights away. The rows are taken in order of id,
-    so that two callers never deadlock.
+    Must run inside the transaction that takes rights away.
     """
+    _change_in_order(_REVOKE_REGISTRY_TOKENS, subjects)
+
+
+def announce_rights_locked(*subjects: str) -> None:
+    """Let whoever remembers what the subjects may do ask again, with one statement.
+
+    Must run inside the transaction that gives them rights. What was issued before goes on.
+    """
+    _change_in_order(_ANNOUNCE_RIGHTS, subjects)
+
+
+def _change_in_order(statement: str, subjects: Iterable[str]) -> None:
+    """Take the rows in order of id, so that two callers never deadlock."""
     _ensure_in_transaction()
     ordered = sorted(set(subjects), key=lambda subject: (len(subject), subject))
     if ordered:
-        raw.execute(_REVOKE_REGISTRY_TOKENS, (ordered,))
+        raw.execute(statement, (ordered,))
 
 
 def find_generations(subject: str) -> Generations:

@@ -28,6 +28,7 @@ from core.users.events import UserCreated, UserDeleted
 from core.users.htpasswd import read_htpasswd
 from core.users.models import Group, User
 from core.users.revocations import (
+    announce_rights_locked,
     revoke_registry_tokens_locked,
     revoke_subject_locked,
 )
@@ -266,6 +267,7 @@ def add_user_to_group_locked(user: User, group: Group, *, actor: Actor) -> None:
     user = _lock_user(user)
     if not user.groups.filter(pk=group.pk).exists():
         user.groups.add(group.pk)
+        announce_rights_locked(subject_of(user.pk))
         _record_group("users.group.user_added", actor, group, {"user": user.username})
 
 

@@ -51,9 +51,7 @@ pytestmark = pytest.mark.django_db
 
 SYSTEM = Actor.system()
 TIMED = {"iat", "nbf", "exp", "jti"}
-ROLES = ("projectAdmin", "maintainer", "developer", "guest", "limitedGuest")
 CONTENT = ("repository:pull", "repository:push", "repository:delete")
-SCOPES = ("repository:pull", "repository:push", "repository:delete", "management:write")
 
 
 @dataclass
@@ -152,19 +150,24 @@ def test_grants_that_change_at_once_are_all_seen(server: Server, ways: Ways) -> 
     world = World("storm", 0)
     people = world.people(server)
 
-    def change(times: int) -> None:
-        for _ in range(times):
-            # What somebody else has given or taken meanwhile cannot be once more.
-            with suppress(DomainError):
-                world.change_grants()
-        connection.close()
+    def change(times: int) -> int:
+        changed = 0
+        try:
+            for _ in range(times):
+                # What somebody else has given or taken meanwhile cannot be once more.
+                with suppress(DomainError):
+                    world.change_grants()
+                    changed += 1
+        finally:
+            connection.close()
+        return changed
 
     with ThreadPoolExecutor(4) as pool:
         changing = [pool.submit(change, 25) for _ in range(4)]
         while not all(future.done() for future in changing):
             for client in people:
                 assert client.ask_token(*world.scopes()).status == 200
-    assert [future.exception() for future in changing] == [None] * 4
+    assert sum(future.result() for future in changing) > 50
     for client in people:
         quick, careful = both(ways, client, *world.scopes())
         assert quick == careful

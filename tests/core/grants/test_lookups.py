@@ -27,9 +27,11 @@ from core.grants.services import (
 )
 from core.members.models import Membership
 from core.members.services import add_member, change_role, remove_member, update_role
+from core.moves.services import transfer_repository
 from core.projects.models import Project
 from core.rbac.types import Actor
-from core.users.models import Group, Revocation, User
+from core.users.models import Group, User
+from core.users.revocations import revoke_registry_tokens_locked
 from core.users.services import delete_group, remove_user_from_group
 from tests.factories.artifacts import make_image
 from tests.factories.lookups import ask_here, ask_together, one_transaction
@@ -98,7 +100,7 @@ def replace_project() -> None:
 
 def revoke() -> None:
     subject = f"user:{User.objects.get(username='Alice').pk}"
-    Revocation.objects.create(subject=subject, generation=1, credentials_generation=0)
+    revoke_registry_tokens_locked(subject)
 
 
 CHANGES: dict[str, Callable[[], object]] = {
@@ -114,6 +116,11 @@ CHANGES: dict[str, Callable[[], object]] = {
     "repository deleted": lambda: Repository.objects.all().delete(),
     "repository renamed": lambda: Repository.objects.update(name="team/renamed"),
 }
+
+
+def transfer_away_and_back(project: Project) -> None:
+    transfer_repository("team/app", make_project("elsewhere"), actor=SYSTEM)
+    transfer_repository("elsewhere/app", project, actor=SYSTEM)
 
 
 def change_role_of_group(project: Project, group: Group) -> None:
@@ -144,6 +151,7 @@ GRANTS: dict[str, Callable[[Project, Repository, User, Group], object]] = {
         user, group, actor=SYSTEM
     ),
     "group deleted": lambda _project, _repository, _user, group: delete_group(group, actor=SYSTEM),
+    "repository transferred away and back": lambda project, *_: transfer_away_and_back(project),
     "right granted": lambda _project, repository, user, _group: grant_repository(
         repository, user=user, permission="delete", actor=SYSTEM
     ),
@@ -162,7 +170,7 @@ def test_a_standing_holds_while_nothing_changes(find: Find, project: Project) ->
     make_image(project, "v1")
     with one_transaction():
         Repository.objects.update(pull_count=7, updated_at=now())
-        make_member(project, make_user("bob"), "guest")
+    add_member(project, user=make_user("bob"), role=built_in("guest"), actor=SYSTEM)
     assert holds(found)
 
 
@@ -255,7 +263,8 @@ def test_nothing_holds_that_could_be_made_by_new_rows(user: User) -> None:
 def test_versions_of_many_are_those_of_each(user: User, find: Find, project: Project) -> None:
     make_repository(project, "lib")
     alice = find()
-    admin = make_user("root", is_system_admin=True)
+    with one_transaction():
+        admin = make_user("root", is_system_admin=True)
     lookup = PASSWORD_VERSIONS if isinstance(alice, PasswordStanding) else TOKEN_VERSIONS
     assert alice.basis is not None
     keys = alice.basis.question

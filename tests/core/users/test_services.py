@@ -34,7 +34,7 @@ def last_action() -> tuple[str, str]:
 
 
 def revocation_of(user_id: int) -> Revocation | None:
-    return Revocation.objects.filter(subject=f"user:{user_id}").first()
+    return Revocation.objects.filter(subject=f"user:{user_id}", generation__gt=0).first()
 
 
 def test_create_user_stores_a_slow_hash_and_an_audit_entry() -> None:
