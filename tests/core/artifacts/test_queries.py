@@ -186,9 +186,9 @@ ASKED: dict[str, tuple[Lookup[Any, Any], tuple[object, ...]]] = {
     "versions of a robot": (ROBOT_VERSIONS, (7, 8, 9, "many-9/more-2999")),
     "versions for a password": (
         PASSWORD_VERSIONS,
-        (7, None, 9, 10, "many-9/more-2999", "many", "192.0.2.1"),
+        (7, 9, "many-9/more-2999", "many", "192.0.2.1"),
     ),
-    "versions for a token": (TOKEN_VERSIONS, (7, None, 9, 10, "many-9/more-2999", 11)),
+    "versions for a token": (TOKEN_VERSIONS, (7, 9, "many-9/more-2999", 11)),
 }
 
 ROBOTS = """
