@@ -13,9 +13,11 @@ def withdraw_tokens(write: PendingWrite) -> None:
     """Withdraw the registry tokens of everybody who was granted something; refuses nothing."""
     if write.action != "repository.delete":
         return
-    held = {"content_object": write.repository_id}
+    # Held before the revocations, as by whoever deletes a user or a group with its rights.
+    user_grants = RepositoryUserGrant.objects.filter(content_object=write.repository_id)
+    group_grants = RepositoryGroupGrant.objects.filter(content_object=write.repository_id)
     people = people_behind(
-        RepositoryUserGrant.objects.filter(**held).values_list("user_id", flat=True),
-        RepositoryGroupGrant.objects.filter(**held).values_list("group_id", flat=True),
+        user_grants.order_by("pk").select_for_update().values_list("user_id", flat=True),
+        group_grants.order_by("pk").select_for_update().values_list("group_id", flat=True),
     )
     revoke_registry_tokens_locked(*people)
