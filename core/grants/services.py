@@ -115,11 +115,11 @@ def restore_grants_locked(
     """Let the rights that an entry of the trash keeps be held again on the restored repository.
 
     Returns those whose holders were deleted meanwhile. They were given by somebody who could,
-    so the actor, who may restore, need not hold them.
+    so the actor, who may restore, need not hold them. Nobody remembers what may be done with a
+    repository that is made in this transaction, so nothing is announced.
     """
     kept = TrashedGrant.objects.filter(entry=entry_id).order_by("subject_kind", "subject_id", "pk")
     left_out: list[RepositoryGrant] = []
-    people: list[str] = []
     if not kept:
         return ()
     repository = Repository.objects.select_related("project").get(pk=repository_id)
@@ -134,8 +134,6 @@ def restore_grants_locked(
             continue
         assign_perm(grant.right, subject, repository)
         _record("grants.right.granted", actor, repository, subject, grant.right)
-        people += _people_behind(subject)
-    announce_rights_locked(*people)
     return tuple(left_out)
 
 

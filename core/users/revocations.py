@@ -10,12 +10,12 @@ Two strengths. ``revoke_registry_tokens_locked`` is for smaller rights (a lesser
 removed membership): clients fetch a new registry token by themselves. ``revoke_subject_locked``
 is for changed or lost credentials (new password, disabled account, rotated robot secret): it
 ends refresh tokens too. ``announce_rights_locked`` is for what a subject is given: it ends
-nothing. All belong last in the caller's transaction, after the rows it locks: changes of one
+nothing. They belong last in the caller's transaction, after the rows it locks: changes of one
 subject queue here.
 
 Each of them gives the subject's row another version. What a user may do in a project is remembered
 for as long as this row stays the same (``core.grants.lookups``), so no change of rights may do
-without.
+without, unless the project's row or the repository's id changes with it.
 """
 
 from collections.abc import Iterable
