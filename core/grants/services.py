@@ -43,7 +43,7 @@ def grant_repository(
     if _is_held(repository, subject, right):
         return False
     assign_perm(right.value, subject, repository)
-    announce_rights_locked(*_people_behind(subject))
+    announce_rights_locked(*_people_of(subject))
     _record("grants.right.granted", actor, repository, subject, right.value)
     return True
 
@@ -67,7 +67,7 @@ def revoke_repository_grant(
     if not _is_held(repository, subject, right):
         raise GrantUnknown
     remove_perm(right.value, subject, repository)
-    revoke_registry_tokens_locked(*_people_behind(subject))
+    revoke_registry_tokens_locked(*_people_of(subject))
     _record("grants.right.revoked", actor, repository, subject, right.value)
 
 
@@ -137,7 +137,7 @@ def restore_grants_locked(
     return tuple(left_out)
 
 
-def _people_behind(subject: User | Group) -> list[str]:
+def _people_of(subject: User | Group) -> list[str]:
     """Return the subject keys of the user or of everybody in the group."""
     if isinstance(subject, User):
         return people_behind([subject.pk], ())

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from pytest_django.fixtures import Settings as Environment
 
 from core.artifacts.models import Tag
@@ -15,7 +15,6 @@ from core.artifacts.services.manifests import delete_manifest
 from core.artifacts.services.repositories import delete_repository, update_repository
 from core.artifacts.services.tags import create_tag, delete_tag
 from core.audit.models import AuditEntry
-from core.common.errors import DomainError
 from core.configurations.errors import RobotNamePrefixTaken
 from core.configurations.gatekeepers import refuse_while_read_only
 from core.configurations.services import update_settings
@@ -43,7 +42,7 @@ from tests.factories.artifacts import (
 from tests.factories.projects import make_project
 from tests.factories.robots import make_robot
 from tests.factories.users import ORIGIN, PASSWORD, actor_of, make_user
-from tests.support.crowds import at_once
+from tests.support.crowds import apart, at_once
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,16 +58,6 @@ def storage(tmp_path: Path, settings: Environment) -> Iterator[Path]:
 
 def change(**wanted: object) -> None:
     update_settings(wanted, actor=SYSTEM)
-
-
-def run(work: Callable[[], object]) -> object:
-    """Do the work on a connection of its own; a refusal comes back as result."""
-    try:
-        return work()
-    except DomainError as error:
-        return error
-    finally:
-        connection.close()
 
 
 def test_a_change_is_seen_at_once_and_audited_with_both_values() -> None:
@@ -159,11 +148,11 @@ def test_read_only_mode_waits_for_writes_and_later_ones_wait_for_it(
     settings.GATEKEEPERS = (*settings.GATEKEEPERS, f"{__name__}.hold")
     HOLDS[:] = [may_go_on]
     with ThreadPoolExecutor(3) as pool:
-        early = pool.submit(run, lambda: delete_tag("team/app", "v1", actor=PUSHER))
+        early = pool.submit(apart, lambda: delete_tag("team/app", "v1", actor=PUSHER))
         assert HELD.acquire(timeout=20)
-        changed = pool.submit(run, lambda: change(read_only=True))
+        changed = pool.submit(apart, lambda: change(read_only=True))
         wait_for_lock()
-        late = pool.submit(run, lambda: delete_repository("team/app", actor=PUSHER))
+        late = pool.submit(apart, lambda: delete_repository("team/app", actor=PUSHER))
         wait_for_lock(count=2)
         assert not changed.done()
         may_go_on.set()
@@ -206,7 +195,7 @@ def test_a_user_and_a_prefix_that_race_never_meet() -> None:
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             assert share_locked().robot_name_prefix == "robot-"
-            changed = pool.submit(run, lambda: change(robot_name_prefix="bot-"))
+            changed = pool.submit(apart, lambda: change(robot_name_prefix="bot-"))
             wait_for_lock()
             make_user("bot-alice")
         assert isinstance(changed.result(20), RobotNamePrefixTaken)
@@ -239,7 +228,7 @@ def test_visitors_register_where_that_is_set_and_not_without_end() -> None:
     with pytest.raises(UsernameTaken):
         register("alice")
     # What is refused counts as well: it tells which names are taken.
-    results = at_once(6, lambda number: run(lambda: register(f"user{number}")))
+    results = at_once(6, lambda number: register(f"user{number}"))
     refused = [result for result in results if isinstance(result, RegistrationsThrottled)]
     assert len(refused) == 6 - (ATTEMPTS_PER_ADDRESS - 2)
     assert all(0 < (error.retry_after_seconds or 0) <= 3600 for error in refused)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from core.artifacts.models import Repository
 from core.artifacts.services.repositories import delete_repository
@@ -24,6 +24,7 @@ from core.users.services import (
 from core.users.types import subject_of
 from tests.factories.members import make_group, make_member, make_person, make_role
 from tests.factories.projects import make_project, make_repository
+from tests.support.crowds import apart
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,14 +33,6 @@ SYSTEM = Actor.system()
 _TOLD_TOGETHER = """
 SELECT array_agg(subject) FROM users_revocation GROUP BY xmin::text
 """
-
-
-def apart(work: Callable[[], object]) -> None:
-    """Do the work on a connection of its own."""
-    try:
-        work()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("permissions", [[], ["repository:pull", "repository:push"]])
@@ -55,7 +48,7 @@ def test_whoever_joins_a_group_while_its_role_changes_is_not_missed(permissions:
                 apart, partial(update_role, role, permissions=permissions, actor=SYSTEM)
             )
             wait_for_lock()
-        changed.result(20)
+        assert changed.result(20) == role
     [(told,)] = fetch_all(_TOLD_TOGETHER)
     assert set(told) == {subject_of(olivia.pk), subject_of(noah.pk)}
 
@@ -77,8 +70,7 @@ def test_a_repository_is_deleted_while_who_holds_a_right_on_it_is(holder: str) -
             wait_for_lock()
             second = pool.submit(apart, delete_holder)
             wait_for_lock(count=2)
-        first.result(20)
-        second.result(20)
+        assert (first.result(20), second.result(20)) == (None, None)
     assert not Repository.objects.exists()
     assert User.objects.exists() == (holder == "group")
     assert Group.objects.exists() == (holder == "user")

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
-from core.common.errors import DomainError
 from core.grants.services import add_user_to_group
 from core.members.errors import MemberUnknown
 from core.members.models import Membership
@@ -18,6 +17,7 @@ from core.users.revocations import revoke_registry_tokens_locked
 from core.users.services import delete_group, delete_user
 from tests.factories.members import built_in, make_group, make_member, make_person
 from tests.factories.projects import make_project
+from tests.support.crowds import apart
 from tests.support.locks import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,16 +29,6 @@ CHANGES: dict[str, Callable[[Membership], object]] = {
 }
 
 
-def run(work: Callable[[], object]) -> object:
-    """Do the work on a connection of its own; a refusal comes back as result."""
-    try:
-        return work()
-    except DomainError as error:
-        return error
-    finally:
-        connection.close()
-
-
 def change_beside(
     membership: Membership, user: User, change: Callable[[], object], delete: Callable[[], object]
 ) -> list[object]:
@@ -46,9 +36,9 @@ def change_beside(
     with ThreadPoolExecutor(2) as pool:
         with transaction.atomic():
             revoke_registry_tokens_locked(f"user:{user.pk}")
-            deleted = pool.submit(run, delete)
+            deleted = pool.submit(apart, delete)
             wait_for_lock()
-            changed = pool.submit(run, change)
+            changed = pool.submit(apart, change)
             wait_for_lock(count=2)
         return [changed.result(20), deleted.result(20)]
 
